@@ -1,0 +1,2 @@
+//! The `hw-probe` program.
+fn main() {}
