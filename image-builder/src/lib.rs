@@ -1,0 +1,11 @@
+//! Boot media of the node OS. A finished image is a [`rope`]: an ordered list of extents that the
+//! [`formats`] place, a [`medium`] plans and [`emit`] writes in one pass.
+
+pub mod content;
+pub mod emit;
+pub mod error;
+pub mod formats;
+pub mod medium;
+pub mod regions;
+pub mod rope;
+pub mod show;

@@ -1,0 +1,6 @@
+//! Media: pure plans that turn a payload into a [`Layout`](crate::rope::Layout).
+
+mod loader_config;
+pub mod universal;
+
+pub use universal::{InitramfsFile, Loaders, Plan, PlacedFile, UniversalMedium};
