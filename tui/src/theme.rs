@@ -1,0 +1,145 @@
+//! Colours and shapes. No state is told by colour alone.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::node::Liveness;
+
+/// Characters a terminal can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Glyphs {
+    /// Unicode shapes.
+    #[default]
+    Unicode,
+    /// ASCII only.
+    Ascii,
+}
+
+impl Glyphs {
+    /// Shape of a liveness.
+    #[must_use]
+    pub const fn liveness(self, liveness: Liveness) -> &'static str {
+        match (self, liveness) {
+            (Self::Unicode, Liveness::Up) => "●",
+            (Self::Unicode, Liveness::Late) => "◐",
+            (Self::Unicode, Liveness::Down) => "○",
+            (_, Liveness::New) => "?",
+            (Self::Ascii, Liveness::Up) => "+",
+            (Self::Ascii, Liveness::Late) => "~",
+            (Self::Ascii, Liveness::Down) => "-",
+        }
+    }
+
+    /// Shape of a blocked node.
+    #[must_use]
+    pub const fn blocked(self) -> &'static str {
+        match self {
+            Self::Unicode => "✕",
+            Self::Ascii => "x",
+        }
+    }
+
+    /// Marks what was left out.
+    #[must_use]
+    pub const fn ellipsis(self) -> &'static str {
+        match self {
+            Self::Unicode => "…",
+            Self::Ascii => "..",
+        }
+    }
+
+    /// Marks the sorted column.
+    #[must_use]
+    pub const fn sorted(self, descending: bool) -> &'static str {
+        match (self, descending) {
+            (Self::Unicode, false) => "▲",
+            (Self::Unicode, true) => "▼",
+            (Self::Ascii, false) => "^",
+            (Self::Ascii, true) => "v",
+        }
+    }
+
+    /// A horizontal rule's character.
+    #[must_use]
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::Unicode => "─",
+            Self::Ascii => "-",
+        }
+    }
+}
+
+/// Styles by meaning. Only the terminal's own sixteen colours, which follow its light or dark theme.
+///
+/// Without colour every colour is `Reset`: crossterm 0.29 answers NO_COLOR by sending a full reset
+/// for any other colour, which would also take reverse and bold away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Theme {
+    /// Whether colours are used at all.
+    pub color: bool,
+    /// Shapes.
+    pub glyphs: Glyphs,
+}
+
+impl Theme {
+    fn fg(self, color: Color) -> Style {
+        if self.color { Style::new().fg(color) } else { Style::new() }
+    }
+
+    /// The title line.
+    #[must_use]
+    pub fn title(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// Column headings.
+    #[must_use]
+    pub fn heading(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED)
+    }
+
+    /// The selected row.
+    #[must_use]
+    pub fn selected(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    /// Less important text.
+    #[must_use]
+    pub fn dim(self) -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+
+    /// The name of a key.
+    #[must_use]
+    pub fn key(self) -> Style {
+        self.fg(Color::Cyan).add_modifier(Modifier::BOLD)
+    }
+
+    /// Good news.
+    #[must_use]
+    pub fn good(self) -> Style {
+        self.fg(Color::Green)
+    }
+
+    /// Needs a look.
+    #[must_use]
+    pub fn caution(self) -> Style {
+        self.fg(Color::Yellow)
+    }
+
+    /// Bad news.
+    #[must_use]
+    pub fn bad(self) -> Style {
+        self.fg(Color::Red).add_modifier(Modifier::BOLD)
+    }
+
+    /// A node's state.
+    #[must_use]
+    pub fn liveness(self, liveness: Liveness) -> Style {
+        match liveness {
+            Liveness::Up => self.good(),
+            Liveness::Late | Liveness::New => self.caution(),
+            Liveness::Down => self.bad(),
+        }
+    }
+}
