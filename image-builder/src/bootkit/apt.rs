@@ -1,0 +1,356 @@
+//! The host's apt as a sub-process: its sources, its keys, its proxies; no root, and nothing on
+//! the host changes.
+//!
+//! apt gets a cache directory of ours (apt.conf(5), `Dir::Cache`), and for lists that the host lacks
+//! a state directory of ours too. Hooks of the host are cleared: they expect root. The file with
+//! `#clear` is given with `-c`, which is read after the host's configuration; `APT_CONFIG` is read
+//! before it and could clear nothing. Signature checks stay on.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::control::Stanza;
+use super::digest::{Digest, Hasher};
+use super::error::BootkitError;
+use super::store;
+
+/// Read after the host's configuration. `update` needs neither translations nor the indexes of
+/// software centres.
+const CONFIG: &str = r#"// Written by image-builder; read after the host's own configuration.
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear DPkg::Pre-Invoke;
+#clear DPkg::Post-Invoke;
+#clear DPkg::Pre-Install-Pkgs;
+APT::Get::AllowUnauthenticated "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+Acquire::IndexTargets::deb::DEP-11-icons-small::DefaultEnabled "false";
+Acquire::IndexTargets::deb::DEP-11-icons::DefaultEnabled "false";
+Acquire::IndexTargets::deb::DEP-11-icons-hidpi::DefaultEnabled "false";
+Acquire::IndexTargets::deb::DEP-11-icons-large::DefaultEnabled "false";
+Acquire::IndexTargets::deb::CNF::DefaultEnabled "false";
+APT::Color "false";
+"#;
+
+/// Which package lists apt looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lists {
+    /// The host's, as its administrator last updated them.
+    Host,
+    /// A copy of our own, made from the host's sources.
+    Own,
+}
+
+/// A package version that apt can download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Offer {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) sha256: Digest,
+    pub(super) size_bytes: u64,
+}
+
+pub(super) struct Apt {
+    root: PathBuf,
+    lists: Lists,
+}
+
+impl Apt {
+    /// Prepares apt's directories below `<cache_dir>/apt`.
+    pub(super) fn new(cache_dir: &Path, lists: Lists) -> Result<Self, BootkitError> {
+        let root = cache_dir.join("apt");
+        for dir in ["cache/archives/partial", "state/lists/partial"] {
+            let dir = root.join(dir);
+            store::private_dir(&dir).map_err(BootkitError::io("create", &dir))?;
+        }
+        let config = root.join("apt.conf");
+        store::write_atomic(&config, CONFIG.as_bytes())
+            .map_err(BootkitError::io("write", &config))?;
+        Ok(Self { root, lists })
+    }
+
+    pub(super) fn lists(&self) -> Lists {
+        self.lists
+    }
+
+    /// Whether `update` was ever run on lists of our own.
+    pub(super) fn has_own_lists(&self) -> bool {
+        fs::read_dir(self.root.join("state/lists")).is_ok_and(|entries| {
+            entries
+                .flatten()
+                .any(|e| e.file_name().to_string_lossy().contains("_Packages"))
+        })
+    }
+
+    /// Fetches lists of our own (network).
+    pub(super) fn update(&self) -> Result<(), BootkitError> {
+        // Without this option apt-get reports success when an index could not be fetched.
+        let args = ["-q", "-o", "APT::Update::Error-Mode=any", "update"];
+        self.run("apt-get", &args, None).map(drop)
+    }
+
+    /// The candidate version of each package, where apt can download one.
+    pub(super) fn offers(
+        &self,
+        names: &[&str],
+    ) -> Result<Vec<(Stanza, Option<Offer>)>, BootkitError> {
+        let args: Vec<_> = ["show", "--no-all-versions"]
+            .iter()
+            .chain(names)
+            .copied()
+            .collect();
+        let text = match self.run("apt-cache", &args, None) {
+            Ok(text) => text,
+            Err(BootkitError::AptFailed { messages, .. })
+                if messages.contains("No packages found")
+                    || messages.contains("Unable to locate package") =>
+            {
+                String::new()
+            }
+            Err(e) => return Err(e),
+        };
+        Ok(Stanza::parse_all(&text)
+            .into_iter()
+            .map(|s| (offer(&s), s))
+            .map(|(o, s)| (s, o))
+            .collect())
+    }
+
+    /// Suites (`bookworm-security/main`) that offer each package's candidate.
+    pub(super) fn suites(
+        &self,
+        names: &[&str],
+    ) -> Result<BTreeMap<String, Vec<String>>, BootkitError> {
+        let args: Vec<_> = ["policy"].iter().chain(names).copied().collect();
+        Ok(parse_policy(&self.run("apt-cache", &args, None)?))
+    }
+
+    /// Downloads packages into a directory (network).
+    pub(super) fn download(&self, dir: &Path, offers: &[Offer]) -> Result<(), BootkitError> {
+        let specs: Vec<_> = offers
+            .iter()
+            .map(|o| format!("{}={}", o.name, o.version))
+            .collect();
+        let args: Vec<_> = ["-q", "download"]
+            .into_iter()
+            .chain(specs.iter().map(String::as_str))
+            .collect();
+        self.run("apt-get", &args, Some(dir)).map(drop)
+    }
+
+    /// A value that changes when the lists, sources or preferences do: names, sizes and times of
+    /// the files, so that an unchanged host costs one short `apt-config` and some `stat`s.
+    pub(super) fn fingerprint(&self) -> Result<Digest, BootkitError> {
+        let text = self.run(
+            "apt-config",
+            &[
+                "shell",
+                "A",
+                "Dir::State::lists/d",
+                "B",
+                "Dir::Etc::sourcelist/f",
+                "C",
+                "Dir::Etc::sourceparts/d",
+                "D",
+                "Dir::Etc::preferences/f",
+                "E",
+                "Dir::Etc::preferencesparts/d",
+            ],
+            None,
+        )?;
+        let mut hasher = Hasher::new();
+        hasher
+            .part(b"apt lists")
+            .part(&super::LOCK_FORMAT.to_le_bytes());
+        for line in text.lines() {
+            let Some((_, quoted)) = line.split_once('=') else {
+                continue;
+            };
+            let path = quoted.trim_matches('\'').replace(r"'\''", "'");
+            fingerprint_path(Path::new(&path), &mut hasher);
+        }
+        Ok(hasher.finish())
+    }
+
+    fn run(
+        &self,
+        program: &'static str,
+        args: &[&str],
+        dir: Option<&Path>,
+    ) -> Result<String, BootkitError> {
+        let mut command = Command::new(program);
+        command.arg("-c").arg(self.root.join("apt.conf"));
+        let mut option = |name: &str, value: &Path| {
+            let mut text = std::ffi::OsString::from(format!("{name}="));
+            text.push(value);
+            command.arg("-o").arg(text);
+        };
+        option("Dir::Cache", &self.root.join("cache"));
+        option("Dir::Cache::archives", Path::new("archives/"));
+        let prefix = if self.lists == Lists::Own {
+            "own-"
+        } else {
+            "host-"
+        };
+        option(
+            "Dir::Cache::pkgcache",
+            Path::new(&format!("{prefix}pkgcache.bin")),
+        );
+        option(
+            "Dir::Cache::srcpkgcache",
+            Path::new(&format!("{prefix}srcpkgcache.bin")),
+        );
+        if self.lists == Lists::Own {
+            option("Dir::State", &self.root.join("state"));
+            option("Dir::State::lists", Path::new("lists/"));
+        }
+        command.args(args).env("LC_ALL", "C").stdin(Stdio::null());
+        if let Some(dir) = dir {
+            command.current_dir(dir);
+        }
+        let output = command.output().map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => BootkitError::AptMissing { program },
+            _ => BootkitError::Io {
+                action: "run",
+                path: program.into(),
+                source,
+            },
+        })?;
+        if !output.status.success() {
+            let verb = args
+                .iter()
+                .find(|a| a.bytes().all(|b| b.is_ascii_lowercase()));
+            return Err(BootkitError::AptFailed {
+                command: format!("{program} {}", verb.unwrap_or(&""))
+                    .trim_end()
+                    .to_owned(),
+                status: output.status.to_string(),
+                messages: messages(&output.stderr),
+            });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+fn offer(stanza: &Stanza) -> Option<Offer> {
+    // A package that is installed but in no list has no digest here.
+    Some(Offer {
+        name: stanza.get("Package")?.to_owned(),
+        version: stanza.get("Version")?.to_owned(),
+        sha256: stanza.get("SHA256")?.parse().ok()?,
+        size_bytes: stanza.get("Size")?.parse().ok()?,
+    })
+}
+
+/// apt's error lines, in one line that is fit for a terminal.
+fn messages(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    let errors: Vec<_> = lines.iter().filter_map(|l| l.strip_prefix("E: ")).collect();
+    let chosen = if errors.is_empty() { lines } else { errors };
+    let mut joined = chosen.join("; ");
+    joined.retain(|c| !c.is_control());
+    if joined.chars().count() > 600 {
+        joined = joined.chars().take(600).chain("...".chars()).collect();
+    }
+    if joined.is_empty() {
+        "it printed no reason".to_owned()
+    } else {
+        joined
+    }
+}
+
+/// `apt-cache policy`: package lines at column 0, ` *** VERSION PRIO` or `     VERSION PRIO`, and
+/// below each version `        PRIO URL SUITE/COMPONENT ARCH Packages`.
+fn parse_policy(text: &str) -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::<String, Vec<String>>::new();
+    let (mut package, mut candidate, mut inside) = (String::new(), String::new(), false);
+    for line in text.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        if !line.starts_with(' ') {
+            package = line.trim_end().trim_end_matches(':').to_owned();
+            inside = false;
+        } else if let ["Candidate:", version] = words[..] {
+            candidate = version.to_owned();
+        } else if let ["***", version, _] | [version, _] = words[..]
+            && !version.ends_with(':')
+            && words.last().is_some_and(|w| w.parse::<i32>().is_ok())
+        {
+            inside = version == candidate;
+        } else if inside && let [_, _, suite, _, "Packages"] = words[..] {
+            all.entry(package.clone())
+                .or_default()
+                .push(suite.to_owned());
+        }
+    }
+    all
+}
+
+fn fingerprint_path(path: &Path, hasher: &mut Hasher) {
+    let mut stat = |path: &Path| {
+        if let Ok(meta) = fs::metadata(path)
+            && meta.is_file()
+        {
+            hasher.part(path.as_os_str().as_encoded_bytes());
+            for number in [
+                meta.len() as i64,
+                meta.mtime(),
+                meta.mtime_nsec(),
+                meta.ino() as i64,
+            ] {
+                hasher.part(&number.to_le_bytes());
+            }
+        }
+    };
+    if let Ok(entries) = fs::read_dir(path) {
+        let mut files: Vec<_> = entries.flatten().map(|e| e.path()).collect();
+        files.sort_unstable();
+        // apt's own lock file changes its time whenever apt runs.
+        files.retain(|p| p.file_name().is_some_and(|n| n != "lock"));
+        files.iter().for_each(|p| stat(p));
+    } else {
+        stat(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suites_of_the_candidate_only() {
+        let text = "isolinux:\n  Installed: 3:6.04\n  Candidate: 3:6.04\n  Version table:\n \
+                    *** 3:6.04 500\n        500 http://a.example/debian bookworm/main amd64 Packages\n        \
+                    100 /var/lib/dpkg/status\nkernel:\n  Installed: (none)\n  Candidate: 2\n  \
+                    Version table:\n     2 500\n        500 http://a.example/s bookworm-security/main \
+                    amd64 Packages\n     1 500\n        500 http://a.example/debian bookworm/main amd64 \
+                    Packages\n";
+        let suites = parse_policy(text);
+        assert_eq!(suites["isolinux"], ["bookworm/main"]);
+        assert_eq!(suites["kernel"], ["bookworm-security/main"]);
+    }
+
+    #[test]
+    fn messages_are_short_and_plain() {
+        assert_eq!(
+            messages(b"W: x\nE: first\x1b[31m\nE: second\n"),
+            "first[31m; second"
+        );
+        assert_eq!(messages(b""), "it printed no reason");
+        assert!(messages(&[b'a'; 5000]).len() < 700);
+    }
+}

@@ -1,0 +1,363 @@
+//! The bootkit: kernel, modules and boot loaders as one content-addressed directory with a lock
+//! file.
+//!
+//! `image build` uses nothing but a bootkit, so what goes into an image never depends on what
+//! happens to be installed. A bootkit is made from the host's apt ([`fetch::from_apt`]), from
+//! packages given as files ([`fetch::from_debs`]), or from a kernel and a modules directory
+//! ([`fetch::from_kernel`]). Layout of the directory:
+//!
+//! ```text
+//! bootkit.lock              packages, versions, digests (TOML)
+//! kernel/vmlinuz            kernel image, byte for byte as shipped
+//! kernel/config             its configuration, if the package has it
+//! kernel/modules.json       index of the modules: dependencies, aliases, firmware, digests
+//! modules.pack              the modules, one zstd frame each
+//! efi/*.efi, bios/*         boot loaders
+//! copyright/PACKAGE         licence of each package
+//! ```
+//!
+//! Digests are checked at use: kernel and loaders by [`Bootkit::open`], the index when it is
+//! parsed, each module when it is read.
+
+mod apt;
+pub mod control;
+pub mod deb;
+pub mod digest;
+mod error;
+pub mod fetch;
+mod lock;
+pub mod pack;
+mod pe;
+pub(crate) mod store;
+mod unpack;
+
+use std::path::{Path, PathBuf};
+
+pub use self::digest::Digest;
+pub use self::error::{BootkitError, ModuleError};
+pub use self::lock::{FileEntry, KernelEntry, LOCK_FILE, LOCK_FORMAT, Lock, PackageEntry};
+pub use self::pack::{ModuleEntry, ModuleStore, PackIndex};
+
+const KERNEL: &str = "kernel/vmlinuz";
+const KERNEL_CONFIG: &str = "kernel/config";
+const MODULES_INDEX: &str = "kernel/modules.json";
+const MODULES_PACK: &str = "modules.pack";
+const LOCK_LIMIT_BYTES: u64 = 4 << 20;
+
+/// A boot loader file of a bootkit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Loader {
+    /// shim, signed by Microsoft: `EFI/BOOT/BOOTX64.EFI`.
+    Shim,
+    /// MokManager, which shim starts to enrol keys: `mmx64.efi`.
+    MokManager,
+    /// GRUB for disks and CDs, signed by Debian; prefix `/EFI/debian`.
+    Grub,
+    /// GRUB for network boot, signed by Debian.
+    GrubNet,
+    /// ISOLINUX for El Torito.
+    Isolinux,
+    /// isohybrid MBR code, 432 bytes, for a stick whose partition table starts at block 0.
+    IsohybridMbr,
+    /// Core library that ISOLINUX loads.
+    Ldlinux,
+    /// Library of the menu.
+    Libcom32,
+    /// Library of the menu.
+    Libutil,
+    /// Text menu.
+    Menu,
+}
+
+impl Loader {
+    /// All of them; a bootkit has every one.
+    pub const ALL: [Self; 10] = [
+        Self::Shim,
+        Self::MokManager,
+        Self::Grub,
+        Self::GrubNet,
+        Self::Isolinux,
+        Self::IsohybridMbr,
+        Self::Ldlinux,
+        Self::Libcom32,
+        Self::Libutil,
+        Self::Menu,
+    ];
+
+    /// Path below the bootkit's directory.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Shim => "efi/shimx64.efi",
+            Self::MokManager => "efi/mmx64.efi",
+            Self::Grub => "efi/grubx64.efi",
+            Self::GrubNet => "efi/grubnetx64.efi",
+            Self::Isolinux => "bios/isolinux.bin",
+            Self::IsohybridMbr => "bios/isohdpfx.bin",
+            Self::Ldlinux => "bios/ldlinux.c32",
+            Self::Libcom32 => "bios/libcom32.c32",
+            Self::Libutil => "bios/libutil.c32",
+            Self::Menu => "bios/menu.c32",
+        }
+    }
+
+    /// Debian package that ships it.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::Shim => "shim-signed",
+            Self::MokManager => "shim-helpers-amd64-signed",
+            Self::Grub | Self::GrubNet => "grub-efi-amd64-signed",
+            Self::Isolinux | Self::IsohybridMbr => "isolinux",
+            Self::Ldlinux | Self::Libcom32 | Self::Libutil | Self::Menu => "syslinux-common",
+        }
+    }
+
+    /// Path inside that package.
+    fn debian_path(self) -> &'static str {
+        match self {
+            Self::Shim => "usr/lib/shim/shimx64.efi.signed",
+            Self::MokManager => "usr/lib/shim/mmx64.efi.signed",
+            Self::Grub => "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
+            Self::GrubNet => "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+            Self::Isolinux => "usr/lib/ISOLINUX/isolinux.bin",
+            Self::IsohybridMbr => "usr/lib/ISOLINUX/isohdpfx.bin",
+            Self::Ldlinux => "usr/lib/syslinux/modules/bios/ldlinux.c32",
+            Self::Libcom32 => "usr/lib/syslinux/modules/bios/libcom32.c32",
+            Self::Libutil => "usr/lib/syslinux/modules/bios/libutil.c32",
+            Self::Menu => "usr/lib/syslinux/modules/bios/menu.c32",
+        }
+    }
+}
+
+/// Progress of making a bootkit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A complete bootkit was already there; nothing was fetched.
+    Reused {
+        /// Its id.
+        id: Digest,
+    },
+    /// A stored bootkit was damaged and is made anew.
+    Damaged {
+        /// Its directory.
+        dir: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Asking apt which versions there are (no network).
+    Resolving,
+    /// apt refreshes package lists of our own (network).
+    UpdatingLists {
+        /// Why the host's lists do not do.
+        reason: String,
+    },
+    /// apt downloads packages (network).
+    Downloading {
+        /// Their names.
+        packages: Vec<String>,
+        /// Sum of their sizes.
+        size_bytes: u64,
+    },
+    /// A package is being unpacked.
+    Unpacking {
+        /// Its name or path.
+        package: String,
+        /// Its place among `total`, from 1.
+        number: usize,
+        /// How many there are.
+        total: usize,
+    },
+    /// The bootkit is complete.
+    Ready {
+        /// Its id.
+        id: Digest,
+        /// Kernel release.
+        kernel: String,
+        /// Number of modules.
+        modules: u32,
+    },
+}
+
+/// A bootkit whose kernel and loaders were checked against its lock.
+#[derive(Debug, Clone)]
+pub struct Bootkit {
+    dir: PathBuf,
+    lock: Lock,
+}
+
+impl Bootkit {
+    /// Opens a bootkit directory and checks the digests of kernel, loaders and index.
+    ///
+    /// # Errors
+    /// [`BootkitError::Changed`] names the file that differs from the lock.
+    pub fn open(dir: &Path) -> Result<Self, BootkitError> {
+        let lock_path = dir.join(LOCK_FILE);
+        let bytes = store::read_limited(&lock_path, LOCK_LIMIT_BYTES)
+            .map_err(BootkitError::io("read", &lock_path))?;
+        let malformed = |reason: String| BootkitError::Malformed {
+            path: lock_path.clone(),
+            reason,
+        };
+        let text = std::str::from_utf8(&bytes).map_err(|e| malformed(e.to_string()))?;
+        // The version first: another format need not parse as this one.
+        let table: toml::Table = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        let found = table
+            .get("format")
+            .and_then(toml::Value::as_integer)
+            .unwrap_or(0);
+        if found != i64::from(LOCK_FORMAT) {
+            return Err(BootkitError::Format {
+                path: lock_path,
+                found: u32::try_from(found).unwrap_or(u32::MAX),
+                supported: LOCK_FORMAT,
+            });
+        }
+        let lock: Lock = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        let kit = Self {
+            dir: dir.to_owned(),
+            lock,
+        };
+        kit.check(&|path| path != MODULES_PACK)?;
+        for (path, package) in Loader::ALL
+            .map(|l| (l.path(), l.package()))
+            .into_iter()
+            .chain([
+                (KERNEL, "linux-image-amd64"),
+                (MODULES_INDEX, "linux-image-amd64"),
+            ])
+        {
+            if kit.lock.file(path).is_none() {
+                return Err(BootkitError::MissingPart {
+                    part: path.to_owned(),
+                    package,
+                });
+            }
+        }
+        Ok(kit)
+    }
+
+    /// Checks every file, the module pack included.
+    ///
+    /// # Errors
+    /// As [`Bootkit::open`].
+    pub fn verify_all(&self) -> Result<(), BootkitError> {
+        self.check(&|_| true)
+    }
+
+    fn check(&self, which: &dyn Fn(&str) -> bool) -> Result<(), BootkitError> {
+        for file in self.lock.files.iter().filter(|f| which(&f.path)) {
+            let path = self.path_of(file)?;
+            let (found, _) = Digest::of_file(&path).map_err(BootkitError::io("read", &path))?;
+            if found != file.sha256 {
+                return Err(BootkitError::Changed {
+                    path,
+                    expected: file.sha256,
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A lock may come from elsewhere: its paths must stay inside the directory.
+    fn path_of(&self, file: &FileEntry) -> Result<PathBuf, BootkitError> {
+        let plain = |c: &str| !c.is_empty() && c != "." && c != "..";
+        if !file.path.split('/').all(plain) {
+            return Err(BootkitError::Malformed {
+                path: self.dir.join(LOCK_FILE),
+                reason: format!("unsafe path {:?}", file.path),
+            });
+        }
+        Ok(self.dir.join(&file.path))
+    }
+
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, BootkitError> {
+        let full = self.dir.join(path);
+        store::read_limited(&full, 256 << 20).map_err(BootkitError::io("read", &full))
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its lock.
+    pub fn lock(&self) -> &Lock {
+        &self.lock
+    }
+
+    /// Its content address.
+    pub fn id(&self) -> Digest {
+        self.lock.id
+    }
+
+    /// Kernel release (`uname -r`).
+    pub fn kernel_version(&self) -> &str {
+        &self.lock.kernel.version
+    }
+
+    /// Path of the kernel image.
+    pub fn kernel(&self) -> PathBuf {
+        self.dir.join(KERNEL)
+    }
+
+    /// Path of the kernel's configuration, if it came with one.
+    pub fn kernel_config(&self) -> Option<PathBuf> {
+        self.lock
+            .file(KERNEL_CONFIG)
+            .map(|f| self.dir.join(&f.path))
+    }
+
+    /// Path of a loader.
+    pub fn loader(&self, loader: Loader) -> PathBuf {
+        self.dir.join(loader.path())
+    }
+
+    /// The lock's entry of the kernel image.
+    pub fn kernel_entry(&self) -> Option<&FileEntry> {
+        self.lock.file(KERNEL)
+    }
+
+    /// The lock's entry of a loader: digest, size, SBAT generations.
+    pub fn loader_entry(&self, loader: Loader) -> Option<&FileEntry> {
+        self.lock.file(loader.path())
+    }
+
+    /// Digest that stands for the content of all modules.
+    pub fn modules_digest(&self) -> Option<Digest> {
+        self.lock.file(MODULES_INDEX).map(|f| f.sha256)
+    }
+
+    /// The modules.
+    ///
+    /// # Errors
+    /// [`BootkitError::Changed`], [`BootkitError::Malformed`], [`BootkitError::Io`].
+    pub fn modules(&self) -> Result<ModuleStore, BootkitError> {
+        let entry = self
+            .lock
+            .file(MODULES_INDEX)
+            .ok_or_else(|| BootkitError::MissingPart {
+                part: MODULES_INDEX.into(),
+                package: "linux-image-amd64",
+            })?;
+        ModuleStore::open(
+            &self.dir.join(&entry.path),
+            entry.sha256,
+            &self.dir.join(MODULES_PACK),
+        )
+    }
+}
+
+/// Bootkits stored below a cache directory that open cleanly, newest payload first.
+pub fn stored(cache_dir: &Path) -> Vec<Bootkit> {
+    let Ok(entries) = std::fs::read_dir(fetch::bootkits_dir(cache_dir)) else {
+        return Vec::new();
+    };
+    let mut kits: Vec<_> = entries
+        .flatten()
+        .filter(|e| !e.file_name().to_string_lossy().starts_with('.'))
+        .filter_map(|e| Bootkit::open(&e.path()).ok())
+        .collect();
+    kits.sort_by_key(|k| (std::cmp::Reverse(k.lock.newest_mtime_unix_s), k.lock.id));
+    kits
+}
