@@ -31,7 +31,11 @@ impl Content {
     #[must_use]
     pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
-        Self { length: bytes.len() as u64, sha256: sha256(&bytes), source: Source::bytes(bytes) }
+        Self {
+            length: bytes.len() as u64,
+            sha256: sha256(&bytes),
+            source: Source::bytes(bytes),
+        }
     }
 
     /// A file whose digest is already known (a content-addressed cache); nothing is read.
@@ -40,7 +44,11 @@ impl Content {
     /// [`ReadError::Open`].
     pub fn file(path: impl Into<PathBuf>, sha256: Sha256Digest) -> Result<Self, ReadError> {
         let file = SourceFile::open(path)?;
-        Ok(Self { length: file.length(), sha256, source: Source::file(file) })
+        Ok(Self {
+            length: file.length(),
+            sha256,
+            source: Source::file(file),
+        })
     }
 
     /// A file that is read once to learn its digest.

@@ -37,7 +37,11 @@ pub struct EmitOptions {
 
 impl Default for EmitOptions {
     fn default() -> Self {
-        Self { overwrite: false, digest: true, sync: true }
+        Self {
+            overwrite: false,
+            digest: true,
+            sync: true,
+        }
     }
 }
 
@@ -72,15 +76,26 @@ pub fn to_file(
     check_target(path, options.overwrite)?;
     let output = Output::create(path)?;
     let mut pass = Pass::new(layout, options.digest, progress);
-    let mut sink = FileSink { file: output.file(), path, total: layout.total(), copy: true };
-    output.file().set_len(layout.total()).map_err(|source| sink.error(0, source))?;
+    let mut sink = FileSink {
+        file: output.file(),
+        path,
+        total: layout.total(),
+        copy: true,
+    };
+    output
+        .file()
+        .set_len(layout.total())
+        .map_err(|source| sink.error(0, source))?;
     for extent in layout.extents() {
         pass.file_extent(extent, &mut sink)?;
     }
     let emitted = pass.finish();
     if options.sync {
         // A late ENOSPC (delayed allocation, quotas) shows up here.
-        output.file().sync_all().map_err(|source| sink.error(layout.total(), source))?;
+        output
+            .file()
+            .sync_all()
+            .map_err(|source| sink.error(layout.total(), source))?;
     }
     output.publish(options)?;
     Ok(emitted)
@@ -97,12 +112,19 @@ pub fn to_writer(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Emitted, EmitError> {
     let mut pass = Pass::new(layout, digest, progress);
-    let failed =
-        |offset, source| EmitError::Write { path: PathBuf::from("-"), offset, source };
+    let failed = |offset, source| EmitError::Write {
+        path: PathBuf::from("-"),
+        offset,
+        source,
+    };
     for extent in layout.extents() {
-        pass.bytes(extent, &mut |at, part| writer.write_all(part).map_err(|e| failed(at, e)))?;
+        pass.bytes(extent, &mut |at, part| {
+            writer.write_all(part).map_err(|e| failed(at, e))
+        })?;
     }
-    writer.flush().map_err(|source| failed(layout.total(), source))?;
+    writer
+        .flush()
+        .map_err(|source| failed(layout.total(), source))?;
     Ok(pass.finish())
 }
 
@@ -122,13 +144,19 @@ pub fn digest(layout: &Layout) -> Result<Sha256Digest, EmitError> {
 /// Refuses early what would be refused at the end.
 fn check_target(path: &Path, overwrite: bool) -> Result<(), EmitError> {
     if path.file_name().is_none() {
-        return Err(EmitError::NoFileName { path: path.to_owned() });
+        return Err(EmitError::NoFileName {
+            path: path.to_owned(),
+        });
     }
     match path.symlink_metadata() {
         Ok(metadata) if !metadata.is_file() && !metadata.is_symlink() => {
-            Err(EmitError::NotRegular { path: path.to_owned() })
+            Err(EmitError::NotRegular {
+                path: path.to_owned(),
+            })
         }
-        Ok(_) if !overwrite => Err(EmitError::Exists { path: path.to_owned() }),
+        Ok(_) if !overwrite => Err(EmitError::Exists {
+            path: path.to_owned(),
+        }),
         _ => Ok(()),
     }
 }
@@ -155,7 +183,10 @@ impl<'a> Pass<'a> {
 
     fn advance(&mut self, bytes: u64) {
         self.done += bytes;
-        (self.progress)(Progress { done_bytes: self.done, total_bytes: self.total });
+        (self.progress)(Progress {
+            done_bytes: self.done,
+            total_bytes: self.total,
+        });
     }
 
     /// Feeds every byte of the extent to the hasher and to `write(offset in the image, bytes)`.
@@ -213,7 +244,10 @@ impl<'a> Pass<'a> {
                 let rest = Extent {
                     offset: extent.offset + copied,
                     length: extent.length - copied,
-                    source: Source::File { file: file.clone(), offset: offset + copied },
+                    source: Source::File {
+                        file: file.clone(),
+                        offset: offset + copied,
+                    },
                 };
                 self.bytes(&rest, &mut |at, part| sink.write(at, part))
             }
@@ -272,7 +306,10 @@ impl<'a> Pass<'a> {
     }
 
     fn finish(self) -> Emitted {
-        Emitted { bytes: self.done, sha256: self.hasher.map(|hasher| hasher.finalize().into()) }
+        Emitted {
+            bytes: self.done,
+            sha256: self.hasher.map(|hasher| hasher.finalize().into()),
+        }
     }
 }
 
@@ -287,16 +324,24 @@ struct FileSink<'a> {
 
 impl FileSink<'_> {
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), EmitError> {
-        self.file.write_all_at(bytes, offset).map_err(|source| self.error(offset, source))
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(|source| self.error(offset, source))
     }
 
     fn error(&self, offset: u64, source: io::Error) -> EmitError {
         let path = self.path.to_owned();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                EmitError::NoSpace { path, total: self.total, source }
-            }
-            _ => EmitError::Write { path, offset, source },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EmitError::NoSpace {
+                path,
+                total: self.total,
+                source,
+            },
+            _ => EmitError::Write {
+                path,
+                offset,
+                source,
+            },
         }
     }
 }
@@ -304,9 +349,17 @@ impl FileSink<'_> {
 /// A file that has no visible name yet.
 enum Output<'a> {
     /// Made with `O_TMPFILE`.
-    Nameless { file: File, path: &'a Path, directory: PathBuf },
+    Nameless {
+        file: File,
+        path: &'a Path,
+        directory: PathBuf,
+    },
     /// A hidden temporary name in the same directory, removed on drop.
-    Named { file: NamedTempFile, path: &'a Path, directory: PathBuf },
+    Named {
+        file: NamedTempFile,
+        path: &'a Path,
+        directory: PathBuf,
+    },
 }
 
 impl<'a> Output<'a> {
@@ -317,15 +370,26 @@ impl<'a> Output<'a> {
         };
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match openat(CWD, &directory, flags, Mode::from_raw_mode(0o666)) {
-            Ok(fd) => Ok(Self::Nameless { file: File::from(fd), path, directory }),
+            Ok(fd) => Ok(Self::Nameless {
+                file: File::from(fd),
+                path,
+                directory,
+            }),
             // File systems without O_TMPFILE say EOPNOTSUPP; FUSE and old kernels EISDIR or EINVAL.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
                 match hidden().tempfile_in(&directory) {
-                    Ok(file) => Ok(Self::Named { file, path, directory }),
+                    Ok(file) => Ok(Self::Named {
+                        file,
+                        path,
+                        directory,
+                    }),
                     Err(source) => Err(EmitError::Create { directory, source }),
                 }
             }
-            Err(error) => Err(EmitError::Create { directory, source: error.into() }),
+            Err(error) => Err(EmitError::Create {
+                directory,
+                source: error.into(),
+            }),
         }
     }
 
@@ -339,7 +403,11 @@ impl<'a> Output<'a> {
     /// Gives the finished file its name.
     fn publish(self, options: EmitOptions) -> Result<(), EmitError> {
         let (directory, path) = match self {
-            Self::Nameless { file, path, directory } => {
+            Self::Nameless {
+                file,
+                path,
+                directory,
+            } => {
                 if options.overwrite {
                     // linkat cannot replace: link under a hidden name, then rename over the target.
                     let hidden = hidden()
@@ -352,7 +420,11 @@ impl<'a> Output<'a> {
                 }
                 (directory, path)
             }
-            Self::Named { file, path, directory } => {
+            Self::Named {
+                file,
+                path,
+                directory,
+            } => {
                 rename(file.into_temp_path(), path, options.overwrite)?;
                 (directory, path)
             }
@@ -360,7 +432,10 @@ impl<'a> Output<'a> {
         if options.sync {
             File::open(directory)
                 .and_then(|directory| directory.sync_all())
-                .map_err(|source| EmitError::Finish { path: path.to_owned(), source })?;
+                .map_err(|source| EmitError::Finish {
+                    path: path.to_owned(),
+                    source,
+                })?;
         }
         Ok(())
     }
@@ -369,7 +444,10 @@ impl<'a> Output<'a> {
 /// Names for what must exist before it may have its own; removed on drop.
 fn hidden() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".farmer-").suffix(".part").permissions(std::fs::Permissions::from_mode(0o666));
+    builder
+        .prefix(".farmer-")
+        .suffix(".part")
+        .permissions(std::fs::Permissions::from_mode(0o666));
     builder
 }
 
@@ -377,7 +455,13 @@ fn hidden() -> tempfile::Builder<'static, 'static> {
 fn link_file(file: &File, name: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     let this = format!("/proc/self/fd/{}", file.as_raw_fd());
-    Ok(linkat(CWD, this.as_str(), CWD, name, AtFlags::SYMLINK_FOLLOW)?)
+    Ok(linkat(
+        CWD,
+        this.as_str(),
+        CWD,
+        name,
+        AtFlags::SYMLINK_FOLLOW,
+    )?)
 }
 
 fn rename(from: TempPath, path: &Path, overwrite: bool) -> Result<(), EmitError> {

@@ -175,13 +175,17 @@ impl PlanError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Format { source: FormatError::Isolinux { .. }, .. } => Some(
+            Self::Format {
+                source: FormatError::Isolinux { .. },
+                ..
+            } => Some(
                 "take isolinux.bin from Debian's isolinux package, or any ISOLINUX from 4.00 on"
                     .to_owned(),
             ),
-            Self::Format { source: FormatError::BootCode { .. }, .. } => {
-                Some("take isohdpfx.bin from Debian's isolinux package".to_owned())
-            }
+            Self::Format {
+                source: FormatError::BootCode { .. },
+                ..
+            } => Some("take isohdpfx.bin from Debian's isolinux package".to_owned()),
             Self::Region(error) => error.hint(),
             Self::LoadersTooLarge { .. } => {
                 Some("use Debian's signed shim and GRUB; together they take about 6 MB".to_owned())
@@ -341,9 +345,10 @@ impl EmitError {
             Self::NotRegular { .. } => {
                 Some("name a file; a stick is written by the flash command".to_owned())
             }
-            Self::NoSpace { total, .. } => {
-                Some(format!("free {} MiB there or write elsewhere", total.div_ceil(1 << 20)))
-            }
+            Self::NoSpace { total, .. } => Some(format!(
+                "free {} MiB there or write elsewhere",
+                total.div_ceil(1 << 20)
+            )),
             Self::Create { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("create the directory first".to_owned())
             }

@@ -31,7 +31,7 @@ use crate::error::RegionError;
 use crate::formats::guid::Guid;
 
 /// Length of the `config` region in bytes.
-pub const CONFIG_BYTES: usize = 64 * 1024;
+pub const CONFIG_BYTES: usize = crate::payload::CONFIG_REGION_BYTES;
 /// Length of each kernel-argument region in bytes.
 pub const ARGUMENTS_BYTES: usize = 2048;
 /// Length of the `farm-toml` region in bytes.
@@ -65,7 +65,9 @@ impl Span {
     /// Whether the byte at `offset` lies inside.
     #[must_use]
     pub fn contains(&self, offset: u64) -> bool {
-        offset.checked_sub(self.offset).is_some_and(|at| at < self.length)
+        offset
+            .checked_sub(self.offset)
+            .is_some_and(|at| at < self.length)
     }
 }
 
@@ -106,7 +108,10 @@ impl RegionTable {
 
     /// Everything that may differ between two farms' media of one payload.
     pub fn mutable_spans(&self) -> impl Iterator<Item = Span> + '_ {
-        self.regions.iter().map(|region| region.span).chain([self.defaults])
+        self.regions
+            .iter()
+            .map(|region| region.span)
+            .chain([self.defaults])
     }
 }
 
@@ -117,14 +122,14 @@ impl RegionTable {
 pub fn find_on<R: Read + Seek>(reader: &mut R) -> Result<Option<RegionTable>, RegionError> {
     let mut bytes = [0; LOCATOR_LEN];
     match read_at(reader, LOCATOR_OFFSET, &mut bytes) {
-        Err(RegionError::Read { source, .. })
-            if source.kind() == io::ErrorKind::UnexpectedEof =>
-        {
+        Err(RegionError::Read { source, .. }) if source.kind() == io::ErrorKind::UnexpectedEof => {
             return Ok(None);
         }
         other => other?,
     }
-    let Some(locator) = Locator::decode(&bytes) else { return Ok(None) };
+    let Some(locator) = Locator::decode(&bytes) else {
+        return Ok(None);
+    };
     if locator.table_length > MOST_TABLE_BYTES {
         return Err(damaged("it claims to be too long"));
     }
@@ -152,11 +157,7 @@ pub fn find_on<R: Read + Seek>(reader: &mut R) -> Result<Option<RegionTable>, Re
     }))
 }
 
-fn read_at<R: Read + Seek>(
-    reader: &mut R,
-    offset: u64,
-    buf: &mut [u8],
-) -> Result<(), RegionError> {
+fn read_at<R: Read + Seek>(reader: &mut R, offset: u64, buf: &mut [u8]) -> Result<(), RegionError> {
     reader
         .seek(SeekFrom::Start(offset))
         .and_then(|_| reader.read_exact(buf))
@@ -164,7 +165,9 @@ fn read_at<R: Read + Seek>(
 }
 
 fn damaged(reason: &str) -> RegionError {
-    RegionError::Table { reason: reason.to_owned() }
+    RegionError::Table {
+        reason: reason.to_owned(),
+    }
 }
 
 /// The JSON form.
@@ -194,14 +197,23 @@ impl TableRecord {
         guid_texts: Vec<u64>,
         regions: Vec<RegionRecord>,
     ) -> Self {
-        Self { version: TABLE_VERSION, total_bytes, defaults, guid_texts, regions }
+        Self {
+            version: TABLE_VERSION,
+            total_bytes,
+            defaults,
+            guid_texts,
+            regions,
+        }
     }
 
     /// Everything a table claims must lie inside the image, and regions may not overlap: a damaged
     /// or hostile table must not lead a rewrite astray.
     fn check(&self) -> Result<(), RegionError> {
         if self.version != TABLE_VERSION {
-            return Err(damaged(&format!("version {} is not known here", self.version)));
+            return Err(damaged(&format!(
+                "version {} is not known here",
+                self.version
+            )));
         }
         if self.regions.len() > MOST_REGIONS || self.guid_texts.len() > MOST_REGIONS {
             return Err(damaged("it lists too many regions"));
@@ -211,17 +223,29 @@ impl TableRecord {
             let limit = within.offset.checked_add(within.length)?;
             (span.offset >= within.offset && end <= limit).then_some(end)
         };
-        let image = Span { offset: 0, length: self.total_bytes };
+        let image = Span {
+            offset: 0,
+            length: self.total_bytes,
+        };
         let mut used = vec![self.defaults];
         for region in &self.regions {
-            let digest = Span { offset: region.digest_offset, length: 32 };
-            let default = Span { offset: region.default_offset, length: region.span.length };
+            let digest = Span {
+                offset: region.digest_offset,
+                length: 32,
+            };
+            let default = Span {
+                offset: region.default_offset,
+                length: region.span.length,
+            };
             if end(digest, self.defaults).is_none() || end(default, self.defaults).is_none() {
                 return Err(damaged("a default lies outside its area"));
             }
             used.push(region.span);
         }
-        used.extend(self.guid_texts.iter().map(|offset| Span { offset: *offset, length: 36 }));
+        used.extend(self.guid_texts.iter().map(|offset| Span {
+            offset: *offset,
+            length: 36,
+        }));
         used.sort_by_key(|span| span.offset);
         let mut at = LOCATOR_OFFSET + LOCATOR_LEN as u64;
         for span in used {
@@ -260,7 +284,11 @@ pub fn encode_farm_toml(text: &str) -> Result<Vec<u8>, RegionError> {
     }
     // Lines of blanks rather than thousands of empty ones: an editor shows one short page.
     pad(FARM_TOML, bytes, FARM_TOML_BYTES, |left| {
-        if left % 80 == 1 || left == 1 { b'\n' } else { b' ' }
+        if left % 80 == 1 || left == 1 {
+            b'\n'
+        } else {
+            b' '
+        }
     })
 }
 
@@ -285,9 +313,15 @@ pub fn encode_kargs_uefi(arguments: &str) -> Result<Vec<u8>, RegionError> {
 /// # Errors
 /// [`RegionError::ArgumentArea`] when the area does not look as written here.
 pub fn decode_kargs(area: &[u8]) -> Result<String, RegionError> {
-    let end = area.iter().position(|b| *b == b'\n').ok_or(RegionError::ArgumentArea)?;
+    let end = area
+        .iter()
+        .position(|b| *b == b'\n')
+        .ok_or(RegionError::ArgumentArea)?;
     let (line, rest) = (&area[..end], &area[end + 1..]);
-    let line = line.strip_prefix(b"'").and_then(|line| line.strip_suffix(b"'")).unwrap_or(line);
+    let line = line
+        .strip_prefix(b"'")
+        .and_then(|line| line.strip_suffix(b"'"))
+        .unwrap_or(line);
     let text = std::str::from_utf8(line).map_err(|_| RegionError::ArgumentArea)?;
     if !rest.iter().all(|b| *b == b'#') || check_arguments(text).is_err() {
         return Err(RegionError::ArgumentArea);
@@ -300,7 +334,10 @@ fn encode_arguments(
     arguments: &str,
     quote: &str,
 ) -> Result<Vec<u8>, RegionError> {
-    let normal = arguments.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    let normal = arguments
+        .split_ascii_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     check_arguments(&normal)?;
     let line = format!("{quote}{normal}{quote}\n");
     pad(name, line.into_bytes(), ARGUMENTS_BYTES, |_| b'#')
@@ -311,7 +348,10 @@ fn check_arguments(arguments: &str) -> Result<(), RegionError> {
     for argument in arguments.split(' ') {
         let good = |c: char| c.is_ascii_alphanumeric() || "._:/,=@+%~-[]".contains(c);
         if let Some(character) = argument.chars().find(|c| !good(*c)) {
-            return Err(RegionError::Argument { argument: argument.to_owned(), character });
+            return Err(RegionError::Argument {
+                argument: argument.to_owned(),
+                character,
+            });
         }
     }
     Ok(())
@@ -344,7 +384,11 @@ mod tests {
 
     #[test]
     fn arguments_round_trip_to_the_last_byte() {
-        for text in ["", "farmer_id=7", "ip=[2001:db8::1]:eth0 vlan=12 console=ttyS1,115200"] {
+        for text in [
+            "",
+            "farmer_id=7",
+            "ip=[2001:db8::1]:eth0 vlan=12 console=ttyS1,115200",
+        ] {
             let bios = encode_kargs_bios(text).expect("encoded");
             let uefi = encode_kargs_uefi(text).expect("encoded");
             assert_eq!((bios.len(), uefi.len()), (ARGUMENTS_BYTES, ARGUMENTS_BYTES));
@@ -352,7 +396,10 @@ mod tests {
             assert_eq!(decode_kargs(&uefi).expect("decoded"), text);
         }
         let longest = "x".repeat(ARGUMENTS_BYTES - 1);
-        assert_eq!(decode_kargs(&encode_kargs_bios(&longest).expect("fits")).expect("ok"), longest);
+        assert_eq!(
+            decode_kargs(&encode_kargs_bios(&longest).expect("fits")).expect("ok"),
+            longest
+        );
         assert!(matches!(
             encode_kargs_bios(&"x".repeat(ARGUMENTS_BYTES)),
             Err(RegionError::TooLong { .. })
@@ -367,8 +414,13 @@ mod tests {
 
     #[test]
     fn characters_a_loader_interprets_are_refused() {
-        for bad in ["a'b", "a\"b", "$x", "a;b", "a#b", "a\\b", "ä", "a\u{7}", "`id`", "{x}", "a*"] {
-            assert!(matches!(encode_kargs_bios(bad), Err(RegionError::Argument { .. })), "{bad:?}");
+        for bad in [
+            "a'b", "a\"b", "$x", "a;b", "a#b", "a\\b", "ä", "a\u{7}", "`id`", "{x}", "a*",
+        ] {
+            assert!(
+                matches!(encode_kargs_bios(bad), Err(RegionError::Argument { .. })),
+                "{bad:?}"
+            );
         }
         let mut area = encode_kargs_bios("a=1").expect("encoded");
         area[100] = b'x';
@@ -385,7 +437,10 @@ mod tests {
         assert!(encode_farm_toml(&"#".repeat(FARM_TOML_BYTES)).is_err());
         assert!(encode_farm_toml("\0").is_err());
         assert!(encode_config(b"").expect("empty").iter().all(|b| *b == 0));
-        assert!(matches!(encode_config(b"\x1f\x8b"), Err(RegionError::NotCpio { .. })));
+        assert!(matches!(
+            encode_config(b"\x1f\x8b"),
+            Err(RegionError::NotCpio { .. })
+        ));
     }
 
     #[test]
@@ -403,13 +458,27 @@ mod tests {
                 }],
             )
         };
-        let defaults = Span { offset: 100_000, length: 4096 };
+        let defaults = Span {
+            offset: 100_000,
+            length: 4096,
+        };
         assert!(record(200_000, 64, defaults).check().is_ok());
-        for (offset, length) in
-            [(0, 64), (32_704, 64), (1 << 20, 1), (u64::MAX, 2), (100_000, 64), (200_000, 1 << 20)]
-        {
-            assert!(record(offset, length, defaults).check().is_err(), "{offset}+{length}");
+        for (offset, length) in [
+            (0, 64),
+            (32_704, 64),
+            (1 << 20, 1),
+            (u64::MAX, 2),
+            (100_000, 64),
+            (200_000, 1 << 20),
+        ] {
+            assert!(
+                record(offset, length, defaults).check().is_err(),
+                "{offset}+{length}"
+            );
         }
-        assert!(record(200_000, 4096, defaults).check().is_err(), "default too long");
+        assert!(
+            record(200_000, 4096, defaults).check().is_err(),
+            "default too long"
+        );
     }
 }

@@ -32,7 +32,10 @@ impl SourceFile {
             if metadata.is_file() {
                 Ok((file, metadata.len()))
             } else {
-                Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+                Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "not a regular file",
+                ))
             }
         });
         match opened {
@@ -64,11 +67,13 @@ impl SourceFile {
     /// # Errors
     /// [`ReadError::Source`] when reading fails or the file has become shorter.
     pub fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<(), ReadError> {
-        self.file.read_exact_at(buf, offset).map_err(|source| ReadError::Source {
-            path: self.path.clone(),
-            offset,
-            source,
-        })
+        self.file
+            .read_exact_at(buf, offset)
+            .map_err(|source| ReadError::Source {
+                path: self.path.clone(),
+                offset,
+                source,
+            })
     }
 }
 
@@ -99,7 +104,10 @@ impl Source {
     /// All of `bytes`.
     #[must_use]
     pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self::Bytes { bytes: bytes.into(), start: 0 }
+        Self::Bytes {
+            bytes: bytes.into(),
+            start: 0,
+        }
     }
 
     /// All of `file`.
@@ -111,7 +119,9 @@ impl Source {
     /// How many bytes the source can supply; `None` for the endless ones.
     fn available(&self) -> Option<u64> {
         match self {
-            Self::Bytes { bytes, start } => Some((bytes.len() as u64).saturating_sub(*start as u64)),
+            Self::Bytes { bytes, start } => {
+                Some((bytes.len() as u64).saturating_sub(*start as u64))
+            }
             Self::File { file, offset } => Some(file.length().saturating_sub(*offset)),
             Self::Zero | Self::Unused => None,
         }
@@ -120,12 +130,14 @@ impl Source {
     /// The same source, `skip` bytes further on.
     fn advanced(&self, skip: u64) -> Self {
         match self {
-            Self::Bytes { bytes, start } => {
-                Self::Bytes { bytes: Arc::clone(bytes), start: start.saturating_add(skip as usize) }
-            }
-            Self::File { file, offset } => {
-                Self::File { file: Arc::clone(file), offset: offset.saturating_add(skip) }
-            }
+            Self::Bytes { bytes, start } => Self::Bytes {
+                bytes: Arc::clone(bytes),
+                start: start.saturating_add(skip as usize),
+            },
+            Self::File { file, offset } => Self::File {
+                file: Arc::clone(file),
+                offset: offset.saturating_add(skip),
+            },
             Self::Zero => Self::Zero,
             Self::Unused => Self::Unused,
         }
@@ -178,14 +190,22 @@ impl LayoutBuilder {
     /// Places `length` bytes of `source` at byte `offset`. Empty extents are dropped.
     pub fn place(&mut self, offset: u64, length: u64, source: Source) {
         if length > 0 {
-            self.extents.push(Extent { offset, length, source });
+            self.extents.push(Extent {
+                offset,
+                length,
+                source,
+            });
         }
     }
 
     /// Places a whole buffer at byte `offset`.
     pub fn place_bytes(&mut self, offset: u64, bytes: impl Into<Arc<[u8]>>) {
         let bytes = bytes.into();
-        self.place(offset, bytes.len() as u64, Source::Bytes { bytes, start: 0 });
+        self.place(
+            offset,
+            bytes.len() as u64,
+            Source::Bytes { bytes, start: 0 },
+        );
     }
 
     /// Orders the extents, turns every gap up to `total` bytes into [`Source::Unused`] and checks
@@ -208,7 +228,10 @@ impl LayoutBuilder {
                     total,
                 })?;
             if extent.offset < at {
-                return Err(LayoutError::Overlap { offset: extent.offset, previous_end: at });
+                return Err(LayoutError::Overlap {
+                    offset: extent.offset,
+                    previous_end: at,
+                });
             }
             if let Some(available) = extent.source.available()
                 && available < extent.length
@@ -221,13 +244,21 @@ impl LayoutBuilder {
             }
             if extent.offset > at {
                 let length = extent.offset - at;
-                extents.push(Extent { offset: at, length, source: Source::Unused });
+                extents.push(Extent {
+                    offset: at,
+                    length,
+                    source: Source::Unused,
+                });
             }
             at = end;
             extents.push(extent);
         }
         if at < total {
-            extents.push(Extent { offset: at, length: total - at, source: Source::Unused });
+            extents.push(Extent {
+                offset: at,
+                length: total - at,
+                source: Source::Unused,
+            });
         }
         Ok(Layout { extents, total })
     }
@@ -257,9 +288,13 @@ impl Layout {
     /// The extents that cover `length` bytes from byte `offset`, cut to that range and to the image.
     pub fn range(&self, offset: u64, length: u64) -> impl Iterator<Item = Extent> + '_ {
         let end = offset.saturating_add(length).min(self.total);
-        let first = self.extents.partition_point(|extent| extent.end() <= offset);
-        self.extents[first..].iter().take_while(move |extent| extent.offset < end).map(
-            move |extent| {
+        let first = self
+            .extents
+            .partition_point(|extent| extent.end() <= offset);
+        self.extents[first..]
+            .iter()
+            .take_while(move |extent| extent.offset < end)
+            .map(move |extent| {
                 let from = extent.offset.max(offset);
                 let to = extent.end().min(end);
                 Extent {
@@ -267,8 +302,7 @@ impl Layout {
                     length: to - from,
                     source: extent.source.advanced(from - extent.offset),
                 }
-            },
-        )
+            })
     }
 
     /// Reads up to `buf.len()` bytes from byte `offset`; fewer only at the end of the image. `Zero`
@@ -295,7 +329,10 @@ impl Layout {
     /// A seekable reader over the image, for everything that wants `Read`.
     #[must_use]
     pub fn reader(&self) -> LayoutReader<'_> {
-        LayoutReader { layout: self, position: 0 }
+        LayoutReader {
+            layout: self,
+            position: 0,
+        }
     }
 }
 
@@ -308,7 +345,10 @@ pub struct LayoutReader<'a> {
 
 impl Read for LayoutReader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.layout.read_at(self.position, buf).map_err(io::Error::other)?;
+        let read = self
+            .layout
+            .read_at(self.position, buf)
+            .map_err(io::Error::other)?;
         self.position += read as u64;
         Ok(read)
     }
@@ -322,7 +362,10 @@ impl Seek for LayoutReader<'_> {
             SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
         };
         self.position = target.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "seek before the start of the image")
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "seek before the start of the image",
+            )
         })?;
         Ok(self.position)
     }
@@ -364,20 +407,32 @@ mod tests {
         builder.place_bytes(2, *b"d");
         assert!(matches!(
             builder.finish(10),
-            Err(LayoutError::Overlap { offset: 2, previous_end: 3 })
+            Err(LayoutError::Overlap {
+                offset: 2,
+                previous_end: 3
+            })
         ));
 
         let mut builder = LayoutBuilder::new();
         builder.place_bytes(8, *b"abc");
-        assert!(matches!(builder.finish(10), Err(LayoutError::OutOfBounds { .. })));
+        assert!(matches!(
+            builder.finish(10),
+            Err(LayoutError::OutOfBounds { .. })
+        ));
 
         let mut builder = LayoutBuilder::new();
         builder.place(u64::MAX, 2, Source::Zero);
-        assert!(matches!(builder.finish(10), Err(LayoutError::OutOfBounds { .. })));
+        assert!(matches!(
+            builder.finish(10),
+            Err(LayoutError::OutOfBounds { .. })
+        ));
 
         let mut builder = LayoutBuilder::new();
         builder.place(0, 4, Source::bytes(*b"abc"));
-        assert!(matches!(builder.finish(10), Err(LayoutError::ShortSource { available: 3, .. })));
+        assert!(matches!(
+            builder.finish(10),
+            Err(LayoutError::ShortSource { available: 3, .. })
+        ));
     }
 
     #[test]

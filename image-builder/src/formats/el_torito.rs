@@ -35,14 +35,18 @@ pub fn catalog(
     // Validation entry, platform 80x86. The checksum makes the 16-bit words sum to zero.
     put(&mut catalog, 0, &[0x01, 0x00]);
     put(&mut catalog, 30, &[0x55, 0xAA]);
-    let sum = catalog[..32]
-        .chunks_exact(2)
-        .fold(0_u16, |sum, word| sum.wrapping_add(u16::from_le_bytes([word[0], word[1]])));
+    let sum = catalog[..32].chunks_exact(2).fold(0_u16, |sum, word| {
+        sum.wrapping_add(u16::from_le_bytes([word[0], word[1]]))
+    });
     put(&mut catalog, 28, &sum.wrapping_neg().to_le_bytes());
     // Default entry: bootable, no emulation, four 512-byte sectors.
     put(&mut catalog, 32, &[0x88, 0x00]);
     put(&mut catalog, 38, &4_u16.to_le_bytes());
-    put(&mut catalog, 40, &((bios_offset / BLOCK_BYTES) as u32).to_le_bytes());
+    put(
+        &mut catalog,
+        40,
+        &((bios_offset / BLOCK_BYTES) as u32).to_le_bytes(),
+    );
     // Final section header, platform EFI, one entry.
     put(&mut catalog, 64, &[0x91, 0xEF]);
     put(&mut catalog, 66, &1_u16.to_le_bytes());
@@ -53,7 +57,11 @@ pub fn catalog(
         UefiSectorCount::Exact => u16::try_from(uefi_length / 512).unwrap_or(u16::MAX),
     };
     put(&mut catalog, 102, &sectors.to_le_bytes());
-    put(&mut catalog, 104, &((uefi_offset / BLOCK_BYTES) as u32).to_le_bytes());
+    put(
+        &mut catalog,
+        104,
+        &((uefi_offset / BLOCK_BYTES) as u32).to_le_bytes(),
+    );
     catalog
 }
 
@@ -62,7 +70,11 @@ pub fn catalog(
 pub fn boot_record(catalog_offset: u64) -> Vec<u8> {
     let mut record = vec![0; BLOCK_BYTES as usize];
     put(&mut record, 0, b"\x00CD001\x01EL TORITO SPECIFICATION");
-    put(&mut record, 71, &((catalog_offset / BLOCK_BYTES) as u32).to_le_bytes());
+    put(
+        &mut record,
+        71,
+        &((catalog_offset / BLOCK_BYTES) as u32).to_le_bytes(),
+    );
     record
 }
 
@@ -77,10 +89,13 @@ pub fn patch_boot_info(
     pvd_block: u32,
 ) -> Result<(), FormatError> {
     const HYBRID_SIGNATURE: [u8; 4] = [0xFB, 0xC0, 0x78, 0x70];
-    let length = u32::try_from(isolinux.len())
-        .map_err(|_| FormatError::Isolinux { reason: "it is larger than 4 GiB" })?;
+    let length = u32::try_from(isolinux.len()).map_err(|_| FormatError::Isolinux {
+        reason: "it is larger than 4 GiB",
+    })?;
     if isolinux.get(64..68) != Some(&HYBRID_SIGNATURE) {
-        return Err(FormatError::Isolinux { reason: "the isohybrid signature is missing" });
+        return Err(FormatError::Isolinux {
+            reason: "the isohybrid signature is missing",
+        });
     }
     let sum = isolinux[64..].chunks(4).fold(0_u32, |sum, word| {
         let mut padded = [0; 4];

@@ -106,7 +106,11 @@ impl Table {
         put(&mut header, 12, &(HEADER_BYTES as u32).to_le_bytes());
         put(&mut header, 24, &own_lba.to_le_bytes());
         put(&mut header, 32, &other_lba.to_le_bytes());
-        put(&mut header, 40, &(self.first_usable / SECTOR_BYTES).to_le_bytes());
+        put(
+            &mut header,
+            40,
+            &(self.first_usable / SECTOR_BYTES).to_le_bytes(),
+        );
         put(&mut header, 48, &last_usable.to_le_bytes());
         put(&mut header, 56, &self.disk_guid.0);
         put(&mut header, 72, &entries_lba.to_le_bytes());

@@ -60,7 +60,10 @@ mod tests {
         assert_ne!(a, Guid::derive("esp", b"payload"));
         let text = a.to_string();
         assert_eq!(&text[14..15], "8", "version in {text}");
-        assert!(matches!(&text[19..20], "8" | "9" | "a" | "b"), "variant in {text}");
+        assert!(
+            matches!(&text[19..20], "8" | "9" | "a" | "b"),
+            "variant in {text}"
+        );
     }
 
     #[test]

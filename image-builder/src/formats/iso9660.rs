@@ -72,10 +72,16 @@ impl Tree {
     pub fn new(paths: &[String]) -> Result<Self, FormatError> {
         let mut directories = vec![Directory::default()];
         for (index, path) in paths.iter().enumerate() {
-            let invalid = || FormatError::Name { path: path.clone(), format: "ISO 9660" };
+            let invalid = || FormatError::Name {
+                path: path.clone(),
+                format: "ISO 9660",
+            };
             let duplicate = || FormatError::Duplicate { path: path.clone() };
             let mut parts: Vec<&str> = path.split('/').collect();
-            let file = parts.pop().filter(|name| is_file_name(name)).ok_or_else(invalid)?;
+            let file = parts
+                .pop()
+                .filter(|name| is_file_name(name))
+                .ok_or_else(invalid)?;
             // ECMA-119 6.8.2.1: at most eight levels, the root included.
             if parts.len() > 7 || !parts.iter().all(|name| is_name(name, 8)) {
                 return Err(invalid());
@@ -92,7 +98,9 @@ impl Tree {
                             name: name.to_owned(),
                             entries: BTreeMap::new(),
                         });
-                        directories[at].entries.insert(name.to_owned(), Entry::Directory(index));
+                        directories[at]
+                            .entries
+                            .insert(name.to_owned(), Entry::Directory(index));
                         index
                     }
                 };
@@ -100,7 +108,10 @@ impl Tree {
             // A directory and a file may not share a name; the file's has a version behind it.
             let key = format!("{file};1");
             if directories[at].entries.contains_key(file)
-                || directories[at].entries.insert(key, Entry::File(index)).is_some()
+                || directories[at]
+                    .entries
+                    .insert(key, Entry::File(index))
+                    .is_some()
             {
                 return Err(duplicate());
             }
@@ -110,18 +121,25 @@ impl Tree {
                 if let (Entry::File(index), Some(bare)) = (entry, name.strip_suffix(";1"))
                     && matches!(directories[at].entries.get(bare), Some(Entry::Directory(_)))
                 {
-                    return Err(FormatError::Duplicate { path: paths[*index].clone() });
+                    return Err(FormatError::Duplicate {
+                        path: paths[*index].clone(),
+                    });
                 }
             }
         }
-        Ok(Self { directories: breadth_first(&directories), paths: paths.to_vec() })
+        Ok(Self {
+            directories: breadth_first(&directories),
+            paths: paths.to_vec(),
+        })
     }
 
     /// Bytes of all metadata from block 16 on: descriptors, catalog, path tables, directories.
     #[must_use]
     pub fn metadata_bytes(&self) -> u64 {
         let blocks = u64::from(self.first_directory_block() - PVD_BLOCK);
-        let directories: u64 = (0..self.directories.len()).map(|at| self.directory_bytes(at)).sum();
+        let directories: u64 = (0..self.directories.len())
+            .map(|at| self.directory_bytes(at))
+            .sum();
         blocks * BLOCK_BYTES + directories
     }
 
@@ -147,7 +165,11 @@ impl Tree {
         let table = self.path_table(&blocks, u32::to_le_bytes, u16::to_le_bytes);
         let table_be = self.path_table(&blocks, u32::to_be_bytes, u16::to_be_bytes);
         let second_table = PATH_TABLE_BLOCK + self.path_table_blocks();
-        put(&mut out, 0, &self.descriptor(spec, &blocks, table.len() as u32, second_table)?);
+        put(
+            &mut out,
+            0,
+            &self.descriptor(spec, &blocks, table.len() as u32, second_table)?,
+        );
         put(&mut out, at(17), boot_record);
         put(&mut out, at(18), b"\xFFCD001\x01");
         put(&mut out, at(CATALOG_BLOCK), catalog);
@@ -231,7 +253,11 @@ impl Tree {
     ) -> Vec<u8> {
         let mut out = Vec::new();
         for (directory, block) in self.directories.iter().zip(blocks) {
-            let name = if directory.name.is_empty() { &[0][..] } else { directory.name.as_bytes() };
+            let name = if directory.name.is_empty() {
+                &[0][..]
+            } else {
+                directory.name.as_bytes()
+            };
             out.extend_from_slice(&[name.len() as u8, 0]);
             out.extend_from_slice(&u32_bytes(*block));
             out.extend_from_slice(&u16_bytes(directory.parent as u16 + 1));
@@ -261,13 +287,24 @@ impl Tree {
         let mut pvd = vec![0; BLOCK_BYTES as usize];
         put(&mut pvd, 0, b"\x01CD001\x01");
         // System, volume, set, publisher, preparer, application and three file identifiers.
-        for (at, length) in [(8, 32), (40, 32), (190, 128), (318, 128), (446, 128), (574, 128)] {
+        for (at, length) in [
+            (8, 32),
+            (40, 32),
+            (190, 128),
+            (318, 128),
+            (446, 128),
+            (574, 128),
+        ] {
             pvd[at..at + length].fill(b' ');
         }
         pvd[702..813].fill(b' ');
         put(&mut pvd, 40, spec.volume_id.as_bytes());
         put(&mut pvd, 574, spec.application_id.as_bytes());
-        put(&mut pvd, 80, &both_u32((spec.total_bytes / BLOCK_BYTES) as u32));
+        put(
+            &mut pvd,
+            80,
+            &both_u32((spec.total_bytes / BLOCK_BYTES) as u32),
+        );
         put(&mut pvd, 120, &both_u16(1));
         put(&mut pvd, 124, &both_u16(1));
         put(&mut pvd, 128, &both_u16(BLOCK_BYTES as u16));
@@ -275,7 +312,11 @@ impl Tree {
         put(&mut pvd, 140, &PATH_TABLE_BLOCK.to_le_bytes());
         put(&mut pvd, 148, &second_table.to_be_bytes());
         let root_bytes = self.directory_bytes(0) as u32;
-        put(&mut pvd, 156, &record(&[0], blocks[0], root_bytes, FLAG_DIRECTORY, spec.timestamp));
+        put(
+            &mut pvd,
+            156,
+            &record(&[0], blocks[0], root_bytes, FLAG_DIRECTORY, spec.timestamp),
+        );
         put(&mut pvd, 813, &spec.timestamp.iso_volume());
         put(&mut pvd, 830, &spec.timestamp.iso_volume());
         // Expiration and effective dates: not specified, which is all digits zero.
@@ -330,10 +371,16 @@ fn breadth_first(directories: &[Directory]) -> Vec<Directory> {
 
 fn check_location(path: &str, location: Location) -> Result<(), FormatError> {
     if u32::try_from(location.length).is_err() {
-        return Err(FormatError::FileTooLarge { path: path.to_owned(), length: location.length });
+        return Err(FormatError::FileTooLarge {
+            path: path.to_owned(),
+            length: location.length,
+        });
     }
     if location.offset % BLOCK_BYTES != 0 || u32::try_from(location.offset / BLOCK_BYTES).is_err() {
-        return Err(FormatError::Extent { path: path.to_owned(), offset: location.offset });
+        return Err(FormatError::Extent {
+            path: path.to_owned(),
+            offset: location.offset,
+        });
     }
     Ok(())
 }
@@ -341,7 +388,9 @@ fn check_location(path: &str, location: Location) -> Result<(), FormatError> {
 /// Whether `name` is 1 to `most` d-characters (ECMA-119 7.4.1).
 fn is_name(name: &str, most: usize) -> bool {
     (1..=most).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
 fn is_file_name(name: &str) -> bool {
@@ -363,7 +412,11 @@ fn path_record_bytes(directory: &Directory) -> usize {
 
 /// Where a record of `length` bytes goes when the next free byte is `at`.
 fn fit_in_block(at: u64, length: u64) -> u64 {
-    if at % BLOCK_BYTES + length > BLOCK_BYTES { align_up(at, BLOCK_BYTES) } else { at }
+    if at % BLOCK_BYTES + length > BLOCK_BYTES {
+        align_up(at, BLOCK_BYTES)
+    } else {
+        at
+    }
 }
 
 fn record(name: &[u8], block: u32, length: u32, flags: u8, timestamp: Timestamp) -> Vec<u8> {
@@ -400,18 +453,39 @@ mod tests {
     use super::*;
 
     fn tree(paths: &[&str]) -> Result<Tree, FormatError> {
-        Tree::new(&paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>())
+        Tree::new(
+            &paths
+                .iter()
+                .map(|path| (*path).to_owned())
+                .collect::<Vec<_>>(),
+        )
     }
 
     #[test]
     fn names_are_checked() {
-        for bad in ["boot", "TOOLONGNAME", "A.LONG", "A/", "/A", "A-B", "A.B.C", "", "A/B.C/D"] {
-            assert!(matches!(tree(&[bad]), Err(FormatError::Name { .. })), "{bad:?}");
+        for bad in [
+            "boot",
+            "TOOLONGNAME",
+            "A.LONG",
+            "A/",
+            "/A",
+            "A-B",
+            "A.B.C",
+            "",
+            "A/B.C/D",
+        ] {
+            assert!(
+                matches!(tree(&[bad]), Err(FormatError::Name { .. })),
+                "{bad:?}"
+            );
         }
         assert!(tree(&["A/B/C/D/E/F/G/H.I"]).is_ok());
         assert!(tree(&["A/B/C/D/E/F/G/H/I"]).is_err());
         for bad in [&["A", "A"][..], &["A", "A/B"], &["A/B", "A"]] {
-            assert!(matches!(tree(bad), Err(FormatError::Duplicate { .. })), "{bad:?}");
+            assert!(
+                matches!(tree(bad), Err(FormatError::Duplicate { .. })),
+                "{bad:?}"
+            );
         }
     }
 
@@ -421,7 +495,13 @@ mod tests {
         let tree = Tree::new(&paths).expect("tree");
         // 200 records of 46 bytes, 44 to a block.
         assert_eq!(tree.directory_bytes(1), 5 * BLOCK_BYTES);
-        let locations = vec![Location { offset: 65_536, length: 1 }; 200];
+        let locations = vec![
+            Location {
+                offset: 65_536,
+                length: 1
+            };
+            200
+        ];
         let spec = VolumeSpec {
             volume_id: "TEST".to_owned(),
             application_id: String::new(),
@@ -443,6 +523,9 @@ mod tests {
         };
         let at = |offset, length| tree.render(&spec, &[], &[], &[Location { offset, length }]);
         assert!(matches!(at(512, 1), Err(FormatError::Extent { .. })));
-        assert!(matches!(at(2048, 1 << 32), Err(FormatError::FileTooLarge { .. })));
+        assert!(matches!(
+            at(2048, 1 << 32),
+            Err(FormatError::FileTooLarge { .. })
+        ));
     }
 }

@@ -36,13 +36,25 @@ pub fn protective_mbr(
     }
     let mut sector = [0; SECTOR_BYTES as usize];
     put(&mut sector, 0, boot.code);
-    put(&mut sector, 432, &(boot.isolinux_offset / SECTOR_BYTES).to_le_bytes());
+    put(
+        &mut sector,
+        432,
+        &(boot.isolinux_offset / SECTOR_BYTES).to_le_bytes(),
+    );
     put(&mut sector, 440, &disk_signature.to_le_bytes());
     let protected = u32::try_from(total_bytes / SECTOR_BYTES - 1).unwrap_or(u32::MAX);
-    put(&mut sector, 446, &[0x00, 0x00, 0x02, 0x00, 0xEE, 0xFF, 0xFF, 0xFF]);
+    put(
+        &mut sector,
+        446,
+        &[0x00, 0x00, 0x02, 0x00, 0xEE, 0xFF, 0xFF, 0xFF],
+    );
     put(&mut sector, 454, &1_u32.to_le_bytes());
     put(&mut sector, 458, &protected.to_le_bytes());
-    put(&mut sector, 462, &[0x80, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x00]);
+    put(
+        &mut sector,
+        462,
+        &[0x80, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x00],
+    );
     put(&mut sector, 470, &0_u32.to_le_bytes());
     put(&mut sector, 474, &1_u32.to_le_bytes());
     put(&mut sector, 510, &[0x55, 0xAA]);

@@ -28,8 +28,11 @@ impl Timestamp {
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let shifted_month = (5 * day_of_year + 2) / 153;
         let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u8;
-        let month =
-            if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u8;
+        let month = if shifted_month < 10 {
+            shifted_month + 3
+        } else {
+            shifted_month - 9
+        } as u8;
         let year = year_of_era + era * 400 + u64::from(month <= 2);
         let time = seconds % 86_400;
         Civil {
@@ -87,11 +90,23 @@ mod tests {
     #[test]
     fn known_moments() {
         assert_eq!(&Timestamp(0).iso_volume()[..16], b"1970010100000000");
-        assert_eq!(&Timestamp(951_782_399).iso_volume()[..16], b"2000022823595900");
-        assert_eq!(&Timestamp(951_782_400).iso_volume()[..16], b"2000022900000000");
-        assert_eq!(&Timestamp(1_795_423_506).iso_volume()[..16], b"2026112308450600");
+        assert_eq!(
+            &Timestamp(951_782_399).iso_volume()[..16],
+            b"2000022823595900"
+        );
+        assert_eq!(
+            &Timestamp(951_782_400).iso_volume()[..16],
+            b"2000022900000000"
+        );
+        assert_eq!(
+            &Timestamp(1_795_423_506).iso_volume()[..16],
+            b"2026112308450600"
+        );
         assert_eq!(&Timestamp(u64::MAX).iso_volume()[..16], b"9999123123595900");
-        assert_eq!(Timestamp(1_795_423_506).iso_record(), [126, 11, 23, 8, 45, 6, 0]);
+        assert_eq!(
+            Timestamp(1_795_423_506).iso_record(),
+            [126, 11, 23, 8, 45, 6, 0]
+        );
     }
 
     #[test]

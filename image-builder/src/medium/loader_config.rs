@@ -36,9 +36,17 @@ pub(super) struct Entries<'a> {
 /// `isolinux.cfg`. A global APPEND serves both labels, so the arguments exist once; what a label
 /// adds goes behind its kernel. Plain labels need no menu module.
 pub(super) fn isolinux(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig {
-    let Entries { title, kernel, disk_guid, .. } = entries;
-    let initramfs: Vec<String> =
-        entries.initramfs.iter().map(|path| format!("/{path}")).collect();
+    let Entries {
+        title,
+        kernel,
+        disk_guid,
+        ..
+    } = entries;
+    let initramfs: Vec<String> = entries
+        .initramfs
+        .iter()
+        .map(|path| format!("/{path}"))
+        .collect();
     let initramfs = initramfs.join(",");
     let head = format!(
         "SERIAL 0 {SERIAL_SPEED}\n\
@@ -52,18 +60,29 @@ pub(super) fn isolinux(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig 
     let label = |name: &str, own: &str| {
         format!("LABEL {name}\n  LINUX /{kernel} {own}\n  INITRD {initramfs}\n")
     };
-    let tail =
-        format!("\n{}{}", label("node", NORMAL_ARGUMENTS), label("debug", DEBUG_ARGUMENTS));
+    let tail = format!(
+        "\n{}{}",
+        label("node", NORMAL_ARGUMENTS),
+        label("debug", DEBUG_ARGUMENTS)
+    );
     assemble(&head, *disk_guid, " ", arguments, &tail)
 }
 
 /// `grub.cfg`. Paths are absolute and nothing is searched for: on a stick the root is the FAT
 /// partition, on a CD the ISO 9660 tree, and both hold the same files.
 pub(super) fn grub(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig {
-    let Entries { title, kernel, disk_guid, .. } = entries;
+    let Entries {
+        title,
+        kernel,
+        disk_guid,
+        ..
+    } = entries;
     let kernel = kernel.to_lowercase();
-    let initramfs: Vec<String> =
-        entries.initramfs.iter().map(|path| format!("/{}", path.to_lowercase())).collect();
+    let initramfs: Vec<String> = entries
+        .initramfs
+        .iter()
+        .map(|path| format!("/{}", path.to_lowercase()))
+        .collect();
     let initramfs = initramfs.join(" ");
     let head = format!(
         "serial --unit=0 --speed={SERIAL_SPEED}\n\
@@ -90,7 +109,11 @@ pub(super) fn grub(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig {
     let tail = format!(
         "\n{}{}",
         entry("node", title, NORMAL_ARGUMENTS),
-        entry("debug", &format!("{title} (debug: every message)"), DEBUG_ARGUMENTS),
+        entry(
+            "debug",
+            &format!("{title} (debug: every message)"),
+            DEBUG_ARGUMENTS
+        ),
     );
     assemble(&head, *disk_guid, middle, arguments, &tail)
 }
@@ -103,5 +126,9 @@ fn assemble(head: &str, guid: Guid, middle: &str, arguments: &[u8], tail: &str) 
     let arguments_at = text.len();
     text.extend_from_slice(arguments);
     text.extend_from_slice(tail.as_bytes());
-    LoaderConfig { text, arguments_at, guid_at }
+    LoaderConfig {
+        text,
+        arguments_at,
+        guid_at,
+    }
 }

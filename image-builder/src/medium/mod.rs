@@ -3,4 +3,4 @@
 mod loader_config;
 pub mod universal;
 
-pub use universal::{InitramfsFile, Loaders, Plan, PlacedFile, UniversalMedium};
+pub use universal::{InitramfsFile, Loaders, PlacedFile, Plan, UniversalMedium};

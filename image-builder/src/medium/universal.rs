@@ -42,7 +42,8 @@ const LOADERS_LIMIT: u64 = 8 * MIB;
 /// Room for FARMCFG and, behind it, the backup GPT.
 const TAIL_BYTES: u64 = 2 * MIB;
 /// Length of FARMCFG.
-const FARMCFG_BYTES: u64 = TAIL_BYTES - gpt::BACKUP_BYTES.div_ceil(fat::ALIGN_BYTES) * fat::ALIGN_BYTES;
+const FARMCFG_BYTES: u64 =
+    TAIL_BYTES - gpt::BACKUP_BYTES.div_ceil(fat::ALIGN_BYTES) * fat::ALIGN_BYTES;
 
 /// Path of the kernel.
 pub const KERNEL_PATH: &str = "BOOT/VMLINUZ";
@@ -156,19 +157,28 @@ impl UniversalMedium {
             &fat_files(&esp_files),
         )
         .map_err(format_error("EFI partition"))?;
-        let esp = Span { offset: ESP_OFFSET, length: esp_volume.length };
+        let esp = Span {
+            offset: ESP_OFFSET,
+            length: esp_volume.length,
+        };
         let files: Vec<PlacedFile> = esp_files
             .iter()
             .zip(&esp_volume.file_offsets)
             .map(|(file, offset)| PlacedFile {
                 path: file.path.clone(),
-                span: Span { offset: ESP_OFFSET + offset, length: file.content.length() },
+                span: Span {
+                    offset: ESP_OFFSET + offset,
+                    length: file.content.length(),
+                },
             })
             .collect();
         check_loaders(&files)?;
 
         // FARMCFG.
-        let farmcfg = Span { offset: esp.offset + esp.length, length: FARMCFG_BYTES };
+        let farmcfg = Span {
+            offset: esp.offset + esp.length,
+            length: FARMCFG_BYTES,
+        };
         let total = farmcfg.offset + TAIL_BYTES;
         let (farmcfg_layout, farm_toml_at) = self.farmcfg(disk_guid, farmcfg, &contents)?;
 
@@ -197,7 +207,10 @@ impl UniversalMedium {
                 offset: grub_cfg_at + grub_cfg.arguments_at as u64,
                 length: contents.kargs_uefi.len() as u64,
             },
-            Span { offset: farm_toml_at, length: contents.farm_toml.len() as u64 },
+            Span {
+                offset: farm_toml_at,
+                length: contents.farm_toml.len() as u64,
+            },
         ];
         let guid_texts = vec![
             gap.isolinux_cfg + isolinux_cfg.guid_at as u64,
@@ -208,12 +221,17 @@ impl UniversalMedium {
         let mut builder = LayoutBuilder::new();
         let mut gap_extents = LayoutBuilder::new();
 
-        let boot = HybridBoot { code: &self.loaders.isohdpfx, isolinux_offset: gap.isolinux_bin };
+        let boot = HybridBoot {
+            code: &self.loaders.isohdpfx,
+            isolinux_offset: gap.isolinux_bin,
+        };
         let mbr = protective_mbr(total, serial(disk_guid, "mbr"), boot)
             .map_err(format_error("boot sector"))?;
         gap_extents.place_bytes(0, mbr);
 
-        let table = self.partition_table(disk_guid, total, esp, farmcfg).render();
+        let table = self
+            .partition_table(disk_guid, total, esp, farmcfg)
+            .render();
         gap_extents.place_bytes(SECTOR_BYTES, table.primary);
 
         let table_json = regions.json;
@@ -235,14 +253,24 @@ impl UniversalMedium {
             .map_err(format_error("BIOS loader"))?;
 
         let locations: Vec<Location> = [
-            Location { offset: gap.isolinux_bin, length: isolinux.len() as u64 },
-            Location { offset: gap.ldlinux, length: self.loaders.ldlinux.length() },
-            Location { offset: gap.isolinux_cfg, length: isolinux_cfg.text.len() as u64 },
+            Location {
+                offset: gap.isolinux_bin,
+                length: isolinux.len() as u64,
+            },
+            Location {
+                offset: gap.ldlinux,
+                length: self.loaders.ldlinux.length(),
+            },
+            Location {
+                offset: gap.isolinux_cfg,
+                length: isolinux_cfg.text.len() as u64,
+            },
         ]
         .into_iter()
-        .chain(
-            files.iter().map(|f| Location { offset: f.span.offset, length: f.span.length }),
-        )
+        .chain(files.iter().map(|f| Location {
+            offset: f.span.offset,
+            length: f.span.length,
+        }))
         .collect();
         let short_id = &disk_guid.to_string()[..8].to_uppercase();
         let iso = tree
@@ -310,8 +338,15 @@ impl UniversalMedium {
         part("title", self.title.as_bytes());
         part("timestamp", &self.timestamp.0.to_le_bytes());
         part("uefi sector count", &[self.uefi_sector_count as u8]);
-        let Loaders { isohdpfx, isolinux, ldlinux, shim, grub, mok_manager, grub_directory } =
-            &self.loaders;
+        let Loaders {
+            isohdpfx,
+            isolinux,
+            ldlinux,
+            shim,
+            grub,
+            mok_manager,
+            grub_directory,
+        } = &self.loaders;
         part("isohdpfx", &sha256(isohdpfx));
         part("isolinux", &sha256(isolinux));
         part("ldlinux", ldlinux.sha256());
@@ -355,7 +390,12 @@ impl UniversalMedium {
     }
 
     fn entries<'a>(&'a self, disk_guid: Guid, initramfs: &'a [String]) -> Entries<'a> {
-        Entries { title: &self.title, kernel: KERNEL_PATH, initramfs, disk_guid }
+        Entries {
+            title: &self.title,
+            kernel: KERNEL_PATH,
+            initramfs,
+            disk_guid,
+        }
     }
 
     /// Files of the EFI partition: loaders first, within reach of every firmware.
@@ -375,7 +415,9 @@ impl UniversalMedium {
         files.push(file(CONFIG_PATH, &Content::bytes(&contents.config[..])));
         files.push(file(KERNEL_PATH, &self.kernel));
         files.extend(
-            self.initramfs.iter().map(|f| file(&format!("BOOT/{}", f.name), &f.content)),
+            self.initramfs
+                .iter()
+                .map(|f| file(&format!("BOOT/{}", f.name), &f.content)),
         );
         files
     }
@@ -393,7 +435,10 @@ impl UniversalMedium {
                 path: "farm.toml".to_owned(),
                 content: Content::bytes(&contents.farm_toml[..]),
             },
-            TreeFile { path: "README.TXT".to_owned(), content: Content::bytes(readme.as_bytes()) },
+            TreeFile {
+                path: "README.TXT".to_owned(),
+                content: Content::bytes(readme.as_bytes()),
+            },
         ];
         let volume = fat::plan(
             &VolumeSpec {
@@ -413,16 +458,13 @@ impl UniversalMedium {
         for (file, offset) in files.iter().zip(&volume.file_offsets) {
             place_content(&mut builder, *offset, &file.content);
         }
-        Ok((builder.finish(span.length)?, span.offset + volume.file_offsets[0]))
+        Ok((
+            builder.finish(span.length)?,
+            span.offset + volume.file_offsets[0],
+        ))
     }
 
-    fn partition_table(
-        &self,
-        disk_guid: Guid,
-        total: u64,
-        esp: Span,
-        farmcfg: Span,
-    ) -> gpt::Table {
+    fn partition_table(&self, disk_guid: Guid, total: u64, esp: Span, farmcfg: Span) -> gpt::Table {
         // FARMCFG is entry 1: some desktops show only the first partition of a stick.
         let partition = |type_guid, name, span: Span| Partition {
             type_guid,
@@ -452,7 +494,10 @@ struct TreeFile {
 fn fat_files(files: &[TreeFile]) -> Vec<FatFile> {
     files
         .iter()
-        .map(|file| FatFile { path: file.path.clone(), length: file.content.length() })
+        .map(|file| FatFile {
+            path: file.path.clone(),
+            length: file.content.length(),
+        })
         .collect()
 }
 
@@ -492,7 +537,11 @@ impl RegionContents {
 
     /// One block of digests, then the contents.
     fn defaults_bytes(&self) -> u64 {
-        let contents: u64 = self.named().iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        let contents: u64 = self
+            .named()
+            .iter()
+            .map(|(_, bytes)| bytes.len() as u64)
+            .sum();
         SECTOR_BYTES + contents
     }
 
@@ -528,7 +577,10 @@ impl RegionContents {
             });
         }
         let record = TableRecord::new(total, defaults, guid_texts.clone(), records);
-        #[expect(clippy::expect_used, reason = "plain structs of numbers and strings serialise")]
+        #[expect(
+            clippy::expect_used,
+            reason = "plain structs of numbers and strings serialise"
+        )]
         let json = serde_json::to_vec(&record).expect("region table serialises");
         digests.extend_from_slice(&copies);
         RenderedRegions {
@@ -581,7 +633,10 @@ impl Gap {
             },
         };
         if next > ESP_OFFSET {
-            return Err(PlanError::GapTooSmall { needed: next, limit: ESP_OFFSET });
+            return Err(PlanError::GapTooSmall {
+                needed: next,
+                limit: ESP_OFFSET,
+            });
         }
         Ok(gap)
     }
@@ -590,18 +645,31 @@ impl Gap {
 /// What firmware and shim load must lie within reach.
 fn check_loaders(files: &[PlacedFile]) -> Result<(), PlanError> {
     let loaders = files.iter().filter(|file| file.path.starts_with("EFI/"));
-    let end = loaders.map(|file| file.span.offset + file.span.length).max().unwrap_or(0);
+    let end = loaders
+        .map(|file| file.span.offset + file.span.length)
+        .max()
+        .unwrap_or(0);
     let end = end.saturating_sub(ESP_OFFSET);
     if end > LOADERS_LIMIT {
-        return Err(PlanError::LoadersTooLarge { end, limit: LOADERS_LIMIT });
+        return Err(PlanError::LoadersTooLarge {
+            end,
+            limit: LOADERS_LIMIT,
+        });
     }
     Ok(())
 }
 
 /// Where a file that is always there lies.
 fn placed(files: &[PlacedFile], path: &str) -> Span {
-    #[expect(clippy::expect_used, reason = "asked only for paths that esp_files always makes")]
-    files.iter().find(|file| file.path == path).expect("file was placed").span
+    #[expect(
+        clippy::expect_used,
+        reason = "asked only for paths that esp_files always makes"
+    )]
+    files
+        .iter()
+        .find(|file| file.path == path)
+        .expect("file was placed")
+        .span
 }
 
 fn place_content(builder: &mut LayoutBuilder, offset: u64, content: &Content) {
@@ -633,7 +701,10 @@ fn format_error(part: &'static str) -> impl Fn(FormatError) -> PlanError {
 fn check_text(what: &'static str, value: &str) -> Result<(), PlanError> {
     let good = |c: char| c.is_ascii_alphanumeric() || " ._()+-".contains(c);
     if value.is_empty() || value.len() > 60 || !value.chars().all(good) {
-        return Err(PlanError::Text { what, value: value.to_owned() });
+        return Err(PlanError::Text {
+            what,
+            value: value.to_owned(),
+        });
     }
     Ok(())
 }

@@ -38,12 +38,20 @@ pub(super) struct Directory {
 
 impl Directory {
     fn new(path: &str, parent: usize) -> Self {
-        Self { path: path.to_owned(), parent, entries: Vec::new() }
+        Self {
+            path: path.to_owned(),
+            parent,
+            entries: Vec::new(),
+        }
     }
 
     fn slots(&self) -> usize {
         // The label in the root, `.` and `..` elsewhere, and the end mark.
-        3 + self.entries.iter().map(|entry| entry.stored.slots()).sum::<usize>()
+        3 + self
+            .entries
+            .iter()
+            .map(|entry| entry.stored.slots())
+            .sum::<usize>()
     }
 
     /// Bytes of the directory with its end mark; `root` has a label but no `.` and `..`.
@@ -71,7 +79,9 @@ impl Tree {
             let (parent, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
             let parent = ensure(&mut directories, &mut known, parent);
             if known.contains_key(&fold(&file.path)) || !seen.insert(fold(&file.path)) {
-                return Err(FormatError::Duplicate { path: file.path.clone() });
+                return Err(FormatError::Duplicate {
+                    path: file.path.clone(),
+                });
             }
             directories[parent].entries.push(Entry {
                 name: name.to_owned(),
@@ -83,14 +93,19 @@ impl Tree {
             return Err(FormatError::Duplicate { path: path.clone() });
         }
         for directory in &mut directories {
-            let names: Vec<&str> =
-                directory.entries.iter().map(|entry| entry.name.as_str()).collect();
+            let names: Vec<&str> = directory
+                .entries
+                .iter()
+                .map(|entry| entry.name.as_str())
+                .collect();
             let stored = names::store(&names)?;
             for (entry, stored) in directory.entries.iter_mut().zip(stored) {
                 entry.stored = stored;
             }
             if directory.slots() > MOST_SLOTS {
-                return Err(FormatError::DirectoryFull { path: directory.path.clone() });
+                return Err(FormatError::DirectoryFull {
+                    path: directory.path.clone(),
+                });
             }
         }
         Ok(Self { directories })
@@ -107,7 +122,9 @@ impl Tree {
         let directory = &self.directories[index];
         let mut out = Vec::with_capacity(directory.encoded_bytes(index == 0) as usize);
         let mut push = |name: &[u8; 11], nt_case, attributes, cluster, length| {
-            out.extend_from_slice(&entry(name, nt_case, attributes, cluster, length, timestamp));
+            out.extend_from_slice(&entry(
+                name, nt_case, attributes, cluster, length, timestamp,
+            ));
         };
         if index == 0 {
             push(label, 0, ATTRIBUTE_LABEL, 0, 0);
@@ -131,12 +148,12 @@ impl Tree {
                     let first = if run.count == 0 { 0 } else { run.first };
                     (ATTRIBUTE_ARCHIVE, first, length)
                 }
-                Target::Directory(index) => {
-                    (ATTRIBUTE_DIRECTORY, allocation.directories[index], 0)
-                }
+                Target::Directory(index) => (ATTRIBUTE_DIRECTORY, allocation.directories[index], 0),
             };
             let StoredName { short, nt_case, .. } = &child.stored;
-            out.extend_from_slice(&entry(short, *nt_case, attributes, cluster, length, timestamp));
+            out.extend_from_slice(&entry(
+                short, *nt_case, attributes, cluster, length, timestamp,
+            ));
         }
         out.extend_from_slice(&[0; ENTRY_BYTES]);
         out
@@ -163,7 +180,11 @@ fn ensure(directories: &mut Vec<Directory>, known: &mut PathIndex, path: &str) -
 
 /// Stands in until the whole directory is known and short names can be made unique.
 fn unnamed() -> StoredName {
-    StoredName { short: [b' '; 11], nt_case: 0, long: None }
+    StoredName {
+        short: [b' '; 11],
+        nt_case: 0,
+        long: None,
+    }
 }
 
 fn entry(

@@ -81,7 +81,9 @@ impl Geometry {
             &[FatKind::Fat16, FatKind::Fat12]
         };
         kinds.iter().find_map(|kind| {
-            [8, 4, 2, 1].iter().find_map(|sectors| Self::try_new(*kind, bytes, *sectors))
+            [8, 4, 2, 1]
+                .iter()
+                .find_map(|sectors| Self::try_new(*kind, bytes, *sectors))
         })
     }
 
@@ -92,8 +94,9 @@ impl Geometry {
             FatKind::Fat12 | FatKind::Fat16 => (1, ROOT_ENTRIES * 32 / SECTOR_BYTES),
         };
         // A little more than needed: the table's own sectors are counted as clusters here.
-        let table_sectors =
-            kind.table_bytes(total_sectors / cluster_sectors + 2).div_ceil(SECTOR_BYTES);
+        let table_sectors = kind
+            .table_bytes(total_sectors / cluster_sectors + 2)
+            .div_ceil(SECTOR_BYTES);
         let least_start = least_reserved + 2 * table_sectors + root_sectors;
         let data_start = align_up(least_start, ALIGN_BYTES / SECTOR_BYTES);
         let clusters = total_sectors.checked_sub(data_start)? / cluster_sectors;
@@ -151,7 +154,15 @@ impl Geometry {
     fn boot_sector(&self, spec: &VolumeSpec, label: &[u8; 11]) -> [u8; SECTOR_BYTES as usize] {
         let fat32 = self.kind == FatKind::Fat32;
         let mut boot = [0; SECTOR_BYTES as usize];
-        put(&mut boot, 0, if fat32 { &[0xEB, 0x58, 0x90] } else { &[0xEB, 0x3C, 0x90] });
+        put(
+            &mut boot,
+            0,
+            if fat32 {
+                &[0xEB, 0x58, 0x90]
+            } else {
+                &[0xEB, 0x3C, 0x90]
+            },
+        );
         // The name every reader accepts (Microsoft FAT specification, BS_OEMName).
         put(&mut boot, 3, b"MSWIN4.1");
         put(&mut boot, 11, &(SECTOR_BYTES as u16).to_le_bytes());
@@ -161,7 +172,11 @@ impl Geometry {
         boot[21] = 0xF8;
         put(&mut boot, 24, &63_u16.to_le_bytes());
         put(&mut boot, 26, &255_u16.to_le_bytes());
-        put(&mut boot, 28, &((spec.disk_offset / SECTOR_BYTES) as u32).to_le_bytes());
+        put(
+            &mut boot,
+            28,
+            &((spec.disk_offset / SECTOR_BYTES) as u32).to_le_bytes(),
+        );
         match u16::try_from(self.total_sectors) {
             Ok(sectors) if !fat32 => put(&mut boot, 19, &sectors.to_le_bytes()),
             _ => put(&mut boot, 32, &(self.total_sectors as u32).to_le_bytes()),
@@ -200,7 +215,7 @@ mod tests {
         assert_eq!(at(8 << 20), Some((FatKind::Fat16, 1024)));
         assert_eq!(at(32 << 20), Some((FatKind::Fat16, 4096)));
         assert_eq!(at(33 << 20), Some((FatKind::Fat32, 512)));
-        assert_eq!(at(66 << 20), Some((FatKind::Fat32, 512)));
+        assert_eq!(at(64 << 20), Some((FatKind::Fat32, 512)));
         assert_eq!(at(70 << 20), Some((FatKind::Fat32, 1024)));
         assert_eq!(at(1 << 30), Some((FatKind::Fat32, 4096)));
         assert_eq!(at(4096), None);

@@ -86,7 +86,11 @@ pub fn plan(spec: &VolumeSpec, files: &[FatFile]) -> Result<Volume, FormatError>
     let mut metadata = Vec::new();
     let mut place = |offset: u64, bytes: Arc<[u8]>| {
         let length = bytes.len() as u64;
-        metadata.push(Extent { offset, length, source: Source::Bytes { bytes, start: 0 } });
+        metadata.push(Extent {
+            offset,
+            length,
+            source: Source::Bytes { bytes, start: 0 },
+        });
     };
 
     let reserved = geometry.reserved_area(
@@ -103,7 +107,10 @@ pub fn plan(spec: &VolumeSpec, files: &[FatFile]) -> Result<Volume, FormatError>
     for copy in 0..2 {
         let offset = geometry.reserved_sectors * SECTOR_BYTES + copy * table_bytes;
         place(offset, Arc::clone(&table));
-        zeros.push((offset + table.len() as u64, table_bytes - table.len() as u64));
+        zeros.push((
+            offset + table.len() as u64,
+            table_bytes - table.len() as u64,
+        ));
     }
 
     for (index, directory) in tree.directories.iter().enumerate() {
@@ -112,7 +119,9 @@ pub fn plan(spec: &VolumeSpec, files: &[FatFile]) -> Result<Volume, FormatError>
             let offset = geometry.fixed_root_offset();
             let room = geometry.root_sectors * SECTOR_BYTES;
             if bytes.len() as u64 > room {
-                return Err(FormatError::DirectoryFull { path: directory.path.clone() });
+                return Err(FormatError::DirectoryFull {
+                    path: directory.path.clone(),
+                });
             }
             zeros.push((offset + bytes.len() as u64, room - bytes.len() as u64));
             place(offset, bytes.into());
@@ -127,7 +136,11 @@ pub fn plan(spec: &VolumeSpec, files: &[FatFile]) -> Result<Volume, FormatError>
         zeros
             .into_iter()
             .filter(|(_, length)| *length > 0)
-            .map(|(offset, length)| Extent { offset, length, source: Source::Zero }),
+            .map(|(offset, length)| Extent {
+                offset,
+                length,
+                source: Source::Zero,
+            }),
     );
 
     Ok(Volume {
@@ -135,7 +148,11 @@ pub fn plan(spec: &VolumeSpec, files: &[FatFile]) -> Result<Volume, FormatError>
         length: geometry.total_sectors * SECTOR_BYTES,
         cluster_bytes: geometry.cluster_bytes(),
         metadata,
-        file_offsets: allocation.files.iter().map(|at| geometry.cluster_offset(at.first)).collect(),
+        file_offsets: allocation
+            .files
+            .iter()
+            .map(|at| geometry.cluster_offset(at.first))
+            .collect(),
     })
 }
 
@@ -164,7 +181,10 @@ fn allocate(tree: &Tree, files: &[FatFile], kind: FatKind, cluster_bytes: u64) -
     let mut next = 2;
     let mut runs = Vec::new();
     let mut take = |next: &mut u64, bytes: u64| {
-        let run = Run { first: *next, count: bytes.div_ceil(cluster_bytes) };
+        let run = Run {
+            first: *next,
+            count: bytes.div_ceil(cluster_bytes),
+        };
         *next += run.count;
         if run.count > 0 {
             runs.push(run);
@@ -187,7 +207,13 @@ fn allocate(tree: &Tree, files: &[FatFile], kind: FatKind, cluster_bytes: u64) -
         placed.push(take(&mut next, file.length));
     }
     let used = runs.iter().map(|run| run.count).sum();
-    Allocation { directories, runs, files: placed, used, next }
+    Allocation {
+        directories,
+        runs,
+        files: placed,
+        used,
+        next,
+    }
 }
 
 /// Finds a geometry that holds everything.
@@ -207,8 +233,10 @@ fn fit(
             attempt(bytes).ok_or(FormatError::VolumeFull { capacity: bytes })
         }
         VolumeSize::SmallestMultipleOf(step) => {
-            let content: u64 =
-                files.iter().map(|file| align_up(file.length, SECTOR_BYTES)).sum();
+            let content: u64 = files
+                .iter()
+                .map(|file| align_up(file.length, SECTOR_BYTES))
+                .sum();
             let mut bytes = align_up(content.max(1), step);
             while bytes <= limit {
                 if let Some(found) = attempt(bytes) {
@@ -230,8 +258,11 @@ fn render_table(geometry: &Geometry, allocation: &Allocation) -> Vec<u8> {
     for run in &allocation.runs {
         for cluster in run.first..run.first + run.count {
             let last = cluster + 1 == run.first + run.count;
-            entries[cluster as usize] =
-                if last { kind.end_of_chain() } else { cluster as u32 + 1 };
+            entries[cluster as usize] = if last {
+                kind.end_of_chain()
+            } else {
+                cluster as u32 + 1
+            };
         }
     }
     let mut table = vec![0; kind.table_bytes(entries.len() as u64) as usize];
@@ -256,7 +287,10 @@ fn label_bytes(label: &str) -> Result<[u8; 11], FormatError> {
             .bytes()
             .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b"_- ".contains(&b));
     if !fits {
-        return Err(FormatError::Name { path: label.to_owned(), format: "FAT volume" });
+        return Err(FormatError::Name {
+            path: label.to_owned(),
+            format: "FAT volume",
+        });
     }
     let mut out = [b' '; 11];
     put(&mut out, 0, label.as_bytes());

@@ -26,12 +26,17 @@ pub(super) struct StoredName {
 impl StoredName {
     /// Directory slots the name takes, its short entry included.
     pub(super) fn slots(&self) -> usize {
-        1 + self.long.as_ref().map_or(0, |units| units.len().div_ceil(UNITS_PER_ENTRY))
+        1 + self
+            .long
+            .as_ref()
+            .map_or(0, |units| units.len().div_ceil(UNITS_PER_ENTRY))
     }
 
     /// The long-name entries in the order they are stored: last part first.
     pub(super) fn long_entries(&self) -> Vec<[u8; 32]> {
-        let Some(units) = &self.long else { return Vec::new() };
+        let Some(units) = &self.long else {
+            return Vec::new();
+        };
         let checksum = self
             .short
             .iter()
@@ -44,7 +49,10 @@ impl StoredName {
                 entry[0] = part as u8 + 1 | if part + 1 == count { 0x40 } else { 0 };
                 entry[11] = 0x0F;
                 entry[13] = checksum;
-                let places = (1..11).step_by(2).chain((14..26).step_by(2)).chain([28, 30]);
+                let places = (1..11)
+                    .step_by(2)
+                    .chain((14..26).step_by(2))
+                    .chain([28, 30]);
                 for (index, place) in places.enumerate() {
                     let at = part * UNITS_PER_ENTRY + index;
                     // One terminator, then filler.
@@ -69,7 +77,11 @@ pub(super) fn store(names: &[&str]) -> Result<Vec<StoredName>, FormatError> {
         if let Some((short, _)) = exact {
             taken.insert(short);
         }
-        stored.push(exact.map(|(short, nt_case)| StoredName { short, nt_case, long: None }));
+        stored.push(exact.map(|(short, nt_case)| StoredName {
+            short,
+            nt_case,
+            long: None,
+        }));
     }
     Ok(stored
         .into_iter()
@@ -77,7 +89,11 @@ pub(super) fn store(names: &[&str]) -> Result<Vec<StoredName>, FormatError> {
         .map(|(exact, name)| {
             exact.unwrap_or_else(|| {
                 let short = numbered_short(name, &mut taken);
-                StoredName { short, nt_case: 0, long: Some(name.encode_utf16().collect()) }
+                StoredName {
+                    short,
+                    nt_case: 0,
+                    long: Some(name.encode_utf16().collect()),
+                }
             })
         })
         .collect())
@@ -87,9 +103,14 @@ fn check(name: &str) -> Result<(), FormatError> {
     let bad = name.is_empty()
         || name.encode_utf16().count() > 255
         || name.ends_with(['.', ' '])
-        || name.chars().any(|c| c.is_control() || "\"*/:<>?\\|".contains(c));
+        || name
+            .chars()
+            .any(|c| c.is_control() || "\"*/:<>?\\|".contains(c));
     if bad {
-        return Err(FormatError::Name { path: name.to_owned(), format: "FAT" });
+        return Err(FormatError::Name {
+            path: name.to_owned(),
+            format: "FAT",
+        });
     }
     Ok(())
 }
@@ -121,7 +142,10 @@ fn exact_short(name: &str) -> Option<([u8; 11], u8)> {
             nt_case |= bit;
         }
     }
-    Some((pack(&base.to_ascii_uppercase(), &extension.to_ascii_uppercase()), nt_case))
+    Some((
+        pack(&base.to_ascii_uppercase(), &extension.to_ascii_uppercase()),
+        nt_case,
+    ))
 }
 
 /// `BASIS~N.EXT` with the smallest free N.
@@ -179,7 +203,13 @@ mod tests {
 
     #[test]
     fn long_names_get_unique_short_ones() {
-        let names = ["farm.toml", "FARM~1.TOM", "farm.tomlx", "very long name.tar.gz", ".hidden"];
+        let names = [
+            "farm.toml",
+            "FARM~1.TOM",
+            "farm.tomlx",
+            "very long name.tar.gz",
+            ".hidden",
+        ];
         let stored = store(&names).expect("valid names");
         assert_eq!(stored[0].short, *b"FARM~2  TOM");
         assert_eq!(stored[1].short, *b"FARM~1  TOM");
