@@ -197,19 +197,14 @@ impl Apt {
         };
         option("Dir::Cache", &self.root.join("cache"));
         option("Dir::Cache::archives", Path::new("archives/"));
-        let prefix = if self.lists == Lists::Own {
-            "own-"
+        let cache = if self.lists == Lists::Own {
+            "own.bin"
         } else {
-            "host-"
+            "host.bin"
         };
-        option(
-            "Dir::Cache::pkgcache",
-            Path::new(&format!("{prefix}pkgcache.bin")),
-        );
-        option(
-            "Dir::Cache::srcpkgcache",
-            Path::new(&format!("{prefix}srcpkgcache.bin")),
-        );
+        option("Dir::Cache::pkgcache", Path::new(cache));
+        // Half as large again, and of use only to those who add and remove sources all day.
+        option("Dir::Cache::srcpkgcache", Path::new(""));
         if self.lists == Lists::Own {
             option("Dir::State", &self.root.join("state"));
             option("Dir::State::lists", Path::new("lists/"));

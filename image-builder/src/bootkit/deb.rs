@@ -192,6 +192,9 @@ fn open(path: &Path) -> Result<(File, Vec<Member>), DebErrorKind> {
         return Err(DebErrorKind::NotADeb("it is not a regular file".into()));
     }
     let members = list_members(&mut file)?;
+    if members.is_empty() {
+        return Err(DebErrorKind::MissingMember("debian-binary"));
+    }
     let version = members
         .first()
         .filter(|m| m.name == "debian-binary")

@@ -416,13 +416,13 @@ impl Cache {
         });
         let file = store::AtomicFile::create(&path).map_err(error())?;
         let buffered = io::BufWriter::with_capacity(1 << 20, file);
-        let mut encoder =
-            zstd::Encoder::new(HashingWriter::new(buffered), level).map_err(error())?;
-        encoder.multithread(ZSTD_WORKERS).map_err(error())?;
-        encoder.include_checksum(true).map_err(error())?;
-        encoder
-            .set_pledged_src_size(Some(unpacked_bytes))
-            .map_err(error())?;
+        let encoder = compressor(
+            HashingWriter::new(buffered),
+            level,
+            ZSTD_WORKERS,
+            unpacked_bytes,
+        )
+        .map_err(error())?;
         let mut metered = Metered {
             inner: encoder,
             done_bytes: 0,
@@ -464,6 +464,20 @@ impl Cache {
     }
 }
 
+/// One zstd frame with content size and checksum.
+fn compressor<W: Write>(
+    out: W,
+    level: i32,
+    workers: u32,
+    len_bytes: u64,
+) -> io::Result<zstd::Encoder<'static, W>> {
+    let mut encoder = zstd::Encoder::new(out, level)?;
+    encoder.multithread(workers)?;
+    encoder.include_checksum(true)?;
+    encoder.set_pledged_src_size(Some(len_bytes))?;
+    Ok(encoder)
+}
+
 /// Reports progress about every 4 MiB.
 struct Metered<'p, W> {
     inner: W,
@@ -485,5 +499,31 @@ impl<W: Write> Write for Metered<'_, W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_do_not_depend_on_the_number_of_workers() {
+        // Compressible, and long enough for several jobs at level 9.
+        let mut state = 1u32;
+        let data: Vec<u8> = (0..24 << 20)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 29) as u8
+            })
+            .collect();
+        let compress = |workers| {
+            let mut encoder = compressor(Vec::new(), 9, workers, data.len() as u64).unwrap();
+            encoder.write_all(&data).unwrap();
+            encoder.finish().unwrap()
+        };
+        let one = compress(1);
+        assert!(one.len() < data.len() / 2);
+        assert_eq!(one, compress(2));
+        assert_eq!(one, compress(5));
     }
 }
