@@ -1,0 +1,155 @@
+//! The first process: it must never end, whatever happens in it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::process::{WaitOptions, wait};
+use rustix::system::{RebootCommand, reboot};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::console::Console;
+use crate::life::Machine;
+use crate::payload::PayloadFacts;
+use crate::stages::Stage;
+use crate::{hotplug, mounts, settings};
+
+/// Kernel messages on the console only if they are critical: they would tear our lines apart.
+pub const QUIET_KERNEL: &str = "3";
+const KERNEL_COMMAND_LINE: &str = "/proc/cmdline";
+/// After a life that ended: long enough to be read, short enough to be back soon.
+const PAUSE: Duration = Duration::from_secs(5);
+/// For the console threads to write what is waiting.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Runs the machine for ever.
+pub fn run() -> ! {
+    let failures = mounts::early();
+    let console = Console::open(Path::new("/"));
+    let hook_console = console.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        hook_console.warn(Stage::Start, format_args!("internal error: {info}"));
+    }));
+    loop {
+        // Nothing below is supposed to return or to panic; PID 1 outlives it if it does.
+        let result = catch_unwind(AssertUnwindSafe(|| start(&console, &failures)));
+        if let Ok(Err(error)) = result {
+            console.warn(Stage::Start, crate::words::chain(&error));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn start(console: &Console, failures: &[mounts::MountError]) -> std::io::Result<()> {
+    console.line(format_args!(
+        "{}, {}",
+        crate::VERSION_LINE,
+        crate::HOSTS_NOTHING
+    ));
+    for failure in failures {
+        console.warn(Stage::Start, crate::words::chain(failure));
+    }
+    let arguments = settings::kernel_arguments(Path::new(KERNEL_COMMAND_LINE));
+    if arguments.layer.debug != Some(true) {
+        let _ = std::fs::write("/proc/sys/kernel/printk", QUIET_KERNEL);
+    }
+    // The kernel would reboot at once; so the disks are written first.
+    let _ = reboot(RebootCommand::CadOff);
+    let facts = PayloadFacts::read(Path::new(PayloadFacts::PATH));
+    let kernel = rustix::system::uname();
+    let consoles = console.device_names().join(", ");
+    let release = kernel.release().to_string_lossy().into_owned();
+    console.say(
+        Stage::Start,
+        format_args!("Linux {release}, console on {consoles}"),
+    );
+
+    let devices = hotplug::start(console.clone(), facts.clone());
+    if let Some(failure) = mounts::efivars() {
+        console.say(Stage::Start, crate::words::chain(&failure));
+    }
+    let machine = Arc::new(Machine {
+        console: console.clone(),
+        facts,
+        devices,
+        arguments,
+        identity: Mutex::new(None),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(supervise(console, machine))
+}
+
+/// Handles signals and children, and keeps a life running in a thread of its own.
+async fn supervise(console: &Console, machine: Arc<Machine>) -> std::io::Result<()> {
+    let mut child = signal(SignalKind::child())?;
+    // Ctrl-Alt-Del comes as SIGINT.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // As other init programs: USR2 switches off.
+    let mut power_off = signal(SignalKind::user_defined2())?;
+    let (ended, mut ends) = mpsc::channel(1);
+    spawn_life(machine.clone(), ended.clone())?;
+    loop {
+        tokio::select! {
+            _ = child.recv() => reap(),
+            _ = interrupt.recv() => leave(console, RebootCommand::Restart),
+            _ = terminate.recv() => leave(console, RebootCommand::Restart),
+            _ = power_off.recv() => leave(console, RebootCommand::PowerOff),
+            Some(why) = ends.recv() => {
+                let text = format!("{why}; starting over in {} s", PAUSE.as_secs());
+                console.warn(Stage::Start, text);
+                tokio::time::sleep(PAUSE).await;
+                spawn_life(machine.clone(), ended.clone())?;
+            }
+        }
+    }
+}
+
+fn spawn_life(machine: Arc<Machine>, ended: mpsc::Sender<String>) -> std::io::Result<()> {
+    let live = move || {
+        let lived = catch_unwind(AssertUnwindSafe(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(8)
+                .build()
+                .map_err(|error| error.to_string());
+            match runtime {
+                Ok(runtime) => {
+                    let why = runtime.block_on(machine.live());
+                    // A thread that hangs on a bad disk must not hold the next life.
+                    runtime.shutdown_background();
+                    why
+                }
+                Err(why) => why,
+            }
+        }));
+        let why = lived.unwrap_or_else(|_| "internal error".to_owned());
+        let _ = ended.blocking_send(why);
+    };
+    std::thread::Builder::new()
+        .name("life".to_owned())
+        .spawn(live)
+        .map(drop)
+}
+
+/// Orphans end up with PID 1, whoever started them.
+fn reap() {
+    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+}
+
+fn leave(console: &Console, how: RebootCommand) {
+    let words = match how {
+        RebootCommand::PowerOff => "switching off",
+        _ => "restarting the machine",
+    };
+    console.line(words);
+    rustix::fs::sync();
+    std::thread::sleep(LAST_WORDS);
+    if let Err(error) = reboot(how) {
+        console.warn(Stage::Start, format_args!("the kernel refused: {error}"));
+    }
+}
