@@ -1,8 +1,19 @@
 //! Reading a machine: one collector per section of the inventory.
 
+mod boot;
+mod cpu;
+mod disks;
+mod firmware;
+mod memory;
+mod nics;
+mod sgio;
+mod udev;
+mod verdict;
+mod virtualisation;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::inventory::{Inventory, Warning};
+use crate::inventory::{Inventory, Live, Warning};
 use crate::root::Root;
 
 /// What the caller knows better than the machine.
@@ -14,16 +25,53 @@ pub struct ProbeOptions {
     /// Kernel name of the disk this system was started from (`sda`), which never counts as
     /// capacity. The caller recognises it by the label of our images.
     pub boot_medium_disk: Option<String>,
+    /// What the processor answers to CPUID leaf 4000_0000h (`KVMKVMKVM`), when a snapshot is read
+    /// and the answer is known from elsewhere. The running machine is asked directly.
+    pub hypervisor_signature: Option<String>,
 }
 
 /// Reads a machine. Never fails: what cannot be read is `null` and a warning, and a collector that
 /// panics loses its own section only.
 #[must_use]
 pub fn probe(root: &Root, options: &ProbeOptions) -> Inventory {
-    let mut inventory = Inventory::default();
-    let _ = (root, options);
-    let _ = guarded("all", &mut inventory.warnings, |_| ());
-    inventory
+    let mut warnings = Vec::new();
+    let w = &mut warnings;
+    let firmware = guarded("firmware", w, |w| firmware::collect(root, options.smbios.as_deref(), w));
+    let cpuinfo = guarded("cpu", w, |_| cpu::CpuInfo::read(root));
+    let cpu = guarded("cpu", w, |w| cpu::collect(root, &cpuinfo, &firmware.processors, w));
+    let memory = guarded("memory", w, |w| memory::collect(root, &firmware, w));
+    let virtualisation = guarded("virtualisation", w, |_| {
+        virtualisation::collect(root, options.hypervisor_signature.as_deref(), &cpuinfo, &firmware)
+    });
+    let disks = guarded("disks", w, |w| {
+        disks::collect(root, options.boot_medium_disk.as_deref(), w)
+    });
+    let nics = guarded("nics", w, |_| nics::collect(root));
+    let boot = guarded("boot", w, |w| boot::collect(root, &cpuinfo, w));
+    let live = guarded("live", w, |_| root.is_live().then(live).flatten());
+    Inventory {
+        cpu,
+        memory,
+        disks,
+        nics,
+        virtualisation,
+        system: firmware.system,
+        board: firmware.board,
+        bios: firmware.bios,
+        boot,
+        live,
+        warnings,
+        ..Inventory::default()
+    }
+}
+
+/// Momentary values. sysinfo reads fixed paths, which is right here and only here.
+fn live() -> Option<Live> {
+    let load = sysinfo::System::load_average().ok()?;
+    Some(Live {
+        uptime_seconds: sysinfo::System::uptime().ok()?,
+        load_average: [load.one, load.five, load.fifteen],
+    })
 }
 
 fn guarded<T: Default>(
@@ -35,10 +83,42 @@ fn guarded<T: Default>(
     let result = catch_unwind(AssertUnwindSafe(|| collect(&mut own)));
     warnings.append(&mut own);
     result.unwrap_or_else(|_| {
-        warnings.push(Warning::new(
-            section,
-            "internal error while reading this section",
-        ));
+        warnings.push(Warning::new(section, "internal error while reading this section"));
         T::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panicking_collector_loses_only_its_section() {
+        let mut warnings = Vec::new();
+        let value: Vec<u8> = guarded("disks", &mut warnings, |w| {
+            w.push(Warning::new("disks", "said before"));
+            panic!("on purpose")
+        });
+        assert!(value.is_empty());
+        assert_eq!(warnings.len(), 2);
+        assert_eq!(warnings[1].section, "disks");
+    }
+
+    #[test]
+    fn an_empty_machine_is_all_unknown() {
+        let inventory = probe(&Root::empty(), &ProbeOptions::default());
+        assert_eq!(inventory.cpu.logical, None);
+        assert_eq!(inventory.memory.usable_bytes, None);
+        assert_eq!(inventory.virtualisation.is_virtual, None);
+        assert_eq!(inventory.boot.firmware, None);
+        assert!(inventory.disks.is_empty() && inventory.live.is_none());
+    }
+
+    #[test]
+    fn the_running_machine_has_a_processor_and_memory() {
+        let inventory = probe(&Root::live().unwrap(), &ProbeOptions::default());
+        assert!(inventory.cpu.logical.unwrap() >= 1);
+        assert!(inventory.memory.usable_bytes.unwrap().0 > 1 << 28);
+        assert!(inventory.live.is_some());
+    }
 }

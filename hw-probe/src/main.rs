@@ -1,2 +1,201 @@
-//! The `hw-probe` program.
-fn main() {}
+//! `hw-probe`: shows what this machine is, what the grid counts of it, and what it would pay.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use hw_probe::ProbeOptions;
+use hw_probe::report::{Report, ReportOptions, render_table};
+use hw_probe::root::Root;
+use hw_probe::smbios;
+
+/// Shows what this machine is, what the ThreeFold Grid counts of it, and what it would pay.
+///
+/// Reads only; starts no other program. Works without root rights, with fewer details.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hw-probe",
+    version,
+    after_help = "Examples:\n  \
+        hw-probe                              this machine, for people\n  \
+        sudo hw-probe -o json --out me.json   everything, for programs\n  \
+        hw-probe --sysroot DIR                another machine's copied /proc and /sys\n  \
+        hw-probe --smbios dump.bin            what a firmware table says"
+)]
+struct Arguments {
+    /// Read the /proc and /sys of another machine below DIR instead of this machine
+    #[arg(long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
+
+    /// Take the firmware's table from FILE (dmidecode --dump-bin, a bare table, Windows RSMB);
+    /// without --sysroot nothing else is read
+    #[arg(long, value_name = "FILE")]
+    smbios: Option<PathBuf>,
+
+    /// Data format
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+
+    /// Write to FILE instead of standard output (- is standard output)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Replace FILE if it exists
+    #[arg(long, requires = "out")]
+    force: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Aligned text for people
+    Table,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// What went wrong and what to do about it.
+struct Failure {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    fn hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+fn main() -> ExitCode {
+    // clap ends the process itself for --help (0) and for wrong usage (2).
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let mut text = format!("error: {}\n", failure.message);
+            if let Some(hint) = failure.hint {
+                text.push_str(&format!("hint: {hint}\n"));
+            }
+            // Nothing is left to do if even that cannot be written.
+            let _ = io::stderr().lock().write_all(text.as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let table = arguments.smbios.as_deref().map(read_smbios).transpose()?;
+    let root = match (&arguments.sysroot, &table) {
+        (Some(dir), _) => Root::at(dir),
+        // A foreign table says nothing about this machine's processors and disks.
+        (None, Some(_)) => Ok(Root::empty()),
+        (None, None) => Root::live(),
+    }
+    .map_err(|error| {
+        Failure::new(with_sources(&error)).hint(error.hint().or_else(|| {
+            Some("--sysroot wants a directory that holds another machine's proc and sys".to_owned())
+        }))
+    })?;
+    let options = ProbeOptions { smbios: table, ..ProbeOptions::default() };
+    let report = Report::of(&hw_probe::probe(&root, &options), &ReportOptions::default());
+
+    let file = arguments.out.as_deref().filter(|path| *path != Path::new("-"));
+    let text = match arguments.output {
+        Format::Table => {
+            let (width, colour) = if file.is_some() { (80, false) } else { terminal() };
+            render_table(&report, width, colour)
+        }
+        Format::Json => serde_json::to_string_pretty(&report)
+            .map(|json| json + "\n")
+            .map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?,
+        Format::Yaml => serde_saphyr::to_string(&report)
+            .map_err(|error| Failure::new(format!("cannot write YAML: {error}")))?,
+    };
+    match file {
+        Some(path) => write_file(path, &text, arguments.force),
+        None => match io::stdout().lock().write_all(text.as_bytes()) {
+            // The reader has seen enough, as `head` does.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(Failure::new(format!("cannot write to standard output: {error}"))),
+            Ok(()) => Ok(()),
+        },
+    }
+}
+
+fn read_smbios(path: &Path) -> Result<Vec<u8>, Failure> {
+    use std::io::Read as _;
+    let fail = |error: io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
+    let limit = u64::try_from(smbios::TABLE_MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        .map_err(fail)?;
+    // Said here, so that a wrong file is an error and not a report about nothing.
+    smbios::load(&bytes).map_err(|error| {
+        Failure::new(format!("{}: {error}", path.display())).hint(error.hint())
+    })?;
+    Ok(bytes)
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(&format!(": {inner}"));
+        source = inner.source();
+    }
+    text
+}
+
+/// Width of the terminal and whether to colour, by the rules of no-color.org.
+fn terminal() -> (usize, bool) {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return (80, false);
+    }
+    let width = rustix::termios::tcgetwinsize(&stdout)
+        .map_or(80, |size| usize::from(size.ws_col))
+        .clamp(40, 120);
+    let setting = |name: &str| {
+        #[expect(clippy::disallowed_methods, reason = "the program's settings are read here only")]
+        std::env::var_os(name).filter(|value| !value.is_empty())
+    };
+    let dumb = setting("TERM").is_some_and(|term| term == "dumb");
+    (width, setting("NO_COLOR").is_none() && !dumb)
+}
+
+/// Writes the whole file or none of it.
+fn write_file(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let fail = |error: io::Error| {
+        let failure = Failure::new(format!("cannot write {}: {error}", path.display()));
+        let exists = error.kind() == io::ErrorKind::AlreadyExists;
+        failure.hint(exists.then(|| "give another name, or --force to replace it".to_owned()))
+    };
+    let name = path
+        .file_name()
+        .ok_or_else(|| Failure::new(format!("{} names no file", path.display())))?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(temporary);
+    let write = || -> io::Result<()> {
+        let mut file = std::fs::File::options().write(true).create_new(true).open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        renameat_with(CWD, &temporary, CWD, path, flags)?;
+        Ok(())
+    };
+    write().map_err(|error| {
+        // Also when the temporary file could not be made: then there is none to remove.
+        let _ = std::fs::remove_file(&temporary);
+        fail(error)
+    })
+}

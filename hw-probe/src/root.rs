@@ -135,6 +135,19 @@ impl Root {
     /// See [`RootError`].
     pub fn read_up_to(&self, path: impl AsRef<Path>, limit: usize) -> Result<Vec<u8>, RootError> {
         let path = path.as_ref();
+        let data = self.read_start(path, limit.saturating_add(1))?;
+        if data.len() > limit {
+            return Err(RootError::TooLarge { path: path.to_owned(), limit });
+        }
+        Ok(data)
+    }
+
+    /// At most the first `limit` bytes of a regular file.
+    ///
+    /// # Errors
+    /// See [`RootError`].
+    pub fn read_start(&self, path: impl AsRef<Path>, limit: usize) -> Result<Vec<u8>, RootError> {
+        let path = path.as_ref();
         let io = |source: std::io::Error| RootError::Io {
             path: path.to_owned(),
             source,
@@ -148,15 +161,9 @@ impl Root {
         self.regular(path, &fd)?;
         let mut data = Vec::new();
         std::fs::File::from(fd)
-            .take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1))
+            .take(u64::try_from(limit).unwrap_or(u64::MAX))
             .read_to_end(&mut data)
             .map_err(io)?;
-        if data.len() > limit {
-            return Err(RootError::TooLarge {
-                path: path.to_owned(),
-                limit,
-            });
-        }
         Ok(data)
     }
 
@@ -265,6 +272,15 @@ impl Root {
             return Err(io(Errno::NOTBLK));
         }
         Ok(fd)
+    }
+
+    /// A second handle on the same root, for a thread of its own.
+    pub(crate) fn try_clone(&self) -> Option<Self> {
+        let dir = match &self.dir {
+            Some(dir) => Some(dir.try_clone().ok()?),
+            None => None,
+        };
+        Some(Self { dir, live: self.live })
     }
 
     fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, RootError> {

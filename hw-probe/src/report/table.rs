@@ -238,10 +238,11 @@ fn disks(page: &mut Page, disks: &[Disk]) {
                     &size,
                     kind_name(disk.kind),
                     transport_name(disk.transport),
-                    &format!("{model} ({why})"),
+                    &model,
                 ],
                 style,
             );
+            page.wrapped(&" ".repeat(2 + 10), &why, Style::Dim);
         }
     }
     if !other.is_empty() {
