@@ -25,7 +25,9 @@ impl UnixTime {
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {
         let secs = u64::try_from(self.secs).unwrap_or(0);
-        UNIX_EPOCH.checked_add(Duration::new(secs, self.nanos)).unwrap_or(UNIX_EPOCH)
+        UNIX_EPOCH
+            .checked_add(Duration::new(secs, self.nanos))
+            .unwrap_or(UNIX_EPOCH)
     }
 
     /// `self - other` in whole seconds, truncated; saturates.
@@ -63,7 +65,10 @@ impl From<SystemTime> for UnixTime {
                 let secs = i64::try_from(before.as_secs()).unwrap_or(i64::MAX);
                 match before.subsec_nanos() {
                     0 => Self::from_secs(-secs),
-                    nanos => Self { secs: -secs - 1, nanos: 1_000_000_000 - nanos },
+                    nanos => Self {
+                        secs: -secs - 1,
+                        nanos: 1_000_000_000 - nanos,
+                    },
                 }
             }
         }
@@ -84,12 +89,18 @@ pub trait Clock: Send + Sync + fmt::Debug {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one Clock that reads the machine")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one Clock that reads the machine"
+    )]
     fn now(&self) -> UnixTime {
         SystemTime::now().into()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one Clock that reads the machine")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one Clock that reads the machine"
+    )]
     fn monotonic(&self) -> Duration {
         static START: OnceLock<Instant> = OnceLock::new();
         let now = Instant::now();
@@ -144,16 +155,31 @@ mod tests {
         let july = UnixTime::from_secs(1_593_561_600);
         assert_eq!(july.to_http_date(), "Wed, 01 Jul 2020 00:00:00 GMT");
         assert_eq!(UnixTime::parse_http_date(&july.to_http_date()), Some(july));
-        assert_eq!(UnixTime::from_secs(-5).to_http_date(), "Thu, 01 Jan 1970 00:00:00 GMT");
-        assert_eq!(UnixTime::from_secs(i64::MAX).to_http_date(), "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(
+            UnixTime::from_secs(-5).to_http_date(),
+            "Thu, 01 Jan 1970 00:00:00 GMT"
+        );
+        assert_eq!(
+            UnixTime::from_secs(i64::MAX).to_http_date(),
+            "Fri, 31 Dec 9999 23:59:59 GMT"
+        );
         assert_eq!(UnixTime::parse_http_date("yesterday"), None);
     }
 
     #[test]
     fn a_manual_clock_carries_and_may_be_set_back() {
-        let clock = ManualClock::new(UnixTime { secs: 10, nanos: 900_000_000 });
+        let clock = ManualClock::new(UnixTime {
+            secs: 10,
+            nanos: 900_000_000,
+        });
         clock.advance(Duration::from_millis(1200));
-        assert_eq!(clock.now(), UnixTime { secs: 12, nanos: 100_000_000 });
+        assert_eq!(
+            clock.now(),
+            UnixTime {
+                secs: 12,
+                nanos: 100_000_000
+            }
+        );
         clock.set(UnixTime::from_secs(3));
         assert_eq!(clock.now().secs, 3);
         assert_eq!(clock.monotonic(), Duration::from_millis(1200));
@@ -162,6 +188,12 @@ mod tests {
     #[test]
     fn times_before_the_epoch_convert() {
         let before = UNIX_EPOCH - Duration::from_millis(1500);
-        assert_eq!(UnixTime::from(before), UnixTime { secs: -2, nanos: 500_000_000 });
+        assert_eq!(
+            UnixTime::from(before),
+            UnixTime {
+                secs: -2,
+                nanos: 500_000_000
+            }
+        );
     }
 }

@@ -28,7 +28,9 @@ impl Pin {
     /// The certificate cannot be parsed.
     pub fn of_certificate(certificate: &CertificateDer<'_>) -> Result<Self, rustls::Error> {
         let parsed = ParsedCertificate::try_from(certificate)?;
-        Ok(Self(Sha256::digest(parsed.subject_public_key_info()).into()))
+        Ok(Self(
+            Sha256::digest(parsed.subject_public_key_info()).into(),
+        ))
     }
 }
 
@@ -62,7 +64,14 @@ mod tests {
     fn pins_are_written_and_read_in_one_form_only() {
         let text = format!("sha256/{}=", "A".repeat(43));
         assert_eq!(text.parse::<Pin>().unwrap().to_string(), text);
-        for bad in ["", "sha256/", "sha256/AAAA", "sha1/AAAA", &text[7..], &format!("{text}=")] {
+        for bad in [
+            "",
+            "sha256/",
+            "sha256/AAAA",
+            "sha1/AAAA",
+            &text[7..],
+            &format!("{text}="),
+        ] {
             assert_eq!(bad.parse::<Pin>(), Err(PinError), "{bad}");
         }
     }

@@ -17,7 +17,16 @@ impl Backoff {
     #[must_use]
     pub fn new(min: Duration, max: Duration, jitter: f64) -> Self {
         let max = max.max(min);
-        Self { min, max, jitter: if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 }, next: min }
+        Self {
+            min,
+            max,
+            jitter: if jitter.is_finite() {
+                jitter.clamp(0.0, 1.0)
+            } else {
+                0.0
+            },
+            next: min,
+        }
     }
 
     /// How long to wait now; the wait after it will be longer.
@@ -54,7 +63,12 @@ mod tests {
     fn jitter_shortens_by_no_more_than_its_share_and_differs() {
         let mut backoff = Backoff::new(Duration::from_secs(8), Duration::from_secs(8), 0.5);
         let waits: Vec<_> = (0..50).map(|_| backoff.next_delay()).collect();
-        assert!(waits.iter().all(|wait| (4.0..=8.0).contains(&wait.as_secs_f64())), "{waits:?}");
+        assert!(
+            waits
+                .iter()
+                .all(|wait| (4.0..=8.0).contains(&wait.as_secs_f64())),
+            "{waits:?}"
+        );
         assert!(waits.iter().any(|wait| *wait != waits[0]));
     }
 }

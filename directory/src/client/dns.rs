@@ -43,7 +43,10 @@ struct Cached {
 
 impl Resolver {
     pub(super) fn new(name_servers: &[IpAddr]) -> Self {
-        Self { name_servers: name_servers.into(), system: Arc::default() }
+        Self {
+            name_servers: name_servers.into(),
+            system: Arc::default(),
+        }
     }
 
     fn current(&self) -> Result<TokioResolver, ResolveError> {
@@ -60,9 +63,15 @@ impl Resolver {
         let (config, options) = if self.name_servers.is_empty() {
             parse_resolv_conf(&conf).map_err(|error| ResolveError::Lookup(error.to_string()))?
         } else {
-            let servers =
-                self.name_servers.iter().map(|ip| NameServerConfig::udp_and_tcp(*ip)).collect();
-            (ResolverConfig::from_name_servers(servers), ResolverOpts::default())
+            let servers = self
+                .name_servers
+                .iter()
+                .map(|ip| NameServerConfig::udp_and_tcp(*ip))
+                .collect();
+            (
+                ResolverConfig::from_name_servers(servers),
+                ResolverOpts::default(),
+            )
         };
         if config.name_servers().is_empty() {
             return Err(ResolveError::NoNameServer);
@@ -71,15 +80,23 @@ impl Resolver {
             TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
                 .with_options(options);
         builder.options_mut().ip_strategy = LookupIpStrategy::Ipv6AndIpv4;
-        let resolver = builder.build().map_err(|error| ResolveError::Lookup(error.to_string()))?;
-        *system = Some(Cached { conf, resolver: resolver.clone() });
+        let resolver = builder
+            .build()
+            .map_err(|error| ResolveError::Lookup(error.to_string()))?;
+        *system = Some(Cached {
+            conf,
+            resolver: resolver.clone(),
+        });
         Ok(resolver)
     }
 
     async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
         // RFC 6761 section 6.3: localhost is never asked about, so it works without any server.
         if name.eq_ignore_ascii_case("localhost") {
-            return Ok(vec![([0, 0, 0, 0, 0, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 0).into()]);
+            return Ok(vec![
+                ([0, 0, 0, 0, 0, 0, 0, 1], 0).into(),
+                ([127, 0, 0, 1], 0).into(),
+            ]);
         }
         let lookup = self.current()?.lookup_ip(name).await;
         let lookup = lookup.map_err(|error| ResolveError::Lookup(error.to_string()))?;

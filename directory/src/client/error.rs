@@ -222,15 +222,18 @@ fn tls_hint(error: &rustls::Error) -> &'static str {
     match error {
         rustls::Error::InvalidCertificate(
             C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. },
-        ) => "check this machine's clock first; if it is right, the server's certificate must be renewed",
-        rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
-            "use the name the certificate was made for, or pin the server's key"
+        ) => {
+            "check this machine's clock first; if it is right, the server's certificate must be renewed"
         }
+        rustls::Error::InvalidCertificate(
+            C::NotValidForName | C::NotValidForNameContext { .. },
+        ) => "use the name the certificate was made for, or pin the server's key",
         rustls::Error::InvalidCertificate(C::UnknownIssuer) => {
             "give the certificate authority's file or the pin that `farmer directory serve \
              --self-signed` prints"
         }
-        rustls::Error::InvalidMessage(_) | rustls::Error::AlertReceived(AlertDescription::DecodeError) => {
+        rustls::Error::InvalidMessage(_)
+        | rustls::Error::AlertReceived(AlertDescription::DecodeError) => {
             "the server may speak plain http on this port"
         }
         _ => "check that this port serves https",
@@ -249,16 +252,26 @@ pub(super) fn classify(error: reqwest::Error, context: &Context<'_>) -> Error {
     let server = context.server.to_owned();
     let request = context.request.to_owned();
     if let Some(source) = find::<ResolveError>(&error) {
-        return Error::Resolve { host: context.host.to_owned(), source: source.clone() };
+        return Error::Resolve {
+            host: context.host.to_owned(),
+            source: source.clone(),
+        };
     }
     if let Some(source) = find::<rustls::Error>(&error) {
         if let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = source
             && let Some(mismatch) = other.0.downcast_ref::<PinMismatch>()
         {
             let PinMismatch { expected, actual } = *mismatch;
-            return Error::PinMismatch { server, expected, actual };
+            return Error::PinMismatch {
+                server,
+                expected,
+                actual,
+            };
         }
-        return Error::Tls { server, source: source.clone() };
+        return Error::Tls {
+            server,
+            source: source.clone(),
+        };
     }
     if error.is_timeout() {
         return Error::Timeout { server, request };
@@ -268,7 +281,11 @@ pub(super) fn classify(error: reqwest::Error, context: &Context<'_>) -> Error {
     if connecting {
         Error::Connect { server, source }
     } else {
-        Error::Broken { server, request, source }
+        Error::Broken {
+            server,
+            request,
+            source,
+        }
     }
 }
 
@@ -280,7 +297,9 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
+        if let Some(inner) = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
             && let Some(found) = find::<T>(inner)
         {
             return Some(found);

@@ -43,7 +43,11 @@ pub struct Response<T> {
 
 impl<T> Response<T> {
     fn map<U>(self, f: impl FnOnce(T) -> U) -> Response<U> {
-        Response { value: f(self.value), date: self.date, pages: self.pages }
+        Response {
+            value: f(self.value),
+            date: self.date,
+            pages: self.pages,
+        }
     }
 }
 
@@ -77,14 +81,22 @@ impl Client {
             .timeout(options.request_timeout)
             .user_agent(&options.user_agent)
             .build()
-            .map_err(|error| Error::TrustSetup { reason: error.to_string() })?;
+            .map_err(|error| Error::TrustSetup {
+                reason: error.to_string(),
+            })?;
         let host = base.host_str().unwrap_or_default();
         let server = match base.port_or_known_default() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
         let (mode, clock) = (options.signature, options.clock.clone());
-        Ok(Self { http, base, server, mode, clock })
+        Ok(Self {
+            http,
+            base,
+            server,
+            mode,
+            clock,
+        })
     }
 
     /// Host and port of the directory, for messages.
@@ -121,8 +133,9 @@ impl Client {
         body: &(impl Serialize + ?Sized),
         signer: Option<&Signer>,
     ) -> Result<Response<T>, Error> {
-        let body = serde_json::to_vec(body)
-            .map_err(|error| Error::Request { reason: error.to_string() })?;
+        let body = serde_json::to_vec(body).map_err(|error| Error::Request {
+            reason: error.to_string(),
+        })?;
         self.send(method, path, &[], Some(body), signer).await
     }
 
@@ -154,25 +167,41 @@ impl Client {
                 body: body.as_deref().unwrap_or_default(),
             };
             let mut nonce = [0; 16];
-            getrandom::fill(&mut nonce)
-                .map_err(|error| Error::Random { reason: error.to_string() })?;
+            getrandom::fill(&mut nonce).map_err(|error| Error::Random {
+                reason: error.to_string(),
+            })?;
             let now = self.clock.now();
-            let signed = sign(self.mode, signer.seed(), &signer.key_id(), &parts, now, nonce);
+            let signed = sign(
+                self.mode,
+                signer.seed(),
+                &signer.key_id(),
+                &parts,
+                now,
+                nonce,
+            );
             for (name, value) in signed.iter() {
                 builder = builder.header(name, value);
             }
         }
         if let Some(body) = body {
-            builder = builder.header("content-type", "application/json").body(body);
+            builder = builder
+                .header("content-type", "application/json")
+                .body(body);
         }
         let host = self.base.host_str().unwrap_or_default();
-        let context = error::Context { host, server: &self.server, request: &request };
+        let context = error::Context {
+            host,
+            server: &self.server,
+            request: &request,
+        };
         let failed = |error| error::classify(error, &context);
 
         let mut answer = builder.send().await.map_err(failed)?;
         let status = answer.status();
         let header = |name: &str| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let date = header("date").as_deref().and_then(UnixTime::parse_http_date);
+        let date = header("date")
+            .as_deref()
+            .and_then(UnixTime::parse_http_date);
         let pages = header("pages").and_then(|pages| pages.trim().parse().ok());
         let decode = |reason: String| Error::Decode {
             server: self.server.clone(),
@@ -182,7 +211,9 @@ impl Client {
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(decode(format!("it is longer than {MAX_ANSWER_BYTES} bytes")));
+                return Err(decode(format!(
+                    "it is longer than {MAX_ANSWER_BYTES} bytes"
+                )));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -190,7 +221,11 @@ impl Client {
             return Err(self.refused(status.as_u16(), &bytes, request));
         }
         // Some answers of the original have no body at all where ours say `null`.
-        let json: &[u8] = if bytes.trim_ascii().is_empty() { b"null" } else { &bytes };
+        let json: &[u8] = if bytes.trim_ascii().is_empty() {
+            b"null"
+        } else {
+            &bytes
+        };
         let value = serde_json::from_slice(json).map_err(|error| decode(error.to_string()))?;
         Ok(Response { value, date, pages })
     }
@@ -199,27 +234,48 @@ impl Client {
     fn refused(&self, status: u16, body: &[u8], request: String) -> Error {
         let server = self.server.clone();
         let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
-        if let Some(seconds) = parsed.as_ref().and_then(|body| body.clock_difference_seconds) {
-            return Error::ClockSkew { server, request, seconds };
+        if let Some(seconds) = parsed
+            .as_ref()
+            .and_then(|body| body.clock_difference_seconds)
+        {
+            return Error::ClockSkew {
+                server,
+                request,
+                seconds,
+            };
         }
         let message = match parsed {
             Some(body) => body.error,
             // Proxies answer in HTML, the original now and then in plain text.
-            None => String::from_utf8_lossy(&body[..body.len().min(400)]).into_owned().into(),
+            None => String::from_utf8_lossy(&body[..body.len().min(400)])
+                .into_owned()
+                .into(),
         };
         if status == 404 {
             let text = message.raw();
             // `farm with id:12 does not exists`
-            let farm = text.strip_prefix("farm with id:").and_then(|rest| rest.split(' ').next());
+            let farm = text
+                .strip_prefix("farm with id:")
+                .and_then(|rest| rest.split(' ').next());
             if let Some(farm_id) = farm.and_then(|id| id.parse().ok()) {
                 return Error::FarmNotFound { server, farm_id };
             }
             // `node '<id>' not found`
-            let node = text.strip_prefix("node '").and_then(|rest| rest.split('\'').next());
+            let node = text
+                .strip_prefix("node '")
+                .and_then(|rest| rest.split('\'').next());
             if let Some(node_id) = node.filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric())) {
-                return Error::NodeNotFound { server, node_id: node_id.to_owned() };
+                return Error::NodeNotFound {
+                    server,
+                    node_id: node_id.to_owned(),
+                };
             }
         }
-        Error::Status { server, request, status, message }
+        Error::Status {
+            server,
+            request,
+            status,
+            message,
+        }
     }
 }

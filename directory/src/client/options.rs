@@ -72,9 +72,12 @@ impl ClientOptions {
 
     /// The URL with its prefix, checked against the rule about `http://`.
     pub(super) fn checked_url(&self) -> Result<Url, Error> {
-        let invalid =
-            |reason: &str| Error::Url { url: self.base_url.clone(), reason: reason.to_owned() };
-        let mut url = Url::parse(self.base_url.trim()).map_err(|error| invalid(&error.to_string()))?;
+        let invalid = |reason: &str| Error::Url {
+            url: self.base_url.clone(),
+            reason: reason.to_owned(),
+        };
+        let mut url =
+            Url::parse(self.base_url.trim()).map_err(|error| invalid(&error.to_string()))?;
         if !url.has_host() {
             return Err(invalid("it names no host"));
         }
@@ -87,21 +90,33 @@ impl ClientOptions {
         match url.scheme() {
             "https" => {}
             "http" if self.insecure_http || is_loopback(&url) => {}
-            "http" => return Err(Error::InsecureHttp { url: url.to_string() }),
+            "http" => {
+                return Err(Error::InsecureHttp {
+                    url: url.to_string(),
+                });
+            }
             _ => return Err(invalid("it must begin with https://")),
         }
         let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(if path.is_empty() { DEFAULT_PREFIX } else { &path });
+        url.set_path(if path.is_empty() {
+            DEFAULT_PREFIX
+        } else {
+            &path
+        });
         Ok(url)
     }
 }
 
 /// Whether the host is this machine: `127.0.0.0/8`, `::1`, `localhost`.
 fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
+    let Some(host) = url.host_str() else {
+        return false;
+    };
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || literal
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -109,7 +124,9 @@ mod tests {
     use super::*;
 
     fn check(url: &str) -> Result<String, Error> {
-        ClientOptions::new(url).checked_url().map(|url| url.to_string())
+        ClientOptions::new(url)
+            .checked_url()
+            .map(|url| url.to_string())
     }
 
     #[test]
@@ -118,7 +135,10 @@ mod tests {
             ("https://dir.example", "https://dir.example/explorer"),
             ("https://dir.example/", "https://dir.example/explorer"),
             ("https://dir.example/api/v1/", "https://dir.example/api/v1"),
-            (" https://[2001:db8::1]:8443 ", "https://[2001:db8::1]:8443/explorer"),
+            (
+                " https://[2001:db8::1]:8443 ",
+                "https://[2001:db8::1]:8443/explorer",
+            ),
         ] {
             assert_eq!(check(given).unwrap(), used);
         }
@@ -126,21 +146,42 @@ mod tests {
 
     #[test]
     fn plain_http_needs_leave_unless_it_stays_on_this_machine() {
-        for local in ["http://localhost:8080", "http://127.9.9.9", "http://[::1]:1/explorer"] {
+        for local in [
+            "http://localhost:8080",
+            "http://127.9.9.9",
+            "http://[::1]:1/explorer",
+        ] {
             assert!(check(local).is_ok(), "{local}");
         }
-        for remote in ["http://10.0.2.2:8080", "http://localhost.example", "http://[2001:db8::1]"] {
+        for remote in [
+            "http://10.0.2.2:8080",
+            "http://localhost.example",
+            "http://[2001:db8::1]",
+        ] {
             let error = check(remote).unwrap_err();
-            assert!(matches!(error, Error::InsecureHttp { .. }), "{remote}: {error}");
+            assert!(
+                matches!(error, Error::InsecureHttp { .. }),
+                "{remote}: {error}"
+            );
             assert!(error.hint().is_some_and(|hint| hint.contains("https://")));
-            let allowed = ClientOptions { insecure_http: true, ..ClientOptions::new(remote) };
+            let allowed = ClientOptions {
+                insecure_http: true,
+                ..ClientOptions::new(remote)
+            };
             assert!(allowed.checked_url().is_ok());
         }
     }
 
     #[test]
     fn what_is_no_directory_url_is_refused_in_words() {
-        for bad in ["", "dir.example", "ftp://x", "https://u:p@x", "https://x?y", "https://"] {
+        for bad in [
+            "",
+            "dir.example",
+            "ftp://x",
+            "https://u:p@x",
+            "https://x?y",
+            "https://",
+        ] {
             assert!(matches!(check(bad), Err(Error::Url { .. })), "{bad}");
         }
     }

@@ -91,7 +91,10 @@ impl NodeFilter {
     /// The nodes of one farm.
     #[must_use]
     pub fn of_farm(farm_id: u64) -> Self {
-        Self { farm_id: Some(farm_id), ..Self::default() }
+        Self {
+            farm_id: Some(farm_id),
+            ..Self::default()
+        }
     }
 
     fn query(&self) -> Query {
@@ -122,7 +125,9 @@ impl Client {
     ) -> Result<Response<Vec<Farm>>, Error> {
         let mut query = filter.query();
         page.push_to(&mut query);
-        self.get::<Option<_>>(&["farms"], &query, signer).await.map(null_is_empty)
+        self.get::<Option<_>>(&["farms"], &query, signer)
+            .await
+            .map(null_is_empty)
     }
 
     /// All farms that match, page by page.
@@ -133,7 +138,10 @@ impl Client {
     ) -> Result<Vec<Farm>, Error> {
         let mut all = Vec::new();
         for page in 1.. {
-            let page = PageRequest { page, size: LARGEST_PAGE };
+            let page = PageRequest {
+                page,
+                size: LARGEST_PAGE,
+            };
             let answer = self.farms(filter, page, signer).await?;
             let last = is_last_page(&answer, page.page);
             all.extend(answer.value);
@@ -150,24 +158,33 @@ impl Client {
         farm_id: u64,
         signer: Option<&Signer>,
     ) -> Result<Response<Farm>, Error> {
-        let answer = self.get(&["farms", &farm_id.to_string()], &[], signer).await;
+        let answer = self
+            .get(&["farms", &farm_id.to_string()], &[], signer)
+            .await;
         // The 2020 server has another text for this than for a node's unknown farm.
         answer.map_err(|error| match error {
-            Error::Status { server, status: 404, .. } => Error::FarmNotFound { server, farm_id },
+            Error::Status {
+                server,
+                status: 404,
+                ..
+            } => Error::FarmNotFound { server, farm_id },
             other => other,
         })
     }
 
     /// Creates a farm owned by the signer and answers its id.
     pub async fn create_farm(&self, farm: &Farm, owner: &Signer) -> Result<Response<u64>, Error> {
-        let answer = self.write::<FarmCreated>(Method::POST, &["farms"], farm, Some(owner)).await?;
+        let answer = self
+            .write::<FarmCreated>(Method::POST, &["farms"], farm, Some(owner))
+            .await?;
         Ok(answer.map(|created| created.id))
     }
 
     /// Replaces a farm (all of it; read it first).
     pub async fn update_farm(&self, farm: &Farm, owner: &Signer) -> Result<Response<()>, Error> {
         let id = farm.id.to_string();
-        self.write(Method::PUT, &["farms", &id], farm, Some(owner)).await
+        self.write(Method::PUT, &["farms", &id], farm, Some(owner))
+            .await
     }
 }
 
@@ -183,7 +200,9 @@ impl Client {
     ) -> Result<Response<Vec<Node>>, Error> {
         let mut query = filter.query();
         page.push_to(&mut query);
-        self.get::<Option<_>>(&["nodes"], &query, signer).await.map(null_is_empty)
+        self.get::<Option<_>>(&["nodes"], &query, signer)
+            .await
+            .map(null_is_empty)
     }
 
     /// All nodes that match, page by page.
@@ -194,7 +213,10 @@ impl Client {
     ) -> Result<Vec<Node>, Error> {
         let mut all = Vec::new();
         for page in 1.. {
-            let page = PageRequest { page, size: LARGEST_PAGE };
+            let page = PageRequest {
+                page,
+                size: LARGEST_PAGE,
+            };
             let answer = self.nodes(filter, page, signer).await?;
             let last = is_last_page(&answer, page.page);
             all.extend(answer.value);
@@ -215,7 +237,8 @@ impl Client {
     ) -> Result<Response<Node>, Error> {
         let mut query = Query::new();
         push(&mut query, "proofs", proofs.then_some("true"));
-        self.get(&["nodes", &node_id.to_string()], &query, signer).await
+        self.get(&["nodes", &node_id.to_string()], &query, signer)
+            .await
     }
 
     /// Registers the node that owns `node`, or changes its registration.
@@ -225,7 +248,8 @@ impl Client {
         node: &Seed,
     ) -> Result<Response<()>, Error> {
         let signer = Signer::Node(node.clone());
-        self.write(Method::POST, &["nodes"], registration, Some(&signer)).await
+        self.write(Method::POST, &["nodes"], registration, Some(&signer))
+            .await
     }
 
     /// Posts what the machine has; once per boot.
@@ -238,12 +262,15 @@ impl Client {
     }
 
     /// Posts that the machine has been up for this many seconds.
-    pub async fn post_uptime(
-        &self,
-        uptime_secs: u64,
-        node: &Seed,
-    ) -> Result<Response<()>, Error> {
-        self.post_as_node("uptime", &UptimePost { uptime: uptime_secs }, node).await
+    pub async fn post_uptime(&self, uptime_secs: u64, node: &Seed) -> Result<Response<()>, Error> {
+        self.post_as_node(
+            "uptime",
+            &UptimePost {
+                uptime: uptime_secs,
+            },
+            node,
+        )
+        .await
     }
 
     /// Replaces the node's list of network interfaces.
@@ -263,7 +290,8 @@ impl Client {
     ) -> Result<Response<()>, Error> {
         let id = node.node_id().to_string();
         let signer = Signer::Node(node.clone());
-        self.write(Method::POST, &["nodes", &id, what], body, Some(&signer)).await
+        self.write(Method::POST, &["nodes", &id, what], body, Some(&signer))
+            .await
     }
 
     /// Approves or blocks a node (strict servers only). `reason` is told to a blocked node.
@@ -275,11 +303,17 @@ impl Client {
         owner: &Signer,
     ) -> Result<Response<()>, Error> {
         if self.mode == SignatureMode::Compat {
-            return Err(Error::NotSupported { what: "approving and blocking nodes" });
+            return Err(Error::NotSupported {
+                what: "approving and blocking nodes",
+            });
         }
-        let body = StatePost { state, reason: reason.map(Into::into) };
+        let body = StatePost {
+            state,
+            reason: reason.map(Into::into),
+        };
         let id = node_id.to_string();
-        self.write(Method::POST, &["nodes", &id, "state"], &body, Some(owner)).await
+        self.write(Method::POST, &["nodes", &id, "state"], &body, Some(owner))
+            .await
     }
 
     /// Removes a node from its farm; if it is alive and not blocked, it will register again.
@@ -290,7 +324,8 @@ impl Client {
         owner: &Signer,
     ) -> Result<Response<()>, Error> {
         let path = ["farms", &farm_id.to_string(), &node_id.to_string()];
-        self.send(Method::DELETE, &path, &[], None, Some(owner)).await
+        self.send(Method::DELETE, &path, &[], None, Some(owner))
+            .await
     }
 }
 
@@ -319,7 +354,9 @@ impl Client {
         let mut query = Query::new();
         push(&mut query, "name", filter.name.as_ref());
         page.push_to(&mut query);
-        self.get::<Option<_>>(&["users"], &query, None).await.map(null_is_empty)
+        self.get::<Option<_>>(&["users"], &query, None)
+            .await
+            .map(null_is_empty)
     }
 
     /// Whether the server is well (our servers only).

@@ -31,20 +31,23 @@ pub(super) fn config(trust: &Trust, clock: &Arc<dyn Clock>) -> Result<ClientConf
     let setup = |reason: String| Error::TrustSetup { reason };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
-        Trust::Pin(pin) => Arc::new(PinVerifier { pin: *pin, provider: provider.clone() }),
-        trust => WebPkiServerVerifier::builder_with_provider(
-            Arc::new(roots(trust)?),
-            provider.clone(),
-        )
-        .build()
-        .map_err(|error| setup(error.to_string()))?,
+        Trust::Pin(pin) => Arc::new(PinVerifier {
+            pin: *pin,
+            provider: provider.clone(),
+        }),
+        trust => {
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots(trust)?), provider.clone())
+                .build()
+                .map_err(|error| setup(error.to_string()))?
+        }
     };
-    let builder =
-        ClientConfig::builder_with_details(provider, Arc::new(ClockTime(clock.clone())))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| setup(error.to_string()))?;
-    let mut config =
-        builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(ClockTime(clock.clone())))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| setup(error.to_string()))?;
+    let mut config = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -116,7 +119,10 @@ impl ServerCertVerifier for PinVerifier {
         if actual == self.pin {
             return Ok(ServerCertVerified::assertion());
         }
-        let mismatch = PinMismatch { expected: self.pin, actual };
+        let mismatch = PinMismatch {
+            expected: self.pin,
+            actual,
+        };
         Err(CertificateError::Other(OtherError(Arc::new(mismatch))).into())
     }
 
@@ -141,6 +147,8 @@ impl ServerCertVerifier for PinVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -105,13 +105,19 @@ impl UserIdentity {
     /// # Errors
     /// No random numbers.
     pub fn generate() -> Result<Self, IdentityError> {
-        Ok(Self { seed: Seed::generate()?, threebot_id: None })
+        Ok(Self {
+            seed: Seed::generate()?,
+            threebot_id: None,
+        })
     }
 
     /// Signs as this user; `None` while it is not registered.
     #[must_use]
     pub fn signer(&self) -> Option<Signer> {
-        self.threebot_id.map(|id| Signer::User { id, seed: self.seed.clone() })
+        self.threebot_id.map(|id| Signer::User {
+            id,
+            seed: self.seed.clone(),
+        })
     }
 
     /// Reads any of the three forms.
@@ -119,7 +125,11 @@ impl UserIdentity {
     /// # Errors
     /// As [`FileError`] lists them.
     pub fn read(path: &Path) -> Result<Self, FileError> {
-        let io_error = |source| FileError::Io { action: "read", path: path.to_owned(), source };
+        let io_error = |source| FileError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        };
         let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
         File::open(path)
             .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes))
@@ -129,14 +139,25 @@ impl UserIdentity {
 
     fn decode(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
         let path_buf = || path.to_owned();
-        let format = |reason: &str| FileError::Format { path: path_buf(), reason: reason.into() };
-        let key = |source| FileError::Key { path: path_buf(), source };
+        let format = |reason: &str| FileError::Format {
+            path: path_buf(),
+            reason: reason.into(),
+        };
+        let key = |source| FileError::Key {
+            path: path_buf(),
+            source,
+        };
 
         if bytes.len() == Seed::LEN {
             let seed = Seed::from_slice(bytes).map_err(key)?;
-            return Ok(Self { seed, threebot_id: None });
+            return Ok(Self {
+                seed,
+                threebot_id: None,
+            });
         }
-        let rest = bytes.strip_prefix(b"\"").ok_or_else(|| format("it has no version header"))?;
+        let rest = bytes
+            .strip_prefix(b"\"")
+            .ok_or_else(|| format("it has no version header"))?;
         let end = rest.iter().take(32).position(|&byte| byte == b'"');
         let end = end.ok_or_else(|| format("its version header does not end"))?;
         let version = String::from_utf8_lossy(&rest[..end]).into_owned();
@@ -149,19 +170,27 @@ impl UserIdentity {
                     other => other,
                 };
                 let seed = Seed::from_slice(payload).map_err(key)?;
-                Ok(Self { seed, threebot_id: None })
+                Ok(Self {
+                    seed,
+                    threebot_id: None,
+                })
             }
             "1.1.0" => {
                 // serde_json's message could quote a word: only where it stopped is told.
                 let payload: Payload = serde_json::from_slice(payload).map_err(|error| {
                     let (line, column) = (error.line(), error.column());
-                    format(&format!("the JSON behind the version is broken at {line}:{column}"))
+                    format(&format!(
+                        "the JSON behind the version is broken at {line}:{column}"
+                    ))
                 })?;
                 let seed = Seed::from_mnemonic(&payload.mnemonic).map_err(key)?;
                 let threebot_id = (payload.threebotid != 0).then_some(payload.threebotid);
                 Ok(Self { seed, threebot_id })
             }
-            _ => Err(FileError::Version { path: path_buf(), version }),
+            _ => Err(FileError::Version {
+                path: path_buf(),
+                version,
+            }),
         }
     }
 
@@ -221,8 +250,14 @@ impl UserIdentity {
             File::open(directory)?.sync_all()
         });
         result.map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => FileError::Exists { path: path.to_owned() },
-            _ => FileError::Io { action: "write", path: path.to_owned(), source },
+            io::ErrorKind::AlreadyExists => FileError::Exists {
+                path: path.to_owned(),
+            },
+            _ => FileError::Io {
+                action: "write",
+                path: path.to_owned(),
+                source,
+            },
         })
     }
 }
@@ -231,10 +266,16 @@ impl UserIdentity {
 fn write_private_temporary(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let mut random = [0_u8; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let name = path
+        .file_name()
+        .ok_or(io::ErrorKind::InvalidInput)?
+        .to_string_lossy();
     let temporary = directory.join(format!(".{name}.{}", hex::encode(random)));
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
     match file.write_all(bytes).and_then(|()| file.sync_all()) {
         Ok(()) => Ok(temporary),
         Err(error) => {
@@ -251,7 +292,10 @@ mod tests {
     use super::*;
 
     fn identity() -> UserIdentity {
-        UserIdentity { seed: Seed::from([7; 32]), threebot_id: Some(42) }
+        UserIdentity {
+            seed: Seed::from([7; 32]),
+            threebot_id: Some(42),
+        }
     }
 
     #[test]
@@ -259,19 +303,32 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("user.seed");
         identity().create(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o600
+        );
         let back = UserIdentity::read(&path).unwrap();
         assert_eq!((back.seed.expose(), back.threebot_id), (&[7; 32], Some(42)));
 
-        let other = UserIdentity { seed: Seed::from([8; 32]), threebot_id: None };
+        let other = UserIdentity {
+            seed: Seed::from([8; 32]),
+            threebot_id: None,
+        };
         let error = other.create(&path).unwrap_err();
         assert!(matches!(error, FileError::Exists { .. }), "{error}");
         assert_eq!(UserIdentity::read(&path).unwrap().threebot_id, Some(42));
 
         other.replace(&path).unwrap();
         assert_eq!(UserIdentity::read(&path).unwrap().threebot_id, None);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o600
+        );
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
     }
 
     #[test]

@@ -74,7 +74,10 @@ impl Seed {
     /// The seed as 24 English BIP39 words: the words' entropy *is* the seed (no PBKDF2).
     #[must_use]
     pub fn mnemonic(&self) -> Zeroizing<String> {
-        #[expect(clippy::expect_used, reason = "32 bytes is one of the five lengths BIP39 knows")]
+        #[expect(
+            clippy::expect_used,
+            reason = "32 bytes is one of the five lengths BIP39 knows"
+        )]
         let words = bip39::Mnemonic::from_entropy(&self.0).expect("32 bytes of entropy");
         let mut text = Zeroizing::new(String::with_capacity(256));
         for word in words.words() {
@@ -226,8 +229,13 @@ impl FromStr for NodeId {
         if text.len() > 44 {
             return Err(IdentityError::NodeId);
         }
-        let bytes = bs58::decode(text).into_vec().map_err(|_| IdentityError::NodeId)?;
-        bytes.try_into().map(Self).map_err(|_| IdentityError::NodeId)
+        let bytes = bs58::decode(text)
+            .into_vec()
+            .map_err(|_| IdentityError::NodeId)?;
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| IdentityError::NodeId)
     }
 }
 
@@ -239,7 +247,9 @@ impl Serialize for NodeId {
 
 impl<'de> Deserialize<'de> for NodeId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -256,7 +266,10 @@ mod tests {
             seed.public_key().to_hex(),
             "db26de5be5a0bd95b775170db6d80f0461d2f7c33742726fd9c6c35d39eeb9de"
         );
-        assert_eq!(seed.node_id().to_string(), "FkUfMueBVSK6V1DCHVAtzzaqPqCPVzGguDzCQxq7Ep85");
+        assert_eq!(
+            seed.node_id().to_string(),
+            "FkUfMueBVSK6V1DCHVAtzzaqPqCPVzGguDzCQxq7Ep85"
+        );
         assert_eq!(NodeId([0; 32]).to_string(), "1".repeat(32));
     }
 
@@ -265,7 +278,14 @@ mod tests {
         let id = Seed::from(*SEED).node_id();
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("1".repeat(32).parse(), Ok(NodeId([0; 32])));
-        for bad in ["", "0OIl", &"1".repeat(31), &"1".repeat(33), &"z".repeat(100_000), "é"] {
+        for bad in [
+            "",
+            "0OIl",
+            &"1".repeat(31),
+            &"1".repeat(33),
+            &"z".repeat(100_000),
+            "é",
+        ] {
             assert_eq!(bad.parse::<NodeId>(), Err(IdentityError::NodeId));
         }
     }
@@ -274,16 +294,25 @@ mod tests {
     fn words_are_the_seed() {
         let seed = Seed::from([0; 32]);
         let words = seed.mnemonic();
-        assert_eq!(*words, format!("{}art", "abandon ".repeat(23)), "BIP39's own vector");
+        assert_eq!(
+            *words,
+            format!("{}art", "abandon ".repeat(23)),
+            "BIP39's own vector"
+        );
         let back = Seed::from_mnemonic(&words.to_uppercase().replace(' ', "\n ")).unwrap();
         assert_eq!(back.expose(), seed.expose());
-        let twisted = Seed::from_mnemonic(&"abandon ".repeat(24)).unwrap_err().to_string();
+        let twisted = Seed::from_mnemonic(&"abandon ".repeat(24))
+            .unwrap_err()
+            .to_string();
         assert!(twisted.contains("checksum"), "{twisted}");
         let short = Seed::from_mnemonic("abandon art").unwrap_err().to_string();
         assert!(short.ends_with("it has 2"), "{short}");
         let unknown = Seed::from_mnemonic(&words.replacen("abandon", "secret-word", 1));
         let unknown = unknown.unwrap_err().to_string();
-        assert!(unknown.contains("word 1 ") && !unknown.contains("secret"), "{unknown}");
+        assert!(
+            unknown.contains("word 1 ") && !unknown.contains("secret"),
+            "{unknown}"
+        );
     }
 
     #[test]
@@ -298,6 +327,9 @@ mod tests {
         assert!(seed.public_key().verify(b"message", &signature));
         assert!(!seed.public_key().verify(b"Message", &signature));
         assert!(!seed.public_key().verify(b"message", &signature[..63]));
-        assert!(!PublicKey([0; 32]).verify(b"message", &[0; 64]), "small order");
+        assert!(
+            !PublicKey([0; 32]).verify(b"message", &[0; 64]),
+            "small order"
+        );
     }
 }

@@ -43,7 +43,9 @@ impl Authorization {
     /// # Errors
     /// A required parameter is missing or unusable.
     pub fn parse(value: &str) -> Result<Self, AuthorizationError> {
-        let rest = value.strip_prefix("Signature ").ok_or(AuthorizationError::Missing)?;
+        let rest = value
+            .strip_prefix("Signature ")
+            .ok_or(AuthorizationError::Missing)?;
         if value.len() > MAX_BYTES {
             return Err(AuthorizationError::Missing);
         }
@@ -67,7 +69,10 @@ impl Authorization {
         };
         let key_id = required(key_id, "keyId")?;
         // hs2019 is the draft's name for "the key tells the algorithm".
-        if !matches!(required(algorithm, "algorithm")?.as_str(), "ed25519" | "hs2019") {
+        if !matches!(
+            required(algorithm, "algorithm")?.as_str(),
+            "ed25519" | "hs2019"
+        ) {
             return Err(AuthorizationError::Algorithm);
         }
         let headers = required(headers, "headers")?;
@@ -76,7 +81,12 @@ impl Authorization {
             .ok()
             .filter(|bytes| bytes.len() == 64)
             .ok_or(AuthorizationError::Encoding)?;
-        Ok(Self { key_id, created, headers, signature })
+        Ok(Self {
+            key_id,
+            created,
+            headers,
+            signature,
+        })
     }
 }
 
@@ -91,7 +101,9 @@ impl<'a> Iterator for Parameters<'a> {
             let (before, after) = self.0.split_once("=\"")?;
             let name_start = before
                 .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+                .map_or(0, |at| {
+                    at + before[at..].chars().next().map_or(1, char::len_utf8)
+                });
             let (value, rest) = after.split_once('"')?;
             self.0 = rest;
             let name = &before[name_start..];
@@ -131,7 +143,10 @@ mod tests {
             signature()
         );
         let parsed = Authorization::parse(&value).unwrap();
-        assert_eq!((parsed.key_id.as_str(), parsed.headers.as_str()), ("2", "date"));
+        assert_eq!(
+            (parsed.key_id.as_str(), parsed.headers.as_str()),
+            ("2", "date")
+        );
     }
 
     #[test]
@@ -142,8 +157,14 @@ mod tests {
             ("Basic abc", E::Missing),
             ("Signature ", E::ParameterMissing("keyId")),
             ("Signature keyId=\"1\"", E::ParameterMissing("algorithm")),
-            ("Signature keyId=\"1\",algorithm=\"rsa-sha256\"", E::Algorithm),
-            ("Signature keyId=\"1\",algorithm=\"ed25519\"", E::ParameterMissing("headers")),
+            (
+                "Signature keyId=\"1\",algorithm=\"rsa-sha256\"",
+                E::Algorithm,
+            ),
+            (
+                "Signature keyId=\"1\",algorithm=\"ed25519\"",
+                E::ParameterMissing("headers"),
+            ),
             (
                 "Signature keyId=\"1\",algorithm=\"ed25519\",headers=\"date\",signature=\"AAAA\"",
                 E::Encoding,

@@ -194,7 +194,13 @@ pub fn sign(
         "Signature keyId=\"{threebot_id}\",algorithm=\"ed25519\",created=\"{created}\",\
          expires=\"{expires}\",headers=\"{headers}\",signature=\"{signature}\""
     );
-    SignedHeaders { date, threebot_id, digest, nonce, authorization }
+    SignedHeaders {
+        date,
+        threebot_id,
+        digest,
+        nonce,
+        authorization,
+    }
 }
 
 /// The items the signature of this request covers.
@@ -274,7 +280,11 @@ pub enum VerifyError {
 pub fn skew_text(seconds: i64) -> String {
     let direction = if seconds < 0 { "behind" } else { "ahead of" };
     let amount = seconds.unsigned_abs();
-    let days = if amount >= 2 * 86_400 { format!(" ({} days)", amount / 86_400) } else { String::new() };
+    let days = if amount >= 2 * 86_400 {
+        format!(" ({} days)", amount / 86_400)
+    } else {
+        String::new()
+    };
     format!("the clock of the signer is {amount} s{days} {direction} the server's")
 }
 
@@ -291,14 +301,26 @@ pub fn verify_compat<'a>(
 ) -> Result<(), VerifyError> {
     // The original verifies over the list the client gives, provided the three are in it.
     for name in COMPAT_HEADERS.split(' ') {
-        if !authorization.headers.split(' ').any(|covered| covered == name) {
+        if !authorization
+            .headers
+            .split(' ')
+            .any(|covered| covered == name)
+        {
             return Err(VerifyError::NotCovered(name.to_owned()));
         }
     }
-    let nothing = RequestParts { method: "", target: "", body: b"" };
-    let message =
-        signing_string(&authorization.headers, &nothing, authorization.created, header)
-            .ok_or(VerifyError::HeaderMissing("one the signature names"))?;
+    let nothing = RequestParts {
+        method: "",
+        target: "",
+        body: b"",
+    };
+    let message = signing_string(
+        &authorization.headers,
+        &nothing,
+        authorization.created,
+        header,
+    )
+    .ok_or(VerifyError::HeaderMissing("one the signature names"))?;
     check(key, &message, &authorization.signature)
 }
 
@@ -315,10 +337,15 @@ pub fn verify_strict<'a>(
 ) -> Result<(), VerifyError> {
     let wanted = covered_headers(SignatureMode::Strict, request);
     if authorization.headers != wanted {
-        let missing = wanted
-            .split(' ')
-            .find(|name| !authorization.headers.split(' ').any(|covered| covered == *name));
-        return Err(VerifyError::NotCovered(missing.unwrap_or(wanted).to_owned()));
+        let missing = wanted.split(' ').find(|name| {
+            !authorization
+                .headers
+                .split(' ')
+                .any(|covered| covered == *name)
+        });
+        return Err(VerifyError::NotCovered(
+            missing.unwrap_or(wanted).to_owned(),
+        ));
     }
     if header("threebot-id") != Some(authorization.key_id.as_str()) {
         return Err(VerifyError::IdMismatch);
@@ -345,7 +372,11 @@ pub fn verify_strict<'a>(
 }
 
 fn check(key: &PublicKey, message: &str, signature: &[u8]) -> Result<(), VerifyError> {
-    if key.verify(message.as_bytes(), signature) { Ok(()) } else { Err(VerifyError::Signature) }
+    if key.verify(message.as_bytes(), signature) {
+        Ok(())
+    } else {
+        Err(VerifyError::Signature)
+    }
 }
 
 #[cfg(test)]
@@ -354,11 +385,19 @@ mod tests {
 
     const SEED: &[u8; 32] = b"helloworldhelloworldhelloworld12";
     const NOW: UnixTime = UnixTime::from_secs(1_593_561_600);
-    const POST: RequestParts<'static> =
-        RequestParts { method: "POST", target: "/explorer/farms?x=1", body: b"{}" };
+    const POST: RequestParts<'static> = RequestParts {
+        method: "POST",
+        target: "/explorer/farms?x=1",
+        body: b"{}",
+    };
 
     fn lookup(headers: &SignedHeaders) -> impl Fn(&str) -> Option<&str> {
-        |name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        |name| {
+            headers
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value)
+        }
     }
 
     #[test]
@@ -376,7 +415,11 @@ mod tests {
         ] {
             let headers = sign(SignatureMode::Compat, &seed, &key_id, &POST, NOW, [0; 16]);
             assert_eq!(headers.date, "Wed, 01 Jul 2020 00:00:00 GMT");
-            assert!(headers.authorization.contains(&format!("signature=\"{expected}\"")));
+            assert!(
+                headers
+                    .authorization
+                    .contains(&format!("signature=\"{expected}\""))
+            );
             let parsed = Authorization::parse(&headers.authorization).unwrap();
             assert_eq!(KeyId::parse(&parsed.key_id), Some(key_id));
             verify_compat(&parsed, &seed.public_key(), lookup(&headers)).unwrap();
@@ -387,47 +430,116 @@ mod tests {
     fn strict_signatures_cover_the_whole_request() {
         let seed = Seed::from(*SEED);
         let key = seed.public_key();
-        let headers = sign(SignatureMode::Strict, &seed, &KeyId::User(7), &POST, NOW, [5; 16]);
+        let headers = sign(
+            SignatureMode::Strict,
+            &seed,
+            &KeyId::User(7),
+            &POST,
+            NOW,
+            [5; 16],
+        );
         let parsed = Authorization::parse(&headers.authorization).unwrap();
         let verify = |request: &RequestParts<'_>, headers: &SignedHeaders, secs| {
-            verify_strict(&parsed, &key, request, lookup(headers), UnixTime::from_secs(secs))
+            verify_strict(
+                &parsed,
+                &key,
+                request,
+                lookup(headers),
+                UnixTime::from_secs(secs),
+            )
         };
         verify(&POST, &headers, NOW.secs + FRESHNESS_SECS).unwrap();
         verify(&POST, &headers, NOW.secs - FRESHNESS_SECS).unwrap();
 
         let late = verify(&POST, &headers, NOW.secs + FRESHNESS_SECS + 1);
         assert_eq!(late, Err(VerifyError::Stale(-301)));
-        let other_path = RequestParts { target: "/explorer/farms", ..POST };
-        assert_eq!(verify(&other_path, &headers, NOW.secs), Err(VerifyError::Signature));
-        let other_method = RequestParts { method: "PUT", ..POST };
-        assert_eq!(verify(&other_method, &headers, NOW.secs), Err(VerifyError::Signature));
-        let other_body = RequestParts { body: b"{ }", ..POST };
-        assert_eq!(verify(&other_body, &headers, NOW.secs), Err(VerifyError::Digest));
-        let both = SignedHeaders { digest: Some(digest_header(b"{ }")), ..headers.clone() };
-        assert_eq!(verify(&other_body, &both, NOW.secs), Err(VerifyError::Signature));
-        let nonce = SignedHeaders { nonce: Some("0".repeat(32)), ..headers.clone() };
+        let other_path = RequestParts {
+            target: "/explorer/farms",
+            ..POST
+        };
+        assert_eq!(
+            verify(&other_path, &headers, NOW.secs),
+            Err(VerifyError::Signature)
+        );
+        let other_method = RequestParts {
+            method: "PUT",
+            ..POST
+        };
+        assert_eq!(
+            verify(&other_method, &headers, NOW.secs),
+            Err(VerifyError::Signature)
+        );
+        let other_body = RequestParts {
+            body: b"{ }",
+            ..POST
+        };
+        assert_eq!(
+            verify(&other_body, &headers, NOW.secs),
+            Err(VerifyError::Digest)
+        );
+        let both = SignedHeaders {
+            digest: Some(digest_header(b"{ }")),
+            ..headers.clone()
+        };
+        assert_eq!(
+            verify(&other_body, &both, NOW.secs),
+            Err(VerifyError::Signature)
+        );
+        let nonce = SignedHeaders {
+            nonce: Some("0".repeat(32)),
+            ..headers.clone()
+        };
         assert_eq!(verify(&POST, &nonce, NOW.secs), Err(VerifyError::Signature));
-        let nonce = SignedHeaders { nonce: None, ..headers.clone() };
-        assert_eq!(verify(&POST, &nonce, NOW.secs), Err(VerifyError::HeaderMissing("nonce")));
-        let id = SignedHeaders { threebot_id: "8".to_owned(), ..headers.clone() };
+        let nonce = SignedHeaders {
+            nonce: None,
+            ..headers.clone()
+        };
+        assert_eq!(
+            verify(&POST, &nonce, NOW.secs),
+            Err(VerifyError::HeaderMissing("nonce"))
+        );
+        let id = SignedHeaders {
+            threebot_id: "8".to_owned(),
+            ..headers.clone()
+        };
         assert_eq!(verify(&POST, &id, NOW.secs), Err(VerifyError::IdMismatch));
-        let read = RequestParts { method: "GET", ..POST };
-        assert!(matches!(verify(&read, &headers, NOW.secs), Err(VerifyError::NotCovered(_))));
+        let read = RequestParts {
+            method: "GET",
+            ..POST
+        };
+        assert!(matches!(
+            verify(&read, &headers, NOW.secs),
+            Err(VerifyError::NotCovered(_))
+        ));
     }
 
     #[test]
     fn a_compat_signature_is_no_strict_one() {
         let seed = Seed::from(*SEED);
-        let headers = sign(SignatureMode::Compat, &seed, &KeyId::User(7), &POST, NOW, [5; 16]);
+        let headers = sign(
+            SignatureMode::Compat,
+            &seed,
+            &KeyId::User(7),
+            &POST,
+            NOW,
+            [5; 16],
+        );
         let parsed = Authorization::parse(&headers.authorization).unwrap();
         let result = verify_strict(&parsed, &seed.public_key(), &POST, lookup(&headers), NOW);
-        assert_eq!(result, Err(VerifyError::NotCovered("(request-target)".to_owned())));
+        assert_eq!(
+            result,
+            Err(VerifyError::NotCovered("(request-target)".to_owned()))
+        );
     }
 
     #[test]
     fn key_ids_tell_their_kind() {
         let seed = Seed::from(*SEED);
-        for id in [KeyId::User(12), KeyId::Node(seed.node_id()), KeyId::Key(seed.public_key())] {
+        for id in [
+            KeyId::User(12),
+            KeyId::Node(seed.node_id()),
+            KeyId::Key(seed.public_key()),
+        ] {
             assert_eq!(KeyId::parse(&id.to_string()), Some(id));
         }
         let zero_key = NodeId::from_public_key(PublicKey::from_bytes([0; 32]));
@@ -439,7 +551,10 @@ mod tests {
 
     #[test]
     fn skew_is_told_in_days_when_it_is_days() {
-        assert_eq!(skew_text(-400), "the clock of the signer is 400 s behind the server's");
+        assert_eq!(
+            skew_text(-400),
+            "the clock of the signer is 400 s behind the server's"
+        );
         assert!(skew_text(-788_918_400).contains("(9131 days) behind"));
     }
 }

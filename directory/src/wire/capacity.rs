@@ -121,7 +121,10 @@ pub struct DmiProperty {
     #[serde(deserialize_with = "null_default")]
     pub value: Untrusted,
     /// Lines below it.
-    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        deserialize_with = "null_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub items: Vec<Untrusted>,
 }
 

@@ -58,7 +58,9 @@ pub struct Farm {
 #[must_use]
 pub fn is_valid_farm_name(name: &str) -> bool {
     (3..=40).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// The answer to `POST /farms`.

@@ -166,14 +166,22 @@ impl ResourceAmount {
     #[must_use]
     pub fn from_bytes_rounded(cru: u64, mru_bytes: u64, sru_bytes: u64, hru_bytes: u64) -> Self {
         let exact = Self::from_bytes(cru, mru_bytes, sru_bytes, hru_bytes);
-        Self { cru, mru: exact.mru.round(), hru: exact.hru.floor(), sru: exact.sru.floor() }
+        Self {
+            cru,
+            mru: exact.mru.round(),
+            hru: exact.hru.floor(),
+            sru: exact.sru.floor(),
+        }
     }
 }
 
 /// Counters of workloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "each is the number of workloads of the kind it is named after")]
+#[expect(
+    missing_docs,
+    reason = "each is the number of workloads of the kind it is named after"
+)]
 pub struct Workloads {
     #[serde(deserialize_with = "null_default")]
     pub network: u16,

@@ -24,7 +24,10 @@ pub struct ParseError {
 }
 
 fn parse_error(text: &str, expected: &'static str) -> ParseError {
-    ParseError { text: text.chars().take(80).collect(), expected }
+    ParseError {
+        text: text.chars().take(80).collect(),
+        expected,
+    }
 }
 
 /// A date: unix seconds on the wire, 0 when unset.
@@ -104,7 +107,9 @@ fn parse_time_of_day(text: &str) -> Option<i64> {
 }
 
 fn twelve_hour(text: &str) -> Option<i64> {
-    number(text, 2).filter(|hour| (1..=12).contains(hour)).map(|hour| hour % 12)
+    number(text, 2)
+        .filter(|hour| (1..=12).contains(hour))
+        .map(|hour| hour % 12)
 }
 
 fn number(text: &str, max_digits: usize) -> Option<i64> {
@@ -150,7 +155,10 @@ impl<'de> Deserialize<'de> for Date {
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Date, E> {
                 i64::try_from(value).map(Date).map_err(E::custom)
             }
-            #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, like the original")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "`as` saturates, like the original"
+            )]
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Date, E> {
                 Ok(Date(value as i64))
             }
@@ -185,7 +193,10 @@ impl Cidr {
     pub fn new(addr: IpAddr, prefix_len: u8) -> Result<Self, ParseError> {
         let longest = if addr.is_ipv4() { 32 } else { 128 };
         if prefix_len > longest {
-            return Err(parse_error(&format!("{addr}/{prefix_len}"), "an address in CIDR notation"));
+            return Err(parse_error(
+                &format!("{addr}/{prefix_len}"),
+                "an address in CIDR notation",
+            ));
         }
         Ok(Self { addr, prefix_len })
     }
@@ -198,8 +209,11 @@ impl FromStr for Cidr {
         let error = || parse_error(text, "an address in CIDR notation");
         let (addr, prefix_len) = text.split_once('/').ok_or_else(error)?;
         let prefix_len = number(prefix_len, 3).and_then(|bits| u8::try_from(bits).ok());
-        Self::new(addr.parse().map_err(|_| error())?, prefix_len.ok_or_else(error)?)
-            .map_err(|_| error())
+        Self::new(
+            addr.parse().map_err(|_| error())?,
+            prefix_len.ok_or_else(error)?,
+        )
+        .map_err(|_| error())
     }
 }
 
@@ -221,10 +235,17 @@ impl FromStr for MacAddr {
         let mut bytes = [0; 6];
         let mut fields = text.split([':', '-']);
         for byte in &mut bytes {
-            let field = fields.next().filter(|field| field.len() == 2).ok_or_else(error)?;
+            let field = fields
+                .next()
+                .filter(|field| field.len() == 2)
+                .ok_or_else(error)?;
             hex::decode_to_slice(field, std::slice::from_mut(byte)).map_err(|_| error())?;
         }
-        if fields.next().is_some() { Err(error()) } else { Ok(Self(bytes)) }
+        if fields.next().is_some() {
+            Err(error())
+        } else {
+            Ok(Self(bytes))
+        }
     }
 }
 
@@ -338,7 +359,11 @@ pub fn bytes_to_gib(bytes: u64) -> f64 {
 /// GiB as whole bytes, rounded to nearest; `None` for what is no amount (negative, not finite, or
 /// 8 EiB and more, which a signed 64-bit column cannot hold).
 #[must_use]
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 pub fn gib_to_bytes(gib: f64) -> Option<u64> {
     let bytes = (gib * GIB as f64).round();
     (bytes >= 0.0 && bytes < i64::MAX as f64).then_some(bytes as u64)
@@ -355,14 +380,30 @@ mod tests {
     #[test]
     fn dates_follow_the_reference_vectors() {
         assert_eq!(parsed("01/02/03"), Some(981_158_400), "2001-02-03");
-        assert_eq!(parsed("01/01/2019 9pm:10"), Some(1_546_377_000), "2019-01-01T21:10Z");
-        assert_eq!(parsed("15/12/03 22:00"), Some(1_449_180_000), "2015-12-03T22:00Z");
+        assert_eq!(
+            parsed("01/01/2019 9pm:10"),
+            Some(1_546_377_000),
+            "2019-01-01T21:10Z"
+        );
+        assert_eq!(
+            parsed("15/12/03 22:00"),
+            Some(1_449_180_000),
+            "2015-12-03T22:00Z"
+        );
         assert_eq!(parsed("06/28"), Some(1_593_302_400), "2020-06-28");
         assert_eq!(Date::parse("06/28", None).ok(), None, "no year, no clock");
         assert_eq!(parsed("29/02/2020"), Some(1_582_934_400));
         assert_eq!(parsed("01/01/2020 12am"), parsed("01/01/2020"));
         assert_eq!(parsed("01/01/2020 12pm"), parsed("01/01/2020 12:00"));
-        for bad in ["", "29/02/2019", "31/04/2020", "1/2/3/4", "01/01/2020 24:00", "+1/01/01", "x"] {
+        for bad in [
+            "",
+            "29/02/2019",
+            "31/04/2020",
+            "1/2/3/4",
+            "01/01/2020 24:00",
+            "+1/01/01",
+            "x",
+        ] {
             assert_eq!(parsed(bad), None, "{bad:?}");
         }
     }
@@ -377,7 +418,11 @@ mod tests {
             ("0", 0),
             ("\"31/12/2020 23:59\"", 1_609_459_140),
         ] {
-            assert_eq!(serde_json::from_str::<Date>(json).unwrap(), Date(secs), "{json}");
+            assert_eq!(
+                serde_json::from_str::<Date>(json).unwrap(),
+                Date(secs),
+                "{json}"
+            );
         }
         assert_eq!(serde_json::to_string(&Date(500)).unwrap(), "500");
         assert!(serde_json::from_str::<Date>("\"soon\"").is_err());
@@ -386,18 +431,39 @@ mod tests {
 
     #[test]
     fn cidr_keeps_host_bits_and_refuses_nonsense() {
-        for text in ["192.168.1.5/24", "2a10:b600:1::cc4:7a30:65b5/64", "0.0.0.0/0"] {
+        for text in [
+            "192.168.1.5/24",
+            "2a10:b600:1::cc4:7a30:65b5/64",
+            "0.0.0.0/0",
+        ] {
             assert_eq!(text.parse::<Cidr>().unwrap().to_string(), text);
         }
-        for bad in ["", "1.2.3.4", "1.2.3.4/33", "::/129", "1.2.3.4/+8", "1.2.3/8", "1.2.3.4/"] {
+        for bad in [
+            "",
+            "1.2.3.4",
+            "1.2.3.4/33",
+            "::/129",
+            "1.2.3.4/+8",
+            "1.2.3/8",
+            "1.2.3.4/",
+        ] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn mac_addresses_are_exactly_six_pairs() {
-        assert_eq!("52:54:00:AB:cd:ef".parse::<MacAddr>().unwrap().to_string(), "52:54:00:ab:cd:ef");
-        for bad in ["", "52:54:00:ab:cd", "52:54:00:ab:cd:ef:00", "5:54:00:ab:cd:ef", "zz:54:00:ab:cd:ef"] {
+        assert_eq!(
+            "52:54:00:AB:cd:ef".parse::<MacAddr>().unwrap().to_string(),
+            "52:54:00:ab:cd:ef"
+        );
+        for bad in [
+            "",
+            "52:54:00:ab:cd",
+            "52:54:00:ab:cd:ef:00",
+            "5:54:00:ab:cd:ef",
+            "zz:54:00:ab:cd:ef",
+        ] {
             assert!(bad.parse::<MacAddr>().is_err(), "{bad}");
         }
     }
@@ -405,7 +471,10 @@ mod tests {
     #[test]
     fn gib_and_bytes_convert_exactly_where_they_can() {
         assert_eq!(gib_to_bytes(31.5), Some(33_822_867_456));
-        assert_eq!(gib_to_bytes(bytes_to_gib(100_030_242_816)), Some(100_030_242_816));
+        assert_eq!(
+            gib_to_bytes(bytes_to_gib(100_030_242_816)),
+            Some(100_030_242_816)
+        );
         for bad in [-1.0, f64::NAN, f64::INFINITY, 1e20] {
             assert_eq!(gib_to_bytes(bad), None, "{bad}");
         }
