@@ -14,7 +14,7 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
 /// A directory as the terminal UI needs it.
 pub trait Source: Send + Sync {
     /// The farm, if the view is of one.
-    fn farm(&self) -> Answer<Option<Farm>>;
+    fn farm(&self) -> Answer<Option<Box<Farm>>>;
     /// All nodes of the view.
     fn nodes(&self) -> Answer<Vec<Node>>;
     /// One node with all that the viewer may see.
@@ -38,12 +38,12 @@ impl DirectorySource {
 }
 
 impl Source for DirectorySource {
-    fn farm(&self) -> Answer<Option<Farm>> {
+    fn farm(&self) -> Answer<Option<Box<Farm>>> {
         let this = self.clone();
         Box::pin(async move {
             let Some(id) = this.farm_id else { return Ok(None) };
             let answer = this.client.farm(id, this.signer.as_ref()).await.map_err(text)?;
-            Ok(Some(answer.value))
+            Ok(Some(Box::new(answer.value)))
         })
     }
 

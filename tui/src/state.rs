@@ -44,7 +44,7 @@ pub enum Event {
         /// Of the request.
         generation: u64,
         /// Farm (if the view is of one) and nodes, or a line about what went wrong.
-        answer: Result<(Option<Farm>, Vec<Node>), String>,
+        answer: Result<(Option<Box<Farm>>, Vec<Node>), String>,
     },
     /// The answer about one node.
     Node {
@@ -112,7 +112,7 @@ pub struct State {
     pub(crate) wall: UnixTime,
     pub(crate) now: Duration,
     pub(crate) size: (u16, u16),
-    pub(crate) farm: Option<Farm>,
+    pub(crate) farm: Option<Box<Farm>>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) selected: Option<NodeId>,
     pub(crate) top: usize,
@@ -194,7 +194,7 @@ impl State {
         effects
     }
 
-    fn take_nodes(&mut self, answer: Result<(Option<Farm>, Vec<Node>), String>) {
+    fn take_nodes(&mut self, answer: Result<(Option<Box<Farm>>, Vec<Node>), String>) {
         let (farm, nodes) = match answer {
             Ok(answer) => answer,
             Err(error) => return self.list_health.fail(self.now, error),

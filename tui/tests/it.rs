@@ -55,7 +55,7 @@ impl Driver {
                 _ => None,
             })
             .expect("nodes were asked for");
-        let answer = answer.map(|nodes| (Some(farm()), nodes)).map_err(str::to_owned);
+        let answer = answer.map(|nodes| (Some(Box::new(farm())), nodes)).map_err(str::to_owned);
         self.state.update(Event::Nodes { generation, answer })
     }
 

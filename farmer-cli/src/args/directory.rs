@@ -1,0 +1,75 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use node_config::{DirectoryUrl, Pin};
+
+/// How to reach a directory, and as whom. What is not given comes from the environment or the
+/// settings file.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Directory")]
+pub struct ConnectionArgs {
+    /// The directory's address [env: FARMER_DIRECTORY]
+    #[arg(long, value_name = "URL", display_order = 800)]
+    pub directory: Option<DirectoryUrl>,
+
+    /// Key pin of its certificate: sha256/BASE64 [env: FARMER_PIN]
+    #[arg(long, value_name = "PIN", display_order = 801)]
+    pub pin: Option<Pin>,
+
+    /// PEM file of the authorities to trust [env: FARMER_CA]
+    #[arg(long, value_name = "FILE", display_order = 802)]
+    pub ca: Option<PathBuf>,
+
+    /// Allow an unencrypted http:// directory on another machine
+    #[arg(long, display_order = 803)]
+    pub insecure_http: bool,
+
+    /// Your identity's seed file [env: FARMER_IDENTITY]
+    #[arg(long, value_name = "FILE", display_order = 804)]
+    pub identity: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DirectoryCommand {
+    /// Run a directory server
+    Serve(ServeArgs),
+}
+
+/// Run a directory server until it is told to stop (Ctrl-C or SIGTERM).
+///
+/// Prints its address, and with --self-signed the pin that clients need, on standard output as soon
+/// as it answers. Logs go to standard error.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  \
+    farmer directory serve --listen [::]:8443 --data /var/lib/farmer --self-signed\n  \
+    farmer directory serve --listen 127.0.0.1:0 --data ./dir -o json")]
+pub struct ServeArgs {
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Directory for the database and the certificate; made if missing
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+
+    /// PEM certificate chain to serve
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// PEM key of the certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Make a certificate of our own once, keep it, and print its pin
+    #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"])]
+    pub self_signed: bool,
+
+    /// Name or address in that certificate; repeat for more
+    #[arg(long = "name", value_name = "HOST", requires = "self_signed")]
+    pub names: Vec<String>,
+
+    /// Allow unencrypted http:// for other machines
+    #[arg(long)]
+    pub insecure_http: bool,
+}

@@ -1,0 +1,148 @@
+//! The command line as data: parsed by `main`, and the source of help, manual and completions.
+
+mod directory;
+mod farm;
+mod hardware;
+mod image;
+mod node;
+mod tools;
+mod value;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
+pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
+pub use hardware::{EstimateArgs, ProbeArgs, TariffArgs};
+pub use image::{BootkitCommand, BootkitShowArgs, ImageBuildArgs, ImageCommand, ImageShowArgs};
+pub use node::{
+    NodeCommand, NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
+};
+pub use tools::{CompletionsArgs, ConfigCommand, HelpArgs, ManArgs, TuiArgs};
+pub use value::{LocationValue, StaticAddress, WalletValue};
+
+/// Build boot media, watch a farm and its nodes, and know what they earn.
+#[derive(Debug, Parser)]
+#[command(
+    name = "farmer",
+    version,
+    about = "The tool of a ThreeFold farmer",
+    long_about = "The tool of a ThreeFold farmer: build the boot media of the node OS, see the \
+                  farm's nodes register, and know what their hardware earns.",
+    after_help = "Examples:\n  \
+                  farmer farm create myfarm --country BE --directory https://dir.example\n  \
+                  farmer image build --farm-id 1 --out node.iso\n  \
+                  farmer node list --farm 1\n\n\
+                  `farmer help exit-codes` and `farmer help environment` tell scripts more.",
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    propagate_version = true,
+    term_width = 80
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct GlobalArgs {
+    /// Format of the data printed
+    #[arg(
+        short = 'o',
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "table",
+        display_order = 900
+    )]
+    pub output: OutputFormat,
+
+    /// File to write to instead of standard output (`-`)
+    #[arg(long, global = true, value_name = "FILE", display_order = 901)]
+    pub out: Option<PathBuf>,
+
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        display_order = 902
+    )]
+    pub color: ColorWhen,
+
+    /// Say more on standard error (-vv: everything)
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 903)]
+    pub verbose: u8,
+
+    /// Say only warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 904)]
+    pub quiet: bool,
+
+    /// Settings file [env: FARMER_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", display_order = 905)]
+    pub config: Option<PathBuf>,
+}
+
+/// Format of the data a command prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// The same structure as YAML.
+    Yaml,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Farms: create, list, show
+    #[command(subcommand)]
+    Farm(FarmCommand),
+    /// Nodes: list, show, approve, block, wait
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Boot media of the node OS: build, show
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Kernel and boot loaders that images are built from
+    #[command(subcommand)]
+    Bootkit(BootkitCommand),
+    /// Hardware of this machine, its capacity and reward
+    Probe(ProbeArgs),
+    /// Reward of hardware you name
+    Estimate(EstimateArgs),
+    /// Live table of a farm's nodes
+    Tui(TuiArgs),
+    /// The embedded directory server
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
+    /// Settings: what is in force and where it comes from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Completion script for a shell
+    Completions(CompletionsArgs),
+    /// Manual pages
+    Man(ManArgs),
+    /// Help on a command or a topic
+    Help(HelpArgs),
+}

@@ -1,0 +1,151 @@
+//! Values with a grammar of their own on the command line.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use hw_probe::units::Bytes;
+use node_config::values::Cidr;
+use node_config::{Addressing, LocationConfig};
+
+/// `ASSET:ADDRESS`, a wallet farming rewards go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WalletValue {
+    /// Asset code, such as `TFT`.
+    pub asset: String,
+    /// Stellar address.
+    pub address: String,
+}
+
+impl FromStr for WalletValue {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let good = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        match text.split_once(':') {
+            Some((asset, address)) if good(asset) && good(address) => {
+                Ok(Self { asset: asset.to_owned(), address: address.to_owned() })
+            }
+            _ => Err("a wallet is ASSET:ADDRESS, such as TFT:GA47…".to_owned()),
+        }
+    }
+}
+
+/// `country=BE,city=Ghent,lat=51.05,lon=3.72`
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocationValue(pub LocationConfig);
+
+impl FromStr for LocationValue {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut location = LocationConfig::default();
+        for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
+            let (key, value) =
+                pair.split_once('=').ok_or_else(|| format!("{pair:?} is not key=value"))?;
+            let (key, value) = (key.trim(), value.trim());
+            let degrees = || {
+                value.parse::<f64>().map_err(|_| format!("{value:?} is not a number of degrees"))
+            };
+            match key {
+                "continent" => location.continent = value.to_owned(),
+                "country" => location.country = value.to_owned(),
+                "city" => location.city = value.to_owned(),
+                "lat" | "latitude" => location.latitude = degrees()?,
+                "lon" | "longitude" => location.longitude = degrees()?,
+                other => {
+                    return Err(format!(
+                        "{other:?} is none of country, city, continent, lat and lon"
+                    ));
+                }
+            }
+        }
+        if location.country.is_empty() {
+            return Err("a location has at least country=…".to_owned());
+        }
+        Ok(Self(location))
+    }
+}
+
+/// `ADDRESS/PREFIX[,gw=ADDRESS][,dns=ADDRESS]...[,if=NAME]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticAddress(pub Addressing);
+
+impl FromStr for StaticAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split(',');
+        let address: Cidr =
+            parts.next().unwrap_or_default().parse().map_err(|error| format!("{error}"))?;
+        let (mut gateway, mut dns, mut interface) = (None, Vec::new(), None);
+        for part in parts {
+            let (key, value) =
+                part.split_once('=').ok_or_else(|| format!("{part:?} is not key=value"))?;
+            let ip =
+                || value.parse::<IpAddr>().map_err(|_| format!("{value:?} is not an address"));
+            match key {
+                "gw" | "gateway" => gateway = Some(ip()?),
+                "dns" => dns.push(ip()?),
+                "if" | "interface" => interface = Some(value.to_owned()),
+                other => return Err(format!("{other:?} is none of gw, dns and if")),
+            }
+        }
+        Ok(Self(Addressing::Static { interface, address, gateway, dns }))
+    }
+}
+
+/// A size with its unit. A bare number other than 0 is refused: it would silently mean bytes where
+/// the farmer meant gigabytes.
+pub fn size(text: &str) -> Result<Bytes, String> {
+    let size: Bytes = text.parse().map_err(|error| format!("{error}"))?;
+    let has_unit = text.trim().ends_with(|c: char| c.is_ascii_alphabetic());
+    if has_unit || size == Bytes::ZERO {
+        return Ok(size);
+    }
+    Err("write the unit too, such as 64GiB, 500GB or 2TB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wallets() {
+        let wallet: WalletValue = "TFT:GABC".parse().unwrap();
+        assert_eq!((wallet.asset.as_str(), wallet.address.as_str()), ("TFT", "GABC"));
+        for bad in ["", "TFT", "TFT:", ":G", "TFT:G A", "T=1:G"] {
+            assert!(bad.parse::<WalletValue>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn locations() {
+        let LocationValue(location) = "country=BE, city=Ghent,lat=51.05".parse().unwrap();
+        assert_eq!((location.country.as_str(), location.city.as_str()), ("BE", "Ghent"));
+        assert!((location.latitude - 51.05).abs() < 1e-9);
+        for bad in ["", "city=Ghent", "country", "planet=Mars", "country=BE,lat=x"] {
+            assert!(bad.parse::<LocationValue>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn static_addresses() {
+        let StaticAddress(addressing) =
+            "2001:db8::5/64,gw=2001:db8::1,dns=2001:db8::53,dns=192.0.2.1,if=eth1".parse().unwrap();
+        let Addressing::Static { interface, address, gateway, dns } = addressing else { panic!() };
+        assert_eq!(interface.as_deref(), Some("eth1"));
+        assert_eq!(address.prefix_length, 64);
+        assert_eq!(gateway, Some("2001:db8::1".parse().unwrap()));
+        assert_eq!(dns.len(), 2);
+        for bad in ["", "192.0.2.5", "192.0.2.5/24,gw=x", "192.0.2.5/24,mtu=9000"] {
+            assert!(bad.parse::<StaticAddress>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_need_a_unit() {
+        assert_eq!(size("64GiB"), Ok(Bytes::from_gib(64)));
+        assert_eq!(size("0"), Ok(Bytes::ZERO));
+        assert!(size("64").is_err());
+    }
+}

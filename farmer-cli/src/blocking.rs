@@ -1,0 +1,52 @@
+//! Long blocking work that can be asked to stop at every step it reports.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::exit::ExitStatus;
+use crate::failure::{Failure, Outcome};
+use crate::signals::{Stop, interrupted};
+
+/// How long work gets to clean up before the process ends anyway.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+
+/// Carried by the unwinding that ends cancelled work.
+struct Cancelled;
+
+/// Tells work that it is no longer wanted.
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Ends the work here if it was cancelled: unwinds, so that every temporary file on the way is
+    /// removed by its owner. To be called from progress callbacks, which have no way to return an
+    /// error through a library.
+    pub fn check(&self) {
+        if self.0.load(Ordering::Relaxed) {
+            std::panic::resume_unwind(Box::new(Cancelled));
+        }
+    }
+}
+
+/// Runs blocking work on a thread of its own until it is done or the process is asked to stop.
+pub async fn run<T: Send + 'static>(
+    work: impl FnOnce(&Cancel) -> Outcome<T> + Send + 'static,
+) -> Outcome<T> {
+    let stop = Stop::listen()?;
+    let cancel = Cancel::default();
+    let theirs = cancel.clone();
+    let mut task = tokio::task::spawn_blocking(move || work(&theirs));
+    let joined = tokio::select! {
+        joined = &mut task => joined,
+        () = stop.requested() => {
+            cancel.0.store(true, Ordering::Relaxed);
+            // Work that is deep inside a system call or a child process is left behind.
+            let _ = tokio::time::timeout(CLEAN_UP, task).await;
+            return Err(interrupted());
+        }
+    };
+    joined.unwrap_or_else(|error| {
+        Err(Failure::new(ExitStatus::Failed, format!("a defect in this program: {error}")))
+    })
+}

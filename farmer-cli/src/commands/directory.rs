@@ -1,0 +1,89 @@
+//! `farmer directory serve`
+
+use directory::Pin;
+use directory::server::{self, ServerConfig, ServerError, Tls};
+use node_config::ConfigError;
+use serde::Serialize;
+
+use super::Context;
+use crate::args::ServeArgs;
+use crate::exit::ExitStatus;
+use crate::failure::{Classify, Failure, Outcome};
+use crate::page::Page;
+use crate::printer::Show;
+use crate::signals::Stop;
+
+impl Classify for ServerError {
+    fn advice(&self) -> Option<String> {
+        self.hint()
+    }
+}
+
+/// What a client has to know of the server.
+#[derive(Serialize)]
+struct Serving {
+    url: String,
+    #[serde(serialize_with = "pin_text")]
+    pin: Option<Pin>,
+    listen: std::net::SocketAddr,
+    data: String,
+}
+
+fn pin_text<S: serde::Serializer>(pin: &Option<Pin>, serializer: S) -> Result<S::Ok, S::Error> {
+    match pin {
+        Some(pin) => serializer.collect_str(pin),
+        None => serializer.serialize_none(),
+    }
+}
+
+impl Show for Serving {
+    fn show(&self, page: &mut Page) {
+        page.field("url", &self.url);
+        if let Some(pin) = &self.pin {
+            page.field("pin", pin);
+        }
+        page.field("listen", self.listen).field("data", &self.data);
+    }
+}
+
+/// Serves until the process is asked to stop; then requests under way are answered first.
+pub async fn serve(context: &Context<'_>, args: ServeArgs) -> Outcome<ExitStatus> {
+    let tls = match (args.tls_cert, args.tls_key) {
+        (Some(cert), Some(key)) => Tls::Files { cert, key },
+        _ if args.self_signed => Tls::SelfSigned { dir: args.data.clone(), names: args.names },
+        _ => Tls::None,
+    };
+    let is_plain = matches!(tls, Tls::None);
+    if is_plain && !args.listen.ip().is_loopback() && !args.insecure_http {
+        let error = ConfigError::InsecureHttp { url: format!("http://{}", args.listen) };
+        return Err(Failure::from(error).with_hint(
+            "serve https with `--self-signed` or `--tls-cert` and `--tls-key`, or allow plain http \
+             with `--insecure-http`",
+        ));
+    }
+    // Before anything is told: whoever reads the address may stop us at once.
+    let stop = Stop::listen()?;
+    let config = ServerConfig { tls, ..ServerConfig::new(args.listen, &args.data) };
+    let server = server::start(config).await?;
+    let serving = Serving {
+        url: server.url(),
+        pin: server.pin(),
+        listen: server.local_addr(),
+        data: args.data.display().to_string(),
+    };
+    let told = context.printer.event(&serving);
+    if let Err(failure) = told {
+        server.shutdown().await?;
+        return Err(failure);
+    }
+    if is_plain && !args.listen.ip().is_loopback() {
+        context.printer.warning("serving unencrypted http: anyone on the way can read and change it");
+    }
+    if serving.pin.is_some() && !context.printer.is_quiet() {
+        context.printer.message("clients trust it with `--pin` and the pin above; Ctrl-C stops it");
+    }
+    stop.requested().await;
+    context.printer.message("stopping");
+    server.shutdown().await?;
+    Ok(ExitStatus::Ok)
+}

@@ -1,0 +1,90 @@
+//! One module per family of commands: each takes parsed arguments, calls a library, and hands the
+//! answer to the printer.
+
+mod bootkit;
+mod config;
+mod connect;
+mod directory;
+mod docs;
+mod farm;
+mod hardware;
+mod image;
+mod node;
+mod tui;
+
+use crate::args::{
+    BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
+    GlobalArgs, ImageCommand, NodeCommand,
+};
+use crate::exit::ExitStatus;
+use crate::failure::{Failure, Outcome};
+use crate::printer::Printer;
+use crate::settings::{Environment, Settings};
+use crate::signals;
+
+/// What every command may use.
+pub struct Context<'a> {
+    environment: &'a Environment,
+    printer: &'a Printer,
+    global: GlobalArgs,
+}
+
+impl Context<'_> {
+    fn settings(&self, flags: &ConnectionArgs) -> Outcome<Settings> {
+        Settings::load(self.environment, self.global.config.as_deref(), flags)
+    }
+}
+
+/// Runs the command that was asked for.
+pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<ExitStatus> {
+    let context = Context { environment, printer, global: cli.global };
+    match cli.command {
+        Command::Probe(args) => hardware::probe(&context, &args),
+        Command::Estimate(args) => hardware::estimate(&context, &args),
+        Command::Config(ConfigCommand::Show(flags)) => config::show(&context, &flags),
+        Command::Completions(args) => docs::completions(&context, &args),
+        Command::Man(args) => docs::man(&args),
+        Command::Help(args) => docs::help(&context, &args),
+        Command::Bootkit(BootkitCommand::Show(args)) => run_itself(bootkit::show(&context, args)),
+        Command::Farm(FarmCommand::Create(args)) => block_on(farm::create(&context, args)),
+        Command::Farm(FarmCommand::List(args)) => block_on(farm::list(&context, args)),
+        Command::Farm(FarmCommand::Show(args)) => block_on(farm::show(&context, args)),
+        Command::Node(NodeCommand::List(args)) => block_on(node::list(&context, args)),
+        Command::Node(NodeCommand::Show(args)) => block_on(node::show(&context, args)),
+        Command::Node(NodeCommand::Approve(args)) => {
+            block_on(node::decide(&context, args, ::directory::wire::NodeState::Approved))
+        }
+        Command::Node(NodeCommand::Block(args)) => {
+            block_on(node::decide(&context, args, ::directory::wire::NodeState::Blocked))
+        }
+        Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
+        Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
+        // These end by themselves when they are asked to stop.
+        Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),
+        Command::Directory(DirectoryCommand::Serve(args)) => {
+            run_itself(directory::serve(&context, args))
+        }
+        Command::Tui(args) => run_itself(tui::run(&context, args)),
+    }
+}
+
+fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("starting", std::path::Path::new("threads"), error))
+}
+
+/// Runs a command until it is done or the process is asked to stop.
+fn block_on(command: impl Future<Output = Outcome<ExitStatus>>) -> Outcome<ExitStatus> {
+    run_itself(signals::or_stopped(command))
+}
+
+/// Runs a command that looks after signals itself.
+fn run_itself(command: impl Future<Output = Outcome<ExitStatus>>) -> Outcome<ExitStatus> {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(command);
+    // Blocking work that did not listen to the signal must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}

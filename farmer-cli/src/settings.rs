@@ -1,0 +1,463 @@
+//! Settings: flag beats environment beats file. The only module that reads the environment.
+//!
+//! What makes a directory trusted (pin, CA, leave for http) belongs to the URL it was written
+//! beside: a settings file for one directory says nothing about another one named by a flag.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use node_config::{DirectoryConfig, DirectoryUrl, Pin};
+use serde::{Deserialize, Serialize};
+
+use crate::args::ConnectionArgs;
+use crate::exit::ExitStatus;
+use crate::failure::{Failure, Outcome};
+
+/// The variables the program looks at, with what they mean; also the text of
+/// `farmer help environment`.
+pub const VARIABLES: [(&str, &str); 17] = [
+    ("FARMER_DIRECTORY", "address of the directory, as --directory"),
+    ("FARMER_PIN", "key pin of the directory's certificate, as --pin"),
+    ("FARMER_CA", "file of certificate authorities, as --ca"),
+    ("FARMER_INSECURE_HTTP", "1 allows unencrypted http, as --insecure-http"),
+    ("FARMER_IDENTITY", "seed file of your identity, as --identity"),
+    ("FARMER_CONFIG", "settings file, as --config"),
+    ("FARMER_LOG", "log filter, such as directory=debug; beats -v"),
+    ("SOURCE_DATE_EPOCH", "time stamp of images, seconds since 1970"),
+    ("XDG_CONFIG_HOME", "parent of farmer/config.toml and farmer/identity.seed"),
+    ("XDG_CACHE_HOME", "parent of farmer/, where packages and layers are kept"),
+    ("HOME", "the two above are .config and .cache in it by default"),
+    ("NO_COLOR", "no colour, unless --color says otherwise"),
+    ("CLICOLOR_FORCE", "colour also where there is no terminal"),
+    ("TERM", "linux, dumb and vt* get ASCII shapes in the terminal UI"),
+    ("LC_ALL", "UTF-8 or not: Unicode or ASCII shapes in the terminal UI"),
+    ("LC_CTYPE", "as LC_ALL, if that is not set"),
+    ("LANG", "as LC_CTYPE, if that is not set"),
+];
+
+/// The environment as it was when the program started.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<&'static str, String>);
+
+impl Environment {
+    /// Reads the known variables of this process. Empty ones count as unset.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn capture() -> Self {
+        let known = VARIABLES.iter().filter_map(|(name, _)| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+            // A path that is not UTF-8 cannot be typed into the settings file either.
+            Some((*name, value.to_string_lossy().into_owned()))
+        });
+        Self(known.collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The log filter.
+    pub fn log_filter(&self) -> Option<&str> {
+        self.get("FARMER_LOG")
+    }
+
+    /// `SOURCE_DATE_EPOCH` in seconds (https://reproducible-builds.org/specs/source-date-epoch/).
+    pub fn source_date_epoch(&self) -> Outcome<Option<u64>> {
+        let Some(text) = self.get("SOURCE_DATE_EPOCH") else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            Failure::new(
+                ExitStatus::Usage,
+                format!("SOURCE_DATE_EPOCH is {text:?}, not a number of seconds since 1970"),
+            )
+        })
+    }
+
+    /// Whether the terminal can show more than ASCII: by its kind and the locale's character set.
+    pub fn terminal_is_unicode(&self) -> bool {
+        let term = self.get("TERM").unwrap_or_default();
+        let is_plain = matches!(term, "linux" | "dumb") || term.starts_with("vt");
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| self.get(name));
+        let locale = locale.unwrap_or_default().to_ascii_lowercase();
+        !is_plain && (locale.contains("utf-8") || locale.contains("utf8"))
+    }
+
+    fn base(&self, variable: &str, below_home: &str) -> Outcome<PathBuf> {
+        // The XDG base directory specification has relative paths ignored.
+        let named = self.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = || self.get("HOME").map(|home| Path::new(home).join(below_home));
+        named.or_else(home).map(|base| base.join("farmer")).ok_or_else(|| {
+            Failure::new(ExitStatus::Failed, format!("neither HOME nor {variable} is set"))
+                .with_hint(format!("set {variable} to a directory of yours"))
+        })
+    }
+
+    /// Where settings and identity live.
+    pub fn config_dir(&self) -> Outcome<PathBuf> {
+        self.base("XDG_CONFIG_HOME", ".config")
+    }
+
+    /// Where packages and layers are kept.
+    pub fn cache_dir(&self) -> Outcome<PathBuf> {
+        self.base("XDG_CACHE_HOME", ".cache")
+    }
+}
+
+/// `config.toml`. Keys are the long names of the flags.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct File {
+    identity: Option<PathBuf>,
+    directory: DirectoryProfile,
+}
+
+/// `[directory]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct DirectoryProfile {
+    url: Option<DirectoryUrl>,
+    pin: Option<Pin>,
+    ca: Option<PathBuf>,
+    #[serde(alias = "insecure_http")]
+    insecure_http: Option<bool>,
+}
+
+/// Where a setting came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag(&'static str),
+    /// An environment variable.
+    Variable(&'static str),
+    /// The settings file.
+    File(PathBuf),
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "--{name}"),
+            Self::Variable(name) => write!(f, "${name}"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// One setting in force, for `farmer config show`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Dotted key, as in the file.
+    pub key: &'static str,
+    /// The value, `null` when there is none.
+    pub value: Option<String>,
+    /// Where it came from.
+    pub origin: String,
+}
+
+/// The settings in force for one command.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    url: Option<DirectoryUrl>,
+    pin: Option<Pin>,
+    ca: Option<PathBuf>,
+    insecure_http: bool,
+    identity: PathBuf,
+    identity_is_named: bool,
+    listed: Vec<Setting>,
+}
+
+/// One source of directory settings.
+struct Layer {
+    origin: fn(&'static str) -> Origin,
+    url: Option<DirectoryUrl>,
+    pin: Option<Pin>,
+    ca: Option<PathBuf>,
+    insecure_http: Option<bool>,
+}
+
+impl Settings {
+    /// Puts flags, environment and file together.
+    pub fn load(
+        environment: &Environment,
+        config: Option<&Path>,
+        flags: &ConnectionArgs,
+    ) -> Outcome<Self> {
+        let named = config.map(Path::to_owned).or_else(|| environment.get("FARMER_CONFIG").map(PathBuf::from));
+        let path = match &named {
+            Some(path) => path.clone(),
+            None => environment.config_dir()?.join("config.toml"),
+        };
+        let file = read_file(&path, named.is_some())?;
+        let identity_default = || Ok(environment.config_dir()?.join("identity.seed"));
+        Self::resolve(environment, flags, file, &path, identity_default)
+    }
+
+    fn resolve(
+        environment: &Environment,
+        flags: &ConnectionArgs,
+        file: File,
+        path: &Path,
+        identity_default: impl FnOnce() -> Outcome<PathBuf>,
+    ) -> Outcome<Self> {
+        let variables = Layer {
+            origin: |key| {
+                Origin::Variable(match key {
+                    "directory" => "FARMER_DIRECTORY",
+                    "pin" => "FARMER_PIN",
+                    "ca" => "FARMER_CA",
+                    _ => "FARMER_INSECURE_HTTP",
+                })
+            },
+            url: parsed(environment, "FARMER_DIRECTORY")?,
+            pin: parsed(environment, "FARMER_PIN")?,
+            ca: environment.get("FARMER_CA").map(PathBuf::from),
+            insecure_http: environment.get("FARMER_INSECURE_HTTP").map(|v| v == "1" || v == "true"),
+        };
+        let given = Layer {
+            origin: Origin::Flag,
+            url: flags.directory.clone(),
+            pin: flags.pin.clone(),
+            ca: flags.ca.clone(),
+            insecure_http: flags.insecure_http.then_some(true),
+        };
+        let base = path.parent().unwrap_or(Path::new("."));
+        let profile = Layer {
+            origin: |_| Origin::Default,
+            url: file.directory.url,
+            pin: file.directory.pin,
+            // Relative to the file, not to wherever the command happens to run.
+            ca: file.directory.ca.map(|ca| base.join(ca)),
+            insecure_http: file.directory.insecure_http,
+        };
+        let layers = [given, variables, profile];
+        let url = pick(&layers, "directory", path, |layer| layer.url.clone());
+        let trusted: Vec<&Layer> = layers
+            .iter()
+            .filter(|layer| {
+                layer.url.is_none() || layer.url.as_ref() == url.as_ref().map(|(url, _)| url)
+            })
+            .collect();
+        let pin = pick(trusted.iter().copied(), "pin", path, |layer| layer.pin.clone());
+        let ca = pick(trusted.iter().copied(), "ca", path, |layer| layer.ca.clone());
+        let insecure_http =
+            pick(trusted.iter().copied(), "insecure-http", path, |layer| layer.insecure_http);
+
+        let named_identity = flags
+            .identity
+            .clone()
+            .map(|path| (path, Origin::Flag("identity")))
+            .or_else(|| {
+                let path = environment.get("FARMER_IDENTITY")?;
+                Some((path.into(), Origin::Variable("FARMER_IDENTITY")))
+            })
+            .or_else(|| Some((base.join(file.identity?), Origin::File(path.to_owned()))));
+        let identity_is_named = named_identity.is_some();
+        let identity = match named_identity {
+            Some(named) => named,
+            None => (identity_default()?, Origin::Default),
+        };
+
+        let listed = vec![
+            setting("directory.url", url.as_ref().map(|(v, o)| (v.to_string(), o))),
+            setting("directory.pin", pin.as_ref().map(|(v, o)| (v.to_string(), o))),
+            setting("directory.ca", ca.as_ref().map(|(v, o)| (v.display().to_string(), o))),
+            setting(
+                "directory.insecure-http",
+                Some(insecure_http.as_ref().map_or_else(
+                    || ("false".to_owned(), &Origin::Default),
+                    |(v, o)| (v.to_string(), o),
+                )),
+            ),
+            setting("identity", Some((identity.0.display().to_string(), &identity.1))),
+        ];
+        Ok(Self {
+            url: url.map(|(url, _)| url),
+            pin: pin.map(|(pin, _)| pin),
+            ca: ca.map(|(ca, _)| ca),
+            insecure_http: insecure_http.is_some_and(|(allowed, _)| allowed),
+            identity: identity.0,
+            identity_is_named,
+            listed,
+        })
+    }
+
+    /// The directory to talk to.
+    pub fn directory(&self) -> Outcome<DirectoryConfig> {
+        let url = self.url.clone().ok_or_else(|| {
+            Failure::new(ExitStatus::Usage, "no directory is set").with_hint(
+                "name it with `--directory URL`, FARMER_DIRECTORY, or `url` below [directory] in \
+                 config.toml",
+            )
+        })?;
+        let ca_pem = match &self.ca {
+            Some(path) => Some(read_pem(path)?),
+            None => None,
+        };
+        let directory =
+            DirectoryConfig { url, pin: self.pin.clone(), ca_pem, insecure_http: self.insecure_http };
+        directory.check()?;
+        Ok(directory)
+    }
+
+    /// The identity file, which need not exist.
+    pub fn identity(&self) -> &Path {
+        &self.identity
+    }
+
+    /// Whether the user named the identity file: then it must exist.
+    pub fn identity_is_named(&self) -> bool {
+        self.identity_is_named
+    }
+
+    /// Every setting with its origin.
+    pub fn listed(&self) -> &[Setting] {
+        &self.listed
+    }
+}
+
+fn pick<'a, T>(
+    layers: impl IntoIterator<Item = &'a Layer>,
+    key: &'static str,
+    path: &Path,
+    get: impl Fn(&Layer) -> Option<T>,
+) -> Option<(T, Origin)> {
+    layers.into_iter().find_map(|layer| {
+        let origin = match (layer.origin)(key) {
+            Origin::Default => Origin::File(path.to_owned()),
+            origin => origin,
+        };
+        get(layer).map(|value| (value, origin))
+    })
+}
+
+fn setting(key: &'static str, value: Option<(String, &Origin)>) -> Setting {
+    match value {
+        Some((value, origin)) => Setting { key, value: Some(value), origin: origin.to_string() },
+        None => Setting { key, value: None, origin: Origin::Default.to_string() },
+    }
+}
+
+fn parsed<T>(environment: &Environment, name: &'static str) -> Outcome<Option<T>>
+where
+    T: std::str::FromStr<Err = node_config::ConfigError>,
+{
+    let Some(text) = environment.get(name) else { return Ok(None) };
+    text.parse().map(Some).map_err(|error: node_config::ConfigError| {
+        Failure::from(error).context(format!("reading the variable {name}"))
+    })
+}
+
+fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {
+            return Ok(File::default());
+        }
+        Err(error) => return Err(Failure::io("reading the settings file", path, error)),
+    };
+    toml::from_str(&text).map_err(|error| {
+        Failure::new(ExitStatus::Failed, error.to_string().trim_end().to_owned())
+            .context(format!("reading the settings file {}", path.display()))
+            .with_hint("its keys: identity, and below [directory] url, pin, ca, insecure-http")
+    })
+}
+
+fn read_pem(path: &Path) -> Outcome<String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::io("reading the certificate authorities in", path, error))?;
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        return Ok(text);
+    }
+    Err(Failure::new(
+        ExitStatus::Failed,
+        format!("{} holds no PEM certificate", path.display()),
+    )
+    .with_hint("it has to have a line `-----BEGIN CERTIFICATE-----`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIN: &str = "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn environment(pairs: &[(&'static str, &str)]) -> Environment {
+        Environment(pairs.iter().map(|(k, v)| (*k, (*v).to_owned())).collect())
+    }
+
+    fn resolve(env: &[(&'static str, &str)], flags: &ConnectionArgs, file: &str) -> Settings {
+        let path = Path::new("/etc/farmer/config.toml");
+        let file = toml::from_str(file).unwrap();
+        Settings::resolve(&environment(env), flags, file, path, || Ok("/home/id".into())).unwrap()
+    }
+
+    fn origin(settings: &Settings, key: &str) -> String {
+        settings.listed().iter().find(|s| s.key == key).unwrap().origin.clone()
+    }
+
+    #[test]
+    fn flag_beats_variable_beats_file() {
+        let file = "[directory]\nurl = \"https://file\"";
+        let none = ConnectionArgs::default();
+        let flag = ConnectionArgs { directory: Some("https://flag".parse().unwrap()), ..none.clone() };
+        let env = [("FARMER_DIRECTORY", "https://env")];
+        for (settings, url, from) in [
+            (resolve(&[], &none, file), "https://file", "/etc/farmer/config.toml"),
+            (resolve(&env, &none, file), "https://env", "$FARMER_DIRECTORY"),
+            (resolve(&env, &flag, file), "https://flag", "--directory"),
+        ] {
+            assert_eq!(settings.directory().unwrap().url.as_str(), url);
+            assert_eq!(origin(&settings, "directory.url"), from);
+        }
+    }
+
+    #[test]
+    fn trust_belongs_to_the_url_beside_it() {
+        let file = format!("[directory]\nurl = \"https://file\"\npin = \"{PIN}\"\ninsecure-http = true");
+        let none = ConnectionArgs::default();
+        let same = resolve(&[], &none, &file).directory().unwrap();
+        assert!(same.pin.is_some() && same.insecure_http);
+        let flag = ConnectionArgs { directory: Some("https://other".parse().unwrap()), ..none.clone() };
+        let other = resolve(&[], &flag, &file).directory().unwrap();
+        assert!(other.pin.is_none() && !other.insecure_http);
+        // A pin that stands alone is meant for whatever directory is named.
+        let alone = resolve(&[("FARMER_PIN", PIN)], &flag, &file).directory().unwrap();
+        assert!(alone.pin.is_some());
+    }
+
+    #[test]
+    fn http_to_another_machine_needs_leave() {
+        let none = ConnectionArgs::default();
+        let file = "[directory]\nurl = \"http://192.0.2.1\"";
+        let failure = resolve(&[], &none, file).directory().unwrap_err();
+        assert_eq!(failure.status, ExitStatus::Refused);
+        assert!(failure.hint.unwrap().contains("--insecure-http"));
+        assert!(resolve(&[], &none, "[directory]\nurl = \"http://[::1]:8080\"").directory().is_ok());
+        assert!(resolve(&[("FARMER_INSECURE_HTTP", "1")], &none, file).directory().is_ok());
+    }
+
+    #[test]
+    fn an_identity_of_the_file_lies_beside_the_file() {
+        let settings = resolve(&[], &ConnectionArgs::default(), "identity = \"my.seed\"");
+        assert_eq!(settings.identity(), Path::new("/etc/farmer/my.seed"));
+        assert!(settings.identity_is_named());
+        let settings = resolve(&[], &ConnectionArgs::default(), "");
+        assert_eq!(settings.identity(), Path::new("/home/id"));
+        assert!(!settings.identity_is_named());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(toml::from_str::<File>("[directory]\nurll = \"x\"").is_err());
+    }
+
+    #[test]
+    fn relative_xdg_directories_are_ignored() {
+        let env = environment(&[("XDG_CACHE_HOME", "cache"), ("HOME", "/home/f")]);
+        assert_eq!(env.cache_dir().unwrap(), Path::new("/home/f/.cache/farmer"));
+        assert!(environment(&[]).cache_dir().unwrap_err().hint.is_some());
+    }
+}
