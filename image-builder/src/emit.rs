@@ -161,6 +161,9 @@ fn check_target(path: &Path, overwrite: bool) -> Result<(), EmitError> {
     }
 }
 
+/// Takes the bytes for an offset in the image.
+type WritePart<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<(), EmitError>;
+
 /// One walk over the layout: digest and progress.
 struct Pass<'a> {
     hasher: Option<Sha256>,
@@ -190,11 +193,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Feeds every byte of the extent to the hasher and to `write(offset in the image, bytes)`.
-    fn bytes(
-        &mut self,
-        extent: &Extent,
-        write: &mut dyn FnMut(u64, &[u8]) -> Result<(), EmitError>,
-    ) -> Result<(), EmitError> {
+    fn bytes(&mut self, extent: &Extent, write: WritePart<'_>) -> Result<(), EmitError> {
         let mut at = 0;
         // Taken out so that `advance` can borrow the rest; put back below.
         let mut buf = std::mem::take(&mut self.buf);
@@ -368,29 +367,35 @@ impl<'a> Output<'a> {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        match openat(CWD, &directory, flags, Mode::from_raw_mode(0o666)) {
-            Ok(fd) => Ok(Self::Nameless {
-                file: File::from(fd),
-                path,
-                directory,
-            }),
+        match Self::nameless(path, &directory) {
             // File systems without O_TMPFILE say EOPNOTSUPP; FUSE and old kernels EISDIR or EINVAL.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
-                match hidden().tempfile_in(&directory) {
-                    Ok(file) => Ok(Self::Named {
-                        file,
-                        path,
-                        directory,
-                    }),
-                    Err(source) => Err(EmitError::Create { directory, source }),
-                }
+                Self::named(path, &directory)
             }
-            Err(error) => Err(EmitError::Create {
-                directory,
-                source: error.into(),
-            }),
+            other => other.map_err(io::Error::from),
         }
+        .map_err(|source| EmitError::Create { directory, source })
+    }
+
+    fn nameless(path: &'a Path, directory: &Path) -> Result<Self, Errno> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = File::from(openat(CWD, directory, flags, Mode::from_raw_mode(0o666))?);
+        let directory = directory.to_owned();
+        Ok(Self::Nameless {
+            file,
+            path,
+            directory,
+        })
+    }
+
+    fn named(path: &'a Path, directory: &Path) -> io::Result<Self> {
+        let file = hidden().tempfile_in(directory)?;
+        let directory = directory.to_owned();
+        Ok(Self::Named {
+            file,
+            path,
+            directory,
+        })
     }
 
     fn file(&self) -> &File {
@@ -469,15 +474,18 @@ fn rename(from: TempPath, path: &Path, overwrite: bool) -> Result<(), EmitError>
         std::fs::rename(&from, path)
     } else {
         match renameat_with(CWD, &*from, CWD, path, RenameFlags::NOREPLACE) {
-            // No RENAME_NOREPLACE here (NFS, many FUSE file systems): claim the name first, which
-            // fails if it is taken, and then replace our own empty file.
-            Err(Errno::INVAL | Errno::NOSYS) => File::create_new(path)
-                .and_then(|_| std::fs::rename(&from, path).inspect_err(|_| remove(path))),
+            // No RENAME_NOREPLACE here: NFS, many FUSE file systems.
+            Err(Errno::INVAL | Errno::NOSYS) => claim_and_rename(&from, path),
             other => other.map_err(io::Error::from),
         }
     };
-    renamed.map_err(|source| finish_error(path, source))?;
-    Ok(())
+    renamed.map_err(|source| finish_error(path, source))
+}
+
+/// Claims the name, which fails if it is taken, and then replaces our own empty file.
+fn claim_and_rename(from: &Path, path: &Path) -> io::Result<()> {
+    File::create_new(path)?;
+    std::fs::rename(from, path).inspect_err(|_| remove(path))
 }
 
 /// Best effort: the caller already has an error to report.
@@ -490,5 +498,63 @@ fn finish_error(path: &Path, source: io::Error) -> EmitError {
     match source.kind() {
         io::ErrorKind::AlreadyExists => EmitError::Exists { path },
         _ => EmitError::Finish { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYNC: EmitOptions = EmitOptions {
+        overwrite: false,
+        digest: false,
+        sync: true,
+    };
+    const OVERWRITE: EmitOptions = EmitOptions {
+        overwrite: true,
+        ..SYNC
+    };
+
+    /// What a file system without nameless files gets; where tests run there is none.
+    #[test]
+    fn a_hidden_temporary_file_obeys_the_same_rules() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("node.iso");
+        let publish = |text: &[u8], options| {
+            let output = Output::named(&path, directory.path()).expect("created");
+            output.file().write_all_at(text, 0).expect("written");
+            output.publish(options)
+        };
+        let entries = || {
+            std::fs::read_dir(directory.path())
+                .expect("entries")
+                .count()
+        };
+        publish(b"one", SYNC).expect("published");
+        assert!(matches!(
+            publish(b"two", SYNC),
+            Err(EmitError::Exists { .. })
+        ));
+        assert_eq!(std::fs::read(&path).expect("kept"), b"one");
+        publish(b"three", OVERWRITE).expect("replaced");
+        assert_eq!(std::fs::read(&path).expect("replaced"), b"three");
+        drop(Output::named(&path, directory.path()).expect("created"));
+        assert_eq!(entries(), 1);
+    }
+
+    #[test]
+    fn a_name_is_claimed_before_it_is_replaced() {
+        let directory = tempfile::tempdir().expect("directory");
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        std::fs::write(&from, "new").expect("source");
+        std::fs::write(&to, "old").expect("target");
+        let error = claim_and_rename(&from, &to).expect_err("taken");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&to).expect("kept"), b"old");
+        std::fs::remove_file(&to).expect("removed");
+        claim_and_rename(&from, &to).expect("renamed");
+        assert_eq!(std::fs::read(&to).expect("new"), b"new");
+        assert!(claim_and_rename(&from, &directory.path().join("other")).is_err());
+        assert!(!directory.path().join("other").exists());
     }
 }

@@ -376,7 +376,9 @@ fn check_location(path: &str, location: Location) -> Result<(), FormatError> {
             length: location.length,
         });
     }
-    if location.offset % BLOCK_BYTES != 0 || u32::try_from(location.offset / BLOCK_BYTES).is_err() {
+    if !location.offset.is_multiple_of(BLOCK_BYTES)
+        || u32::try_from(location.offset / BLOCK_BYTES).is_err()
+    {
         return Err(FormatError::Extent {
             path: path.to_owned(),
             offset: location.offset,

@@ -56,7 +56,8 @@ impl Timestamp {
         if c.year > 2107 {
             return (23 << 11 | 59 << 5 | 29, 127 << 9 | 12 << 5 | 31);
         }
-        let time = u16::from(c.hour) << 11 | u16::from(c.minute) << 5 | u16::from(c.second) / 2;
+        let two_seconds = u16::from(c.second) / 2;
+        let time = u16::from(c.hour) << 11 | u16::from(c.minute) << 5 | two_seconds;
         let date = ((c.year - 1980) as u16) << 9 | u16::from(c.month) << 5 | u16::from(c.day);
         (time, date)
     }

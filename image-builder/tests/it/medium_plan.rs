@@ -253,6 +253,37 @@ fn length() -> impl Strategy<Value = usize> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever a stick holds, describing it ends in a description or an error.
+    #[test]
+    fn damaged_media_never_panic(
+        changes in prop::collection::vec((0_usize..320 * 1024, any::<u8>()), 0..40),
+        aimed in prop::collection::vec((0_usize..6, 0_usize..512, any::<u8>()), 0..10),
+        cut in prop::option::of(0_usize..400_000),
+    ) {
+        thread_local! {
+            static IMAGE: Vec<u8> = bytes(&medium(1, 1000).plan().expect("plan"));
+        }
+        let mut image = IMAGE.with(|image| image[..2 << 20].to_vec());
+        for (at, byte) in changes {
+            image[at] = byte;
+        }
+        // GPT, its entries, locator, descriptors, catalog, region table.
+        let table = IMAGE.with(|image| {
+            u64::from_le_bytes(image[32_732..32_740].try_into().expect("8 bytes")) as usize
+        });
+        for (structure, at, byte) in aimed {
+            image[[512, 1024, 32_704, 34_816, 38_912, table][structure] + at] = byte;
+        }
+        if let Some(cut) = cut {
+            image.truncate(cut);
+        }
+        let _ = show::describe(&mut Cursor::new(&image));
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]

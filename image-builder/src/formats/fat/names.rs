@@ -46,7 +46,8 @@ impl StoredName {
             .rev()
             .map(|part| {
                 let mut entry = [0; 32];
-                entry[0] = part as u8 + 1 | if part + 1 == count { 0x40 } else { 0 };
+                let last = if part + 1 == count { 0x40 } else { 0 };
+                entry[0] = (part as u8 + 1) | last;
                 entry[11] = 0x0F;
                 entry[13] = checksum;
                 let places = (1..11)
