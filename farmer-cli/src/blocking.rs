@@ -47,6 +47,9 @@ pub async fn run<T: Send + 'static>(
         }
     };
     joined.unwrap_or_else(|error| {
-        Err(Failure::new(ExitStatus::Failed, format!("a defect in this program: {error}")))
+        Err(Failure::new(
+            ExitStatus::Failed,
+            format!("a defect in this program: {error}"),
+        ))
     })
 }

@@ -38,13 +38,24 @@ pub type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
     /// A failure in our own words.
-    pub fn new(status: ExitStatus, message: impl fmt::Display + fmt::Debug + Send + Sync + 'static) -> Self {
-        Self { status, error: anyhow::Error::msg(message), hint: None, stdout_closed: false }
+    pub fn new(
+        status: ExitStatus,
+        message: impl fmt::Display + fmt::Debug + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            status,
+            error: anyhow::Error::msg(message),
+            hint: None,
+            stdout_closed: false,
+        }
     }
 
     /// Standard output is closed. The program ends quietly, as `head` expects of its feeder.
     pub fn closed_stdout() -> Self {
-        Self { stdout_closed: true, ..Self::new(ExitStatus::Ok, "standard output is closed") }
+        Self {
+            stdout_closed: true,
+            ..Self::new(ExitStatus::Ok, "standard output is closed")
+        }
     }
 
     /// Adds or replaces the advice.
@@ -67,7 +78,12 @@ impl Failure {
             io::ErrorKind::NotFound => path
                 .parent()
                 .filter(|parent| !parent.as_os_str().is_empty() && !parent.exists())
-                .map(|parent| format!("there is no directory {}; create it first", parent.display())),
+                .map(|parent| {
+                    format!(
+                        "there is no directory {}; create it first",
+                        parent.display()
+                    )
+                }),
             io::ErrorKind::PermissionDenied => {
                 Some("you may not do that with your user's rights; choose another place".to_owned())
             }
@@ -84,7 +100,12 @@ impl Failure {
             _ => ExitStatus::Failed,
         };
         let doing = format!("{doing} {}", path.display());
-        Self { status, error: anyhow::Error::new(error).context(doing), hint, stdout_closed: false }
+        Self {
+            status,
+            error: anyhow::Error::new(error).context(doing),
+            hint,
+            stdout_closed: false,
+        }
     }
 
     /// The messages from the outermost to the root cause, without repetitions.
@@ -119,7 +140,11 @@ fn one_line(text: &str) -> String {
         .lines()
         .map(|line| {
             let indent = line.len() - line.trim_start_matches(' ').len();
-            format!("{:indent$}{}", "", hw_probe::text::Untrusted::from(line.trim_start_matches(' ')))
+            format!(
+                "{:indent$}{}",
+                "",
+                hw_probe::text::Untrusted::from(line.trim_start_matches(' '))
+            )
         })
         .collect();
     lines.join("\n")
@@ -158,9 +183,15 @@ mod tests {
     #[test]
     fn a_cause_that_is_repeated_is_said_once() {
         let root = io::Error::other("no route");
-        let error = anyhow::Error::new(root).context("connecting: no route").context("listing farms");
-        let failure =
-            Failure { status: ExitStatus::Failed, error, hint: None, stdout_closed: false };
+        let error = anyhow::Error::new(root)
+            .context("connecting: no route")
+            .context("listing farms");
+        let failure = Failure {
+            status: ExitStatus::Failed,
+            error,
+            hint: None,
+            stdout_closed: false,
+        };
         assert_eq!(failure.chain(), ["listing farms", "connecting: no route"]);
     }
 
@@ -172,7 +203,11 @@ mod tests {
 
     #[test]
     fn a_full_disk_has_a_hint() {
-        let failure = Failure::io("writing", Path::new("/x/y"), io::ErrorKind::StorageFull.into());
+        let failure = Failure::io(
+            "writing",
+            Path::new("/x/y"),
+            io::ErrorKind::StorageFull.into(),
+        );
         assert!(failure.hint.is_some_and(|hint| hint.contains("full")));
     }
 }

@@ -27,7 +27,12 @@ fn main() -> ExitCode {
         Err(error) => {
             // clap knows whether this is help (standard output) or a complaint (standard error).
             let _ = error.print();
-            return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Ok }.into();
+            return if error.use_stderr() {
+                ExitStatus::Usage
+            } else {
+                ExitStatus::Ok
+            }
+            .into();
         }
     };
     let environment = Environment::capture();
@@ -35,7 +40,10 @@ fn main() -> ExitCode {
     let printer = Printer::new(global.output, global.color, global.out, global.quiet);
     logging::start(global.verbose, environment.log_filter(), &printer);
     // One provider for the whole program; a second one linked in by accident must not be chosen.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
         tracing::debug!("a TLS provider was installed before");
     }
     match commands::run(cli, &environment, &printer) {

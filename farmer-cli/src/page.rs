@@ -62,7 +62,11 @@ impl Page {
             .enumerate()
             .map(|(index, (name, _))| {
                 let cells = rows.iter().filter_map(|row| row.get(index));
-                cells.map(|cell| cell.width()).max().unwrap_or(0).max(name.width())
+                cells
+                    .map(|cell| cell.width())
+                    .max()
+                    .unwrap_or(0)
+                    .max(name.width())
             })
             .collect();
         let header: Vec<String> = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -83,7 +87,11 @@ impl Page {
 
     fn flush_fields(&mut self) {
         let fields = std::mem::take(&mut self.fields);
-        let width = fields.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
+        let width = fields
+            .iter()
+            .map(|(name, _)| name.width())
+            .max()
+            .unwrap_or(0);
         for (name, value) in fields {
             let pad = width - name.width();
             let mut lines = value.lines();
@@ -131,19 +139,32 @@ mod tests {
     fn columns_line_up_by_display_width() {
         let mut page = Page::default();
         page.table(
-            &[("NAME", Align::Left), ("CRU", Align::Right), ("CITY", Align::Left)],
+            &[
+                ("NAME", Align::Left),
+                ("CRU", Align::Right),
+                ("CITY", Align::Left),
+            ],
             &[
                 vec!["東京".into(), "8".into(), "Tokyo".into()],
                 vec!["a".into(), "128".into(), String::new()],
             ],
         );
-        assert_eq!(plain(page), "NAME  CRU  CITY\n東京    8  Tokyo\na     128\n");
+        assert_eq!(
+            plain(page),
+            "NAME  CRU  CITY\n東京    8  Tokyo\na     128\n"
+        );
     }
 
     #[test]
     fn fields_line_up_until_a_heading() {
         let mut page = Page::default();
-        page.field("id", 1).field("name", "alpha").heading("more").field("x", "two\nlines");
-        assert_eq!(plain(page), "id    1\nname  alpha\n\nmore\nx  two\n   lines\n");
+        page.field("id", 1)
+            .field("name", "alpha")
+            .heading("more")
+            .field("x", "two\nlines");
+        assert_eq!(
+            plain(page),
+            "id    1\nname  alpha\n\nmore\nx  two\n   lines\n"
+        );
     }
 }

@@ -37,12 +37,20 @@ impl Printer {
             ColorWhen::Never => anstream::ColorChoice::Never,
         };
         let out = out.filter(|path| path != Path::new("-"));
-        Self { format, color, out, quiet }
+        Self {
+            format,
+            color,
+            out,
+            quiet,
+        }
     }
 
     /// The same printer with data on standard output, for commands whose `--out` is something else.
     pub fn to_stdout(&self) -> Self {
-        Self { out: None, ..self.clone() }
+        Self {
+            out: None,
+            ..self.clone()
+        }
     }
 
     /// Whether messages are wanted on a terminal that can redraw a line.
@@ -110,7 +118,10 @@ impl Printer {
 
     fn styled(&self, text: &str) -> Outcome<()> {
         if let Some(path) = &self.out {
-            return write_file(path, anstream::adapter::strip_str(text).to_string().as_bytes());
+            return write_file(
+                path,
+                anstream::adapter::strip_str(text).to_string().as_bytes(),
+            );
         }
         let stream = AutoStream::new(io::stdout().lock(), self.color);
         stdout_result(write_all(stream, text.as_bytes()))
@@ -218,7 +229,10 @@ fn yaml<T: Serialize>(value: &T) -> Outcome<String> {
 }
 
 fn unserialisable(error: serde_json::Error) -> Failure {
-    Failure::new(crate::exit::ExitStatus::Failed, format!("cannot write the answer as JSON: {error}"))
+    Failure::new(
+        crate::exit::ExitStatus::Failed,
+        format!("cannot write the answer as JSON: {error}"),
+    )
 }
 
 fn write_all(mut stream: impl Write, bytes: &[u8]) -> io::Result<()> {
@@ -252,7 +266,9 @@ fn write_file(path: &Path, bytes: &[u8]) -> Outcome<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".farmer-").permissions(readable_by_all());
     let mut file = builder.tempfile_in(directory).map_err(failed)?;
-    write_all(&mut file, bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    write_all(&mut file, bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
@@ -298,7 +314,10 @@ mod tests {
         let text = harmless(&value.to_string());
         assert!(!text.contains(['\u{9b}', '\u{202e}', '\u{7f}']), "{text:?}");
         assert!(text.contains("M\u{fc}ller \u{1f600}"));
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            value
+        );
     }
 
     #[test]

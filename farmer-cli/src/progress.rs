@@ -108,7 +108,12 @@ impl Drop for Progress {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the templates are constants, and a test parses them")]
+#[expect(
+    clippy::expect_used,
+    reason = "the templates are constants, and a test parses them"
+)]
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("a valid template").progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .expect("a valid template")
+        .progress_chars("=> ")
 }

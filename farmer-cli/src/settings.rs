@@ -18,21 +18,54 @@ use crate::failure::{Failure, Outcome};
 /// The variables the program looks at, with what they mean; also the text of
 /// `farmer help environment`.
 pub const VARIABLES: [(&str, &str); 17] = [
-    ("FARMER_DIRECTORY", "address of the directory, as --directory"),
-    ("FARMER_PIN", "key pin of the directory's certificate, as --pin"),
+    (
+        "FARMER_DIRECTORY",
+        "address of the directory, as --directory",
+    ),
+    (
+        "FARMER_PIN",
+        "key pin of the directory's certificate, as --pin",
+    ),
     ("FARMER_CA", "file of certificate authorities, as --ca"),
-    ("FARMER_INSECURE_HTTP", "1 allows unencrypted http, as --insecure-http"),
-    ("FARMER_IDENTITY", "seed file of your identity, as --identity"),
+    (
+        "FARMER_INSECURE_HTTP",
+        "1 allows unencrypted http, as --insecure-http",
+    ),
+    (
+        "FARMER_IDENTITY",
+        "seed file of your identity, as --identity",
+    ),
     ("FARMER_CONFIG", "settings file, as --config"),
-    ("FARMER_LOG", "log filter, such as directory=debug; beats -v"),
-    ("SOURCE_DATE_EPOCH", "time stamp of images, seconds since 1970"),
-    ("XDG_CONFIG_HOME", "parent of farmer/config.toml and farmer/identity.seed"),
-    ("XDG_CACHE_HOME", "parent of farmer/, where packages and layers are kept"),
-    ("HOME", "the two above are .config and .cache in it by default"),
+    (
+        "FARMER_LOG",
+        "log filter, such as directory=debug; beats -v",
+    ),
+    (
+        "SOURCE_DATE_EPOCH",
+        "time stamp of images, seconds since 1970",
+    ),
+    (
+        "XDG_CONFIG_HOME",
+        "parent of farmer/config.toml and farmer/identity.seed",
+    ),
+    (
+        "XDG_CACHE_HOME",
+        "parent of farmer/, where packages and layers are kept",
+    ),
+    (
+        "HOME",
+        "the two above are .config and .cache in it by default",
+    ),
     ("NO_COLOR", "no colour, unless --color says otherwise"),
     ("CLICOLOR_FORCE", "colour also where there is no terminal"),
-    ("TERM", "linux, dumb and vt* get ASCII shapes in the terminal UI"),
-    ("LC_ALL", "UTF-8 or not: Unicode or ASCII shapes in the terminal UI"),
+    (
+        "TERM",
+        "linux, dumb and vt* get ASCII shapes in the terminal UI",
+    ),
+    (
+        "LC_ALL",
+        "UTF-8 or not: Unicode or ASCII shapes in the terminal UI",
+    ),
     ("LC_CTYPE", "as LC_ALL, if that is not set"),
     ("LANG", "as LC_CTYPE, if that is not set"),
 ];
@@ -43,7 +76,10 @@ pub struct Environment(BTreeMap<&'static str, String>);
 
 impl Environment {
     /// Reads the known variables of this process. Empty ones count as unset.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
     pub fn capture() -> Self {
         let known = VARIABLES.iter().filter_map(|(name, _)| {
             let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
@@ -64,7 +100,9 @@ impl Environment {
 
     /// `SOURCE_DATE_EPOCH` in seconds (https://reproducible-builds.org/specs/source-date-epoch/).
     pub fn source_date_epoch(&self) -> Outcome<Option<u64>> {
-        let Some(text) = self.get("SOURCE_DATE_EPOCH") else { return Ok(None) };
+        let Some(text) = self.get("SOURCE_DATE_EPOCH") else {
+            return Ok(None);
+        };
         text.parse().map(Some).map_err(|_| {
             Failure::new(
                 ExitStatus::Usage,
@@ -77,19 +115,33 @@ impl Environment {
     pub fn terminal_is_unicode(&self) -> bool {
         let term = self.get("TERM").unwrap_or_default();
         let is_plain = matches!(term, "linux" | "dumb") || term.starts_with("vt");
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| self.get(name));
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(|name| self.get(name));
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
         !is_plain && (locale.contains("utf-8") || locale.contains("utf8"))
     }
 
     fn base(&self, variable: &str, below_home: &str) -> Outcome<PathBuf> {
         // The XDG base directory specification has relative paths ignored.
-        let named = self.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = || self.get("HOME").map(|home| Path::new(home).join(below_home));
-        named.or_else(home).map(|base| base.join("farmer")).ok_or_else(|| {
-            Failure::new(ExitStatus::Failed, format!("neither HOME nor {variable} is set"))
+        let named = self
+            .get(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute());
+        let home = || {
+            self.get("HOME")
+                .map(|home| Path::new(home).join(below_home))
+        };
+        named
+            .or_else(home)
+            .map(|base| base.join("farmer"))
+            .ok_or_else(|| {
+                Failure::new(
+                    ExitStatus::Failed,
+                    format!("neither HOME nor {variable} is set"),
+                )
                 .with_hint(format!("set {variable} to a directory of yours"))
-        })
+            })
     }
 
     /// Where settings and identity live.
@@ -185,7 +237,9 @@ impl Settings {
         config: Option<&Path>,
         flags: &ConnectionArgs,
     ) -> Outcome<Self> {
-        let named = config.map(Path::to_owned).or_else(|| environment.get("FARMER_CONFIG").map(PathBuf::from));
+        let named = config
+            .map(Path::to_owned)
+            .or_else(|| environment.get("FARMER_CONFIG").map(PathBuf::from));
         let path = match &named {
             Some(path) => path.clone(),
             None => environment.config_dir()?.join("config.toml"),
@@ -214,7 +268,9 @@ impl Settings {
             url: parsed(environment, "FARMER_DIRECTORY")?,
             pin: parsed(environment, "FARMER_PIN")?,
             ca: environment.get("FARMER_CA").map(PathBuf::from),
-            insecure_http: environment.get("FARMER_INSECURE_HTTP").map(|v| v == "1" || v == "true"),
+            insecure_http: environment
+                .get("FARMER_INSECURE_HTTP")
+                .map(|v| v == "1" || v == "true"),
         };
         let given = Layer {
             origin: Origin::Flag,
@@ -240,10 +296,15 @@ impl Settings {
                 layer.url.is_none() || layer.url.as_ref() == url.as_ref().map(|(url, _)| url)
             })
             .collect();
-        let pin = pick(trusted.iter().copied(), "pin", path, |layer| layer.pin.clone());
-        let ca = pick(trusted.iter().copied(), "ca", path, |layer| layer.ca.clone());
-        let insecure_http =
-            pick(trusted.iter().copied(), "insecure-http", path, |layer| layer.insecure_http);
+        let pin = pick(trusted.iter().copied(), "pin", path, |layer| {
+            layer.pin.clone()
+        });
+        let ca = pick(trusted.iter().copied(), "ca", path, |layer| {
+            layer.ca.clone()
+        });
+        let insecure_http = pick(trusted.iter().copied(), "insecure-http", path, |layer| {
+            layer.insecure_http
+        });
 
         let named_identity = flags
             .identity
@@ -261,9 +322,18 @@ impl Settings {
         };
 
         let listed = vec![
-            setting("directory.url", url.as_ref().map(|(v, o)| (v.to_string(), o))),
-            setting("directory.pin", pin.as_ref().map(|(v, o)| (v.to_string(), o))),
-            setting("directory.ca", ca.as_ref().map(|(v, o)| (v.display().to_string(), o))),
+            setting(
+                "directory.url",
+                url.as_ref().map(|(v, o)| (v.to_string(), o)),
+            ),
+            setting(
+                "directory.pin",
+                pin.as_ref().map(|(v, o)| (v.to_string(), o)),
+            ),
+            setting(
+                "directory.ca",
+                ca.as_ref().map(|(v, o)| (v.display().to_string(), o)),
+            ),
             setting(
                 "directory.insecure-http",
                 Some(insecure_http.as_ref().map_or_else(
@@ -271,7 +341,10 @@ impl Settings {
                     |(v, o)| (v.to_string(), o),
                 )),
             ),
-            setting("identity", Some((identity.0.display().to_string(), &identity.1))),
+            setting(
+                "identity",
+                Some((identity.0.display().to_string(), &identity.1)),
+            ),
         ];
         Ok(Self {
             url: url.map(|(url, _)| url),
@@ -296,8 +369,12 @@ impl Settings {
             Some(path) => Some(read_pem(path)?),
             None => None,
         };
-        let directory =
-            DirectoryConfig { url, pin: self.pin.clone(), ca_pem, insecure_http: self.insecure_http };
+        let directory = DirectoryConfig {
+            url,
+            pin: self.pin.clone(),
+            ca_pem,
+            insecure_http: self.insecure_http,
+        };
         directory.check()?;
         Ok(directory)
     }
@@ -335,8 +412,16 @@ fn pick<'a, T>(
 
 fn setting(key: &'static str, value: Option<(String, &Origin)>) -> Setting {
     match value {
-        Some((value, origin)) => Setting { key, value: Some(value), origin: origin.to_string() },
-        None => Setting { key, value: None, origin: Origin::Default.to_string() },
+        Some((value, origin)) => Setting {
+            key,
+            value: Some(value),
+            origin: origin.to_string(),
+        },
+        None => Setting {
+            key,
+            value: None,
+            origin: Origin::Default.to_string(),
+        },
     }
 }
 
@@ -344,10 +429,14 @@ fn parsed<T>(environment: &Environment, name: &'static str) -> Outcome<Option<T>
 where
     T: std::str::FromStr<Err = node_config::ConfigError>,
 {
-    let Some(text) = environment.get(name) else { return Ok(None) };
-    text.parse().map(Some).map_err(|error: node_config::ConfigError| {
-        Failure::from(error).context(format!("reading the variable {name}"))
-    })
+    let Some(text) = environment.get(name) else {
+        return Ok(None);
+    };
+    text.parse()
+        .map(Some)
+        .map_err(|error: node_config::ConfigError| {
+            Failure::from(error).context(format!("reading the variable {name}"))
+        })
 }
 
 fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
@@ -391,22 +480,42 @@ mod tests {
     fn resolve(env: &[(&'static str, &str)], flags: &ConnectionArgs, file: &str) -> Settings {
         let path = Path::new("/etc/farmer/config.toml");
         let file = toml::from_str(file).unwrap();
-        Settings::resolve(&environment(env), flags, file, path, || Ok("/home/id".into())).unwrap()
+        Settings::resolve(&environment(env), flags, file, path, || {
+            Ok("/home/id".into())
+        })
+        .unwrap()
     }
 
     fn origin(settings: &Settings, key: &str) -> String {
-        settings.listed().iter().find(|s| s.key == key).unwrap().origin.clone()
+        settings
+            .listed()
+            .iter()
+            .find(|s| s.key == key)
+            .unwrap()
+            .origin
+            .clone()
     }
 
     #[test]
     fn flag_beats_variable_beats_file() {
         let file = "[directory]\nurl = \"https://file\"";
         let none = ConnectionArgs::default();
-        let flag = ConnectionArgs { directory: Some("https://flag".parse().unwrap()), ..none.clone() };
+        let flag = ConnectionArgs {
+            directory: Some("https://flag".parse().unwrap()),
+            ..none.clone()
+        };
         let env = [("FARMER_DIRECTORY", "https://env")];
         for (settings, url, from) in [
-            (resolve(&[], &none, file), "https://file", "/etc/farmer/config.toml"),
-            (resolve(&env, &none, file), "https://env", "$FARMER_DIRECTORY"),
+            (
+                resolve(&[], &none, file),
+                "https://file",
+                "/etc/farmer/config.toml",
+            ),
+            (
+                resolve(&env, &none, file),
+                "https://env",
+                "$FARMER_DIRECTORY",
+            ),
             (resolve(&env, &flag, file), "https://flag", "--directory"),
         ] {
             assert_eq!(settings.directory().unwrap().url.as_str(), url);
@@ -416,15 +525,21 @@ mod tests {
 
     #[test]
     fn trust_belongs_to_the_url_beside_it() {
-        let file = format!("[directory]\nurl = \"https://file\"\npin = \"{PIN}\"\ninsecure-http = true");
+        let file =
+            format!("[directory]\nurl = \"https://file\"\npin = \"{PIN}\"\ninsecure-http = true");
         let none = ConnectionArgs::default();
         let same = resolve(&[], &none, &file).directory().unwrap();
         assert!(same.pin.is_some() && same.insecure_http);
-        let flag = ConnectionArgs { directory: Some("https://other".parse().unwrap()), ..none.clone() };
+        let flag = ConnectionArgs {
+            directory: Some("https://other".parse().unwrap()),
+            ..none.clone()
+        };
         let other = resolve(&[], &flag, &file).directory().unwrap();
         assert!(other.pin.is_none() && !other.insecure_http);
         // A pin that stands alone is meant for whatever directory is named.
-        let alone = resolve(&[("FARMER_PIN", PIN)], &flag, &file).directory().unwrap();
+        let alone = resolve(&[("FARMER_PIN", PIN)], &flag, &file)
+            .directory()
+            .unwrap();
         assert!(alone.pin.is_some());
     }
 
@@ -435,8 +550,16 @@ mod tests {
         let failure = resolve(&[], &none, file).directory().unwrap_err();
         assert_eq!(failure.status, ExitStatus::Refused);
         assert!(failure.hint.unwrap().contains("--insecure-http"));
-        assert!(resolve(&[], &none, "[directory]\nurl = \"http://[::1]:8080\"").directory().is_ok());
-        assert!(resolve(&[("FARMER_INSECURE_HTTP", "1")], &none, file).directory().is_ok());
+        assert!(
+            resolve(&[], &none, "[directory]\nurl = \"http://[::1]:8080\"")
+                .directory()
+                .is_ok()
+        );
+        assert!(
+            resolve(&[("FARMER_INSECURE_HTTP", "1")], &none, file)
+                .directory()
+                .is_ok()
+        );
     }
 
     #[test]

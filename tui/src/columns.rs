@@ -98,7 +98,10 @@ impl Column {
     /// Numbers lean right.
     #[must_use]
     pub const fn is_number(self) -> bool {
-        !matches!(self, Self::State | Self::Node | Self::Host | Self::Place | Self::Os)
+        !matches!(
+            self,
+            Self::State | Self::Node | Self::Host | Self::Place | Self::Os
+        )
     }
 
     /// The smaller, the longer it stays when the terminal gets narrow.
@@ -135,7 +138,10 @@ impl Column {
             room = room.saturating_sub(needed);
             kept.push(column);
         }
-        Self::ALL.into_iter().filter(|column| kept.contains(column)).collect()
+        Self::ALL
+            .into_iter()
+            .filter(|column| kept.contains(column))
+            .collect()
     }
 
     /// Text of the cell.
@@ -240,18 +246,17 @@ mod tests {
 
     #[test]
     fn narrow_terminals_keep_what_matters_in_order() {
-        assert_eq!(Column::that_fit(40), [
-            Column::State,
-            Column::Node,
-            Column::Cru,
-            Column::Seen,
-        ]);
+        assert_eq!(
+            Column::that_fit(40),
+            [Column::State, Column::Node, Column::Cru, Column::Seen,]
+        );
         assert_eq!(Column::that_fit(1), [Column::State]);
         assert_eq!(Column::that_fit(400), Column::ALL);
         for width in 10..300 {
             let columns = Column::that_fit(width);
             let needed: u16 = columns.iter().map(|c| c.width()).sum::<u16>()
-                + u16::try_from(columns.len()).unwrap() - 1;
+                + u16::try_from(columns.len()).unwrap()
+                - 1;
             assert!(needed <= width, "{width}: {needed}");
         }
     }

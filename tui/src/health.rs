@@ -40,7 +40,11 @@ impl Health {
 
     /// A good answer came.
     pub fn succeed(&mut self, now: Duration) {
-        *self = Self { last_ok: Some(now), settled_at: Some(now), ..Self::default() };
+        *self = Self {
+            last_ok: Some(now),
+            settled_at: Some(now),
+            ..Self::default()
+        };
     }
 
     /// The request failed.

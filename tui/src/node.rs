@@ -70,7 +70,11 @@ pub fn report_age_seconds(node: &Node, now: UnixTime) -> Option<i64> {
 /// What the farm's owner decided, also for directories that know only `approved`.
 #[must_use]
 pub fn decision(node: &Node) -> NodeState {
-    node.state.unwrap_or(if node.approved { NodeState::Approved } else { NodeState::Pending })
+    node.state.unwrap_or(if node.approved {
+        NodeState::Approved
+    } else {
+        NodeState::Pending
+    })
 }
 
 /// What the machine has, as the grid counts it.
@@ -124,7 +128,10 @@ impl Assessment {
             limited_by: CloudUnits::v3_limit(&capacity),
             virtualised,
             as_measured: virtualised.map(|virtualised| {
-                policy.reward(&RewardInputs { virtualised, ..inputs })
+                policy.reward(&RewardInputs {
+                    virtualised,
+                    ..inputs
+                })
             }),
             as_bare_metal: policy
                 .reward(&inputs.as_if_bare_metal())
@@ -136,9 +143,13 @@ impl Assessment {
     #[must_use]
     pub fn of_node(node: &Node) -> Self {
         let inventory = inventory(node);
-        let virtualised = inventory.as_ref().and_then(|found| found.virtualisation.is_virtual);
+        let virtualised = inventory
+            .as_ref()
+            .and_then(|found| found.virtualisation.is_virtual);
         // The directory's amounts are rounded by some clients; the inventory is exact.
-        let capacity = inventory.as_ref().map_or_else(|| capacity(node), Capacity::as_zero_os);
+        let capacity = inventory
+            .as_ref()
+            .map_or_else(|| capacity(node), Capacity::as_zero_os);
         Self::new(virtualised, RewardInputs::new(capacity, false))
     }
 }
@@ -200,9 +211,14 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (seconds, text) in
-            [(0, "0s"), (59, "59s"), (60, "1m 00s"), (3_661, "1h 01m"), (90_000, "1d 01h"), (-5, "0s")]
-        {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m 00s"),
+            (3_661, "1h 01m"),
+            (90_000, "1d 01h"),
+            (-5, "0s"),
+        ] {
             assert_eq!(duration_text(seconds), text);
         }
     }

@@ -113,7 +113,10 @@ async fn next_events(
 }
 
 fn tick(clock: &dyn Clock) -> Event {
-    Event::Tick { wall: clock.now(), now: clock.monotonic() }
+    Event::Tick {
+        wall: clock.now(),
+        now: clock.monotonic(),
+    }
 }
 
 fn fetch_nodes(source: &Arc<dyn Source>, generation: u64, sender: UnboundedSender<Event>) {
@@ -149,7 +152,11 @@ fn listen_to_terminal(sender: &UnboundedSender<Event>) -> tokio::task::JoinHandl
 }
 
 fn listen_for_signals(sender: &UnboundedSender<Event>) -> Result<(), RunError> {
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
         let mut signals = signal(kind).map_err(RunError::Signals)?;
         let sender = sender.clone();
         tokio::spawn(async move {

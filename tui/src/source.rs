@@ -33,7 +33,11 @@ impl DirectorySource {
     /// The nodes of one farm, or of the whole directory. With a signer, the owner's view.
     #[must_use]
     pub fn new(client: Client, farm_id: Option<u64>, signer: Option<Signer>) -> Self {
-        Self { client, farm_id, signer }
+        Self {
+            client,
+            farm_id,
+            signer,
+        }
     }
 }
 
@@ -41,8 +45,14 @@ impl Source for DirectorySource {
     fn farm(&self) -> Answer<Option<Box<Farm>>> {
         let this = self.clone();
         Box::pin(async move {
-            let Some(id) = this.farm_id else { return Ok(None) };
-            let answer = this.client.farm(id, this.signer.as_ref()).await.map_err(text)?;
+            let Some(id) = this.farm_id else {
+                return Ok(None);
+            };
+            let answer = this
+                .client
+                .farm(id, this.signer.as_ref())
+                .await
+                .map_err(text)?;
             Ok(Some(Box::new(answer.value)))
         })
     }
@@ -50,15 +60,25 @@ impl Source for DirectorySource {
     fn nodes(&self) -> Answer<Vec<Node>> {
         let this = self.clone();
         Box::pin(async move {
-            let filter = NodeFilter { farm_id: this.farm_id, ..NodeFilter::default() };
-            this.client.all_nodes(&filter, this.signer.as_ref()).await.map_err(text)
+            let filter = NodeFilter {
+                farm_id: this.farm_id,
+                ..NodeFilter::default()
+            };
+            this.client
+                .all_nodes(&filter, this.signer.as_ref())
+                .await
+                .map_err(text)
         })
     }
 
     fn node(&self, id: NodeId) -> Answer<Node> {
         let this = self.clone();
         Box::pin(async move {
-            let answer = this.client.node(id, false, this.signer.as_ref()).await.map_err(text)?;
+            let answer = this
+                .client
+                .node(id, false, this.signer.as_ref())
+                .await
+                .map_err(text)?;
             Ok(answer.value)
         })
     }

@@ -214,15 +214,19 @@ impl State {
 
     fn give_up_on_the_overdue(&mut self) {
         let overdue = |health: &Health| {
-            health.asked.is_some_and(|then| self.now.saturating_sub(then) > ANSWER_TIMEOUT)
+            health
+                .asked
+                .is_some_and(|then| self.now.saturating_sub(then) > ANSWER_TIMEOUT)
         };
         if overdue(&self.list_health) {
             self.list_generation += 1;
-            self.list_health.fail(self.now, "no answer in time".to_owned());
+            self.list_health
+                .fail(self.now, "no answer in time".to_owned());
         }
         if overdue(&self.detail_health) {
             self.detail_generation += 1;
-            self.detail_health.fail(self.now, "no answer in time".to_owned());
+            self.detail_health
+                .fail(self.now, "no answer in time".to_owned());
         }
     }
 
@@ -239,14 +243,19 @@ impl State {
     fn ask_for_nodes(&mut self, effects: &mut Vec<Effect>) {
         self.list_generation += 1;
         self.list_health.ask(self.now);
-        effects.push(Effect::FetchNodes { generation: self.list_generation });
+        effects.push(Effect::FetchNodes {
+            generation: self.list_generation,
+        });
     }
 
     fn ask_for_detail(&mut self, effects: &mut Vec<Effect>) {
         let Some(id) = self.selected else { return };
         self.detail_generation += 1;
         self.detail_health.ask(self.now);
-        effects.push(Effect::FetchNode { generation: self.detail_generation, id });
+        effects.push(Effect::FetchNode {
+            generation: self.detail_generation,
+            id,
+        });
     }
 
     fn forget_detail(&mut self) {
@@ -333,7 +342,10 @@ impl State {
 
     fn sort_by_neighbour(&mut self, step: isize) {
         let columns = self.columns();
-        let at = columns.iter().position(|column| *column == self.sort).unwrap_or(0);
+        let at = columns
+            .iter()
+            .position(|column| *column == self.sort)
+            .unwrap_or(0);
         let count = isize::try_from(columns.len()).unwrap_or(1);
         let next = (isize::try_from(at).unwrap_or(0) + step).rem_euclid(count.max(1));
         if let Some(column) = columns.get(usize::try_from(next).unwrap_or(0)) {
@@ -346,10 +358,11 @@ impl State {
 
     fn sort_nodes(&mut self) {
         let (column, wall, descending) = (self.sort, self.wall, self.descending);
-        self.nodes.sort_by(|a, b| match (column.compare(a, b, wall), descending) {
-            (order, false) => order,
-            (order, true) => Ordering::reverse(order),
-        });
+        self.nodes
+            .sort_by(|a, b| match (column.compare(a, b, wall), descending) {
+                (order, false) => order,
+                (order, true) => Ordering::reverse(order),
+            });
     }
 
     /// The columns that fit now.
@@ -384,7 +397,14 @@ fn is_due(health: &Health, now: Duration, interval: Duration) -> bool {
     if health.asked.is_some() {
         return false;
     }
-    let Some(since) = health.settled(now) else { return true };
+    let Some(since) = health.settled(now) else {
+        return true;
+    };
     let patience = interval.saturating_mul(1 << health.failures.min(5));
-    since >= if health.failures > 0 { patience.min(LONGEST_RETRY.max(interval)) } else { interval }
+    since
+        >= if health.failures > 0 {
+            patience.min(LONGEST_RETRY.max(interval))
+        } else {
+            interval
+        }
 }

@@ -39,7 +39,10 @@ impl Screen {
     /// The terminal is gone.
     pub fn draw(&mut self, state: &State) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        let drawn = self.terminal.draw(|frame| view::draw(state, frame)).map(drop);
+        let drawn = self
+            .terminal
+            .draw(|frame| view::draw(state, frame))
+            .map(drop);
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
         drawn
     }
@@ -84,7 +87,12 @@ fn enter() -> io::Result<()> {
 
 fn give_back() -> io::Result<()> {
     let mut out = io::stdout();
-    let left = execute!(out, EndSynchronizedUpdate, terminal::LeaveAlternateScreen, cursor::Show);
+    let left = execute!(
+        out,
+        EndSynchronizedUpdate,
+        terminal::LeaveAlternateScreen,
+        cursor::Show
+    );
     let cooked = terminal::disable_raw_mode();
     left.and(out.flush()).and(cooked)
 }

@@ -14,8 +14,17 @@ pub fn node(n: u8) -> Node {
     node.farm_id = 1;
     node.hostname = format!("node-{n}").into();
     node.os_version = "farm-node/0.1.0".into();
-    node.location = Location { country: "BE".into(), city: "Ghent".into(), ..Location::default() };
-    node.total_resources = ResourceAmount { cru: 8, mru: 31.5, sru: 931.5, hru: 0.0 };
+    node.location = Location {
+        country: "BE".into(),
+        city: "Ghent".into(),
+        ..Location::default()
+    };
+    node.total_resources = ResourceAmount {
+        cru: 8,
+        mru: 31.5,
+        sru: 931.5,
+        hru: 0.0,
+    };
     node.uptime = 3_600;
     node.state = Some(NodeState::Approved);
     node

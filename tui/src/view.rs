@@ -40,7 +40,11 @@ pub(crate) fn areas(state: &State) -> Areas {
         Overlay::Detail => room,
         Overlay::None | Overlay::Help => 0,
     };
-    Areas { rows: room - detail, detail, message }
+    Areas {
+        rows: room - detail,
+        detail,
+        message,
+    }
 }
 
 /// Draws the whole screen.
@@ -48,7 +52,12 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
     let area = frame.area();
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         let text = format!("{}x{} needed", SMALLEST.0, SMALLEST.1);
-        put(frame, area, 0, Line::raw(fit(&text, area.width, Glyphs::Ascii)));
+        put(
+            frame,
+            area,
+            0,
+            Line::raw(fit(&text, area.width, Glyphs::Ascii)),
+        );
         return;
     }
     if state.overlay == Overlay::Help {
@@ -60,13 +69,22 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
     put(frame, area, 1, heading(state, area.width));
     draw_rows(state, frame, areas.rows);
     if areas.detail > 0 {
-        let pane = Rect { y: area.y + 2 + areas.rows, height: areas.detail, ..area };
+        let pane = Rect {
+            y: area.y + 2 + areas.rows,
+            height: areas.detail,
+            ..area
+        };
         detail::draw(state, frame, pane);
     }
     if let Some(text) = message(state) {
         let theme = state.settings.theme;
         let text = fit(&text, area.width, theme.glyphs);
-        put(frame, area, area.height - 2, Line::styled(text, theme.bad()));
+        put(
+            frame,
+            area,
+            area.height - 2,
+            Line::styled(text, theme.bad()),
+        );
     }
     put(frame, area, area.height - 1, hints(state, area.width));
 }
@@ -74,7 +92,14 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
 /// Puts a line on row `row` of `area`.
 fn put(frame: &mut Frame<'_>, area: Rect, row: u16, line: Line<'_>) {
     if row < area.height {
-        frame.render_widget(line, Rect { y: area.y + row, height: 1, ..area });
+        frame.render_widget(
+            line,
+            Rect {
+                y: area.y + row,
+                height: 1,
+                ..area
+            },
+        );
     }
 }
 
@@ -128,11 +153,17 @@ fn title(state: &State, width: u16) -> Line<'static> {
         (None, Some(id)) => format!("farm {id}"),
         (None, None) => format!("all nodes of {}", state.settings.directory),
     };
-    let freshness = state.list_health.freshness(state.now, state.settings.interval);
+    let freshness = state
+        .list_health
+        .freshness(state.now, state.settings.interval);
     let counts = counts(state);
     let right = freshness.text();
     let room = usize::from(width).saturating_sub(right.width() + 1);
-    let left = fit(&format!("{place}   {counts}"), u16::try_from(room).unwrap_or(0), theme.glyphs);
+    let left = fit(
+        &format!("{place}   {counts}"),
+        u16::try_from(room).unwrap_or(0),
+        theme.glyphs,
+    );
     Line::from(vec![
         Span::styled(left, theme.title()),
         Span::raw(" "),
@@ -161,12 +192,17 @@ fn counts(state: &State) -> String {
     }
     let total = state.nodes.len();
     let noun = if total == 1 { "node" } else { "nodes" };
-    let parts: Vec<String> =
-        [(up, "up"), (late, "late"), (down, "down"), (new, "new"), (pending, "pending")]
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, word)| format!("{count} {word}"))
-            .collect();
+    let parts: Vec<String> = [
+        (up, "up"),
+        (late, "late"),
+        (down, "down"),
+        (new, "new"),
+        (pending, "pending"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
     if parts.is_empty() {
         return format!("{total} {noun}");
     }
@@ -231,7 +267,11 @@ fn draw_rows(state: &State, frame: &mut Frame<'_>, rows: u16) {
         let pad = usize::from(area.width).saturating_sub(used);
         spans.push(Span::raw(" ".repeat(pad)));
         let line = Line::from(spans);
-        let line = if is_selected { line.patch_style(theme.selected()) } else { line };
+        let line = if is_selected {
+            line.patch_style(theme.selected())
+        } else {
+            line
+        };
         put(frame, area, row, line);
     }
 }

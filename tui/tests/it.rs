@@ -33,17 +33,24 @@ struct Driver {
 
 impl Driver {
     fn new(width: u16, height: u16, color: bool, glyphs: Glyphs) -> Self {
-        Self { state: State::new(settings(color, glyphs), (width, height)), seconds: 0 }
+        Self {
+            state: State::new(settings(color, glyphs), (width, height)),
+            seconds: 0,
+        }
     }
 
     fn tick_to(&mut self, seconds: u64) -> Vec<Effect> {
         self.seconds = seconds;
         let wall = UnixTime::from_secs(WALL + i64::try_from(seconds).unwrap());
-        self.state.update(Event::Tick { wall, now: Duration::from_secs(seconds) })
+        self.state.update(Event::Tick {
+            wall,
+            now: Duration::from_secs(seconds),
+        })
     }
 
     fn press(&mut self, code: KeyCode) -> Vec<Effect> {
-        self.state.update(Event::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+        self.state
+            .update(Event::Key(KeyEvent::new(code, KeyModifiers::NONE)))
     }
 
     /// Answers the request for nodes among `effects`.
@@ -55,13 +62,17 @@ impl Driver {
                 _ => None,
             })
             .expect("nodes were asked for");
-        let answer = answer.map(|nodes| (Some(Box::new(farm())), nodes)).map_err(str::to_owned);
+        let answer = answer
+            .map(|nodes| (Some(Box::new(farm())), nodes))
+            .map_err(str::to_owned);
         self.state.update(Event::Nodes { generation, answer })
     }
 
     fn screen(&self, width: u16, height: u16) -> Terminal<TestBackend> {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| view::draw(&self.state, frame)).unwrap();
+        terminal
+            .draw(|frame| view::draw(&self.state, frame))
+            .unwrap();
         terminal
     }
 
@@ -71,7 +82,11 @@ impl Driver {
 }
 
 fn farm() -> Farm {
-    Farm { id: 1, name: "ghent-1".into(), ..Farm::default() }
+    Farm {
+        id: 1,
+        name: "ghent-1".into(),
+        ..Farm::default()
+    }
 }
 
 /// Twelve nodes in every state, one with a hostile host name.
@@ -110,7 +125,10 @@ fn filled(width: u16, height: u16, color: bool, glyphs: Glyphs) -> Driver {
 fn looks_at_three_sizes() {
     for (width, height) in [(80, 24), (50, 15), (200, 60)] {
         let driver = filled(width, height, true, Glyphs::Unicode);
-        insta::assert_snapshot!(format!("table_{width}x{height}"), driver.text(width, height));
+        insta::assert_snapshot!(
+            format!("table_{width}x{height}"),
+            driver.text(width, height)
+        );
         let driver = filled(width, height, false, Glyphs::Ascii);
         let text = driver.text(width, height);
         assert!(text.is_ascii(), "{text}");
@@ -122,10 +140,15 @@ fn looks_at_three_sizes() {
 fn looks_of_details_help_and_silence() {
     let mut driver = filled(80, 30, true, Glyphs::Unicode);
     let effects = driver.press(KeyCode::Enter);
-    let [Effect::FetchNode { generation, id }] = effects[..] else { panic!("{effects:?}") };
+    let [Effect::FetchNode { generation, id }] = effects[..] else {
+        panic!("{effects:?}")
+    };
     let mut node = nodes().into_iter().find(|node| node.node_id == id).unwrap();
     node.hardware = Some(testing::hardware(true));
-    driver.state.update(Event::Node { generation, answer: Ok(Box::new(node)) });
+    driver.state.update(Event::Node {
+        generation,
+        answer: Ok(Box::new(node)),
+    });
     insta::assert_snapshot!("detail_80x30", driver.text(80, 30));
     driver.press(KeyCode::Char('?'));
     insta::assert_snapshot!("help_80x30", driver.text(80, 30));
@@ -133,7 +156,10 @@ fn looks_of_details_help_and_silence() {
     let mut driver = Driver::new(80, 24, false, Glyphs::Unicode);
     let effects = driver.tick_to(0);
     insta::assert_snapshot!("connecting_80x24", driver.text(80, 24));
-    driver.answer(&effects, Err("cannot connect to dir.example:443: connection refused"));
+    driver.answer(
+        &effects,
+        Err("cannot connect to dir.example:443: connection refused"),
+    );
     insta::assert_snapshot!("silent_80x24", driver.text(80, 24));
 }
 
@@ -154,12 +180,21 @@ fn without_colour_no_cell_has_one_and_states_still_differ() {
     }
     // The selected row is told by a modifier, which survives.
     let reversed = |y: u16| {
-        buffer[(0, y)].modifier.contains(ratatui::style::Modifier::REVERSED)
+        buffer[(0, y)]
+            .modifier
+            .contains(ratatui::style::Modifier::REVERSED)
     };
     assert_eq!((2..20).filter(|y| reversed(*y)).count(), 1);
     let colored = filled(80, 24, true, Glyphs::Unicode);
     let screen = colored.screen(80, 24);
-    assert!(screen.backend().buffer().content().iter().any(|cell| cell.fg != Color::Reset));
+    assert!(
+        screen
+            .backend()
+            .buffer()
+            .content()
+            .iter()
+            .any(|cell| cell.fg != Color::Reset)
+    );
 }
 
 #[test]
@@ -215,10 +250,16 @@ fn a_lost_directory_keeps_the_data_and_is_asked_again_ever_more_rarely() {
         }
     }
     assert_eq!(asked_at[..4], [5, 15, 35, 75]);
-    assert!(asked_at.windows(2).all(|pair| pair[1] - pair[0] <= 60), "{asked_at:?}");
+    assert!(
+        asked_at.windows(2).all(|pair| pair[1] - pair[0] <= 60),
+        "{asked_at:?}"
+    );
     let text = driver.text(80, 24);
     assert!(text.contains("no response, data 9m 59s old"), "{text}");
-    assert!(text.contains("connection refused") && text.contains("CRU"), "{text}");
+    assert!(
+        text.contains("connection refused") && text.contains("CRU"),
+        "{text}"
+    );
     assert!(text.contains("12 nodes"), "the last data stays: {text}");
     // And it recovers by itself.
     let effects = loop {
@@ -250,15 +291,25 @@ fn details_follow_the_selection() {
     let mut driver = filled(80, 40, true, Glyphs::Unicode);
     let first = driver.press(KeyCode::Enter);
     let second = driver.press(KeyCode::Down);
-    let ([Effect::FetchNode { generation: old, id: a }], [Effect::FetchNode { id: b, .. }]) =
-        (&first[..], &second[..])
+    let (
+        [
+            Effect::FetchNode {
+                generation: old,
+                id: a,
+            },
+        ],
+        [Effect::FetchNode { id: b, .. }],
+    ) = (&first[..], &second[..])
     else {
         panic!("{first:?} {second:?}")
     };
     assert_ne!(a, b);
     let mut node = testing::node(99);
     node.hostname = "late-answer".into();
-    driver.state.update(Event::Node { generation: *old, answer: Ok(Box::new(node)) });
+    driver.state.update(Event::Node {
+        generation: *old,
+        answer: Ok(Box::new(node)),
+    });
     assert!(!driver.text(80, 40).contains("late-answer"));
 }
 

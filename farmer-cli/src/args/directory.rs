@@ -32,7 +32,6 @@ pub struct ConnectionArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum DirectoryCommand {
-    /// Run a directory server
     Serve(ServeArgs),
 }
 

@@ -5,11 +5,8 @@ use super::{ConnectionArgs, WalletValue};
 
 #[derive(Debug, Subcommand)]
 pub enum FarmCommand {
-    /// Create a farm
     Create(FarmCreateArgs),
-    /// List farms
     List(FarmListArgs),
-    /// Show one farm
     Show(FarmShowArgs),
 }
 
@@ -35,7 +32,7 @@ pub struct FarmCreateArgs {
     #[arg(long, default_value = "")]
     pub city: String,
 
-    /// Wallet for the rewards; repeat for more
+    /// Wallet for the rewards; repeat for more. Without one nothing is paid
     #[arg(long = "wallet", value_name = "ASSET:ADDR")]
     pub wallets: Vec<WalletValue>,
 

@@ -7,9 +7,7 @@ use super::{ConnectionArgs, LocationValue, StaticAddress};
 
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
-    /// Build the boot image of a farm's nodes
     Build(Box<ImageBuildArgs>),
-    /// Show what an image holds
     Show(ImageShowArgs),
 }
 
@@ -91,7 +89,6 @@ pub struct ImageShowArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum BootkitCommand {
-    /// Show the parts that images are built from
     Show(BootkitShowArgs),
 }
 

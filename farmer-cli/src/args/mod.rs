@@ -82,7 +82,13 @@ pub struct GlobalArgs {
     pub verbose: u8,
 
     /// Say only warnings and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 904)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        display_order = 904
+    )]
     pub quiet: bool,
 
     /// Settings file [env: FARMER_CONFIG]
@@ -127,11 +133,8 @@ pub enum Command {
     /// Kernel and boot loaders that images are built from
     #[command(subcommand)]
     Bootkit(BootkitCommand),
-    /// Hardware of this machine, its capacity and reward
     Probe(ProbeArgs),
-    /// Reward of hardware you name
     Estimate(EstimateArgs),
-    /// Live table of a farm's nodes
     Tui(TuiArgs),
     /// The embedded directory server
     #[command(subcommand)]
@@ -139,10 +142,7 @@ pub enum Command {
     /// Settings: what is in force and where it comes from
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Completion script for a shell
     Completions(CompletionsArgs),
-    /// Manual pages
     Man(ManArgs),
-    /// Help on a command or a topic
     Help(HelpArgs),
 }

@@ -5,15 +5,16 @@ use super::ConnectionArgs;
 
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
-    /// List nodes
     List(NodeListArgs),
-    /// Show one node: capacity, state, hardware, rewards
     Show(NodeShowArgs),
     /// Accept nodes into your farm
+    #[command(after_help = "Example:\n  \
+        farmer node approve FkUfMueBVSK6V1DCHVAtzzaqPqCPVzGguDzCQxq7Ep85 --yes")]
     Approve(NodeDecideArgs),
     /// Shut nodes out of your farm
+    #[command(after_help = "Example:\n  \
+        farmer node block FkUfMueBVSK6V1DCHVAtzzaqPqCPVzGguDzCQxq7Ep85 --dry-run")]
     Block(NodeDecideArgs),
-    /// Wait until nodes have reported
     Wait(NodeWaitArgs),
 }
 
@@ -70,8 +71,6 @@ pub struct NodeShowArgs {
 
 /// Decide about nodes that registered in your farm.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  \
-    farmer node approve FkUfMueBVSK6V1DCHVAtzzaqPqCPVzGguDzCQxq7Ep85 --yes")]
 pub struct NodeDecideArgs {
     /// The nodes' ids
     #[arg(value_name = "NODE_ID", required = true)]

@@ -22,9 +22,10 @@ impl FromStr for WalletValue {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let good = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
         match text.split_once(':') {
-            Some((asset, address)) if good(asset) && good(address) => {
-                Ok(Self { asset: asset.to_owned(), address: address.to_owned() })
-            }
+            Some((asset, address)) if good(asset) && good(address) => Ok(Self {
+                asset: asset.to_owned(),
+                address: address.to_owned(),
+            }),
             _ => Err("a wallet is ASSET:ADDRESS, such as TFT:GA47…".to_owned()),
         }
     }
@@ -40,11 +41,14 @@ impl FromStr for LocationValue {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut location = LocationConfig::default();
         for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
-            let (key, value) =
-                pair.split_once('=').ok_or_else(|| format!("{pair:?} is not key=value"))?;
+            let (key, value) = pair
+                .split_once('=')
+                .ok_or_else(|| format!("{pair:?} is not key=value"))?;
             let (key, value) = (key.trim(), value.trim());
             let degrees = || {
-                value.parse::<f64>().map_err(|_| format!("{value:?} is not a number of degrees"))
+                value
+                    .parse::<f64>()
+                    .map_err(|_| format!("{value:?} is not a number of degrees"))
             };
             match key {
                 "continent" => location.continent = value.to_owned(),
@@ -75,14 +79,21 @@ impl FromStr for StaticAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.split(',');
-        let address: Cidr =
-            parts.next().unwrap_or_default().parse().map_err(|error| format!("{error}"))?;
+        let address: Cidr = parts
+            .next()
+            .unwrap_or_default()
+            .parse()
+            .map_err(|error| format!("{error}"))?;
         let (mut gateway, mut dns, mut interface) = (None, Vec::new(), None);
         for part in parts {
-            let (key, value) =
-                part.split_once('=').ok_or_else(|| format!("{part:?} is not key=value"))?;
-            let ip =
-                || value.parse::<IpAddr>().map_err(|_| format!("{value:?} is not an address"));
+            let (key, value) = part
+                .split_once('=')
+                .ok_or_else(|| format!("{part:?} is not key=value"))?;
+            let ip = || {
+                value
+                    .parse::<IpAddr>()
+                    .map_err(|_| format!("{value:?} is not an address"))
+            };
             match key {
                 "gw" | "gateway" => gateway = Some(ip()?),
                 "dns" => dns.push(ip()?),
@@ -90,7 +101,12 @@ impl FromStr for StaticAddress {
                 other => return Err(format!("{other:?} is none of gw, dns and if")),
             }
         }
-        Ok(Self(Addressing::Static { interface, address, gateway, dns }))
+        Ok(Self(Addressing::Static {
+            interface,
+            address,
+            gateway,
+            dns,
+        }))
     }
 }
 
@@ -112,7 +128,10 @@ mod tests {
     #[test]
     fn wallets() {
         let wallet: WalletValue = "TFT:GABC".parse().unwrap();
-        assert_eq!((wallet.asset.as_str(), wallet.address.as_str()), ("TFT", "GABC"));
+        assert_eq!(
+            (wallet.asset.as_str(), wallet.address.as_str()),
+            ("TFT", "GABC")
+        );
         for bad in ["", "TFT", "TFT:", ":G", "TFT:G A", "T=1:G"] {
             assert!(bad.parse::<WalletValue>().is_err(), "{bad}");
         }
@@ -121,9 +140,18 @@ mod tests {
     #[test]
     fn locations() {
         let LocationValue(location) = "country=BE, city=Ghent,lat=51.05".parse().unwrap();
-        assert_eq!((location.country.as_str(), location.city.as_str()), ("BE", "Ghent"));
+        assert_eq!(
+            (location.country.as_str(), location.city.as_str()),
+            ("BE", "Ghent")
+        );
         assert!((location.latitude - 51.05).abs() < 1e-9);
-        for bad in ["", "city=Ghent", "country", "planet=Mars", "country=BE,lat=x"] {
+        for bad in [
+            "",
+            "city=Ghent",
+            "country",
+            "planet=Mars",
+            "country=BE,lat=x",
+        ] {
             assert!(bad.parse::<LocationValue>().is_err(), "{bad}");
         }
     }
@@ -131,13 +159,28 @@ mod tests {
     #[test]
     fn static_addresses() {
         let StaticAddress(addressing) =
-            "2001:db8::5/64,gw=2001:db8::1,dns=2001:db8::53,dns=192.0.2.1,if=eth1".parse().unwrap();
-        let Addressing::Static { interface, address, gateway, dns } = addressing else { panic!() };
+            "2001:db8::5/64,gw=2001:db8::1,dns=2001:db8::53,dns=192.0.2.1,if=eth1"
+                .parse()
+                .unwrap();
+        let Addressing::Static {
+            interface,
+            address,
+            gateway,
+            dns,
+        } = addressing
+        else {
+            panic!()
+        };
         assert_eq!(interface.as_deref(), Some("eth1"));
         assert_eq!(address.prefix_length, 64);
         assert_eq!(gateway, Some("2001:db8::1".parse().unwrap()));
         assert_eq!(dns.len(), 2);
-        for bad in ["", "192.0.2.5", "192.0.2.5/24,gw=x", "192.0.2.5/24,mtu=9000"] {
+        for bad in [
+            "",
+            "192.0.2.5",
+            "192.0.2.5/24,gw=x",
+            "192.0.2.5/24,mtu=9000",
+        ] {
             assert!(bad.parse::<StaticAddress>().is_err(), "{bad}");
         }
     }

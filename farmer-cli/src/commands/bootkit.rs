@@ -49,13 +49,24 @@ pub fn fetch(
         tell(progress, &event);
     };
     let kit = if wanted.debs.is_empty() {
-        let options = fetch::AptOptions { cache_dir, refresh: false };
+        let options = fetch::AptOptions {
+            cache_dir,
+            refresh: false,
+        };
         fetch::from_apt(&options, &mut on_event)?
     } else {
         fetch::from_debs(&wanted.debs, cache_dir, &mut on_event)?
     };
-    let Some((kernel, modules)) = &wanted.kernel else { return Ok(kit) };
-    Ok(fetch::from_kernel(kernel, modules.as_deref(), &kit, cache_dir, &mut on_event)?)
+    let Some((kernel, modules)) = &wanted.kernel else {
+        return Ok(kit);
+    };
+    Ok(fetch::from_kernel(
+        kernel,
+        modules.as_deref(),
+        &kit,
+        cache_dir,
+        &mut on_event,
+    )?)
 }
 
 fn tell(progress: &mut Progress, event: &Event) {
@@ -64,16 +75,26 @@ fn tell(progress: &mut Progress, event: &Event) {
         Event::UpdatingLists { reason } => {
             progress.stage(&format!("fetching package lists: {reason}"));
         }
-        Event::Downloading { packages, size_bytes } => progress.stage(&format!(
+        Event::Downloading {
+            packages,
+            size_bytes,
+        } => progress.stage(&format!(
             "downloading {} packages ({:#})",
             packages.len(),
             Bytes(*size_bytes)
         )),
-        Event::Unpacking { package, number, total } => {
+        Event::Unpacking {
+            package,
+            number,
+            total,
+        } => {
             progress.stage(&format!("unpacking {number}/{total} {package}"));
         }
         Event::Damaged { dir, reason } => {
-            progress.stage(&format!("{} is damaged ({reason}); making it anew", dir.display()));
+            progress.stage(&format!(
+                "{} is damaged ({reason}); making it anew",
+                dir.display()
+            ));
         }
         _ => {}
     }
@@ -101,12 +122,24 @@ impl Show for Shown {
             .packages
             .iter()
             .map(|package| {
-                let checked = if package.archive_verified { "apt" } else { "digest only" };
-                vec![package.name.clone(), package.version.clone(), checked.to_owned()]
+                let checked = if package.archive_verified {
+                    "apt"
+                } else {
+                    "digest only"
+                };
+                vec![
+                    package.name.clone(),
+                    package.version.clone(),
+                    checked.to_owned(),
+                ]
             })
             .collect();
         page.line("").table(
-            &[("PACKAGE", Align::Left), ("VERSION", Align::Left), ("VERIFIED BY", Align::Left)],
+            &[
+                ("PACKAGE", Align::Left),
+                ("VERSION", Align::Left),
+                ("VERIFIED BY", Align::Left),
+            ],
             &packages,
         );
         let generations: Vec<Vec<String>> = self
@@ -116,7 +149,10 @@ impl Show for Shown {
             .map(|file| vec![file.path.clone(), file.sbat.join(" ")])
             .collect();
         if !generations.is_empty() {
-            page.line("").table(&[("LOADER", Align::Left), ("SBAT", Align::Left)], &generations);
+            page.line("").table(
+                &[("LOADER", Align::Left), ("SBAT", Align::Left)],
+                &generations,
+            );
         }
     }
 }
@@ -125,7 +161,10 @@ impl Show for Shown {
 pub async fn show(context: &Context<'_>, args: BootkitShowArgs) -> Outcome<ExitStatus> {
     let cache_dir = context.environment.cache_dir()?;
     let printer = context.printer.clone();
-    let wanted = Wanted { debs: args.deb, kernel: None };
+    let wanted = Wanted {
+        debs: args.deb,
+        kernel: None,
+    };
     let kit = blocking::run(move |cancel| {
         let mut progress = Progress::new(&printer);
         fetch(&wanted, &cache_dir, &mut progress, cancel)

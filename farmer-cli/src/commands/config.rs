@@ -24,7 +24,11 @@ impl Show for InForce {
                 vec![setting.key.to_owned(), value, setting.origin.clone()]
             })
             .collect();
-        let columns = [("SETTING", Align::Left), ("VALUE", Align::Left), ("FROM", Align::Left)];
+        let columns = [
+            ("SETTING", Align::Left),
+            ("VALUE", Align::Left),
+            ("FROM", Align::Left),
+        ];
         page.table(&columns, &rows);
     }
 }

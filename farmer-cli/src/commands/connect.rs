@@ -23,7 +23,9 @@ impl Classify for Error {
                 ExitStatus::NotFound
             }
             Self::Connect { .. } => ExitStatus::NotFound,
-            Self::Status { status: 401 | 403, .. } => ExitStatus::Unauthorised,
+            Self::Status {
+                status: 401 | 403, ..
+            } => ExitStatus::Unauthorised,
             Self::Status { status: 404, .. } => ExitStatus::NotFound,
             Self::Timeout { .. } => ExitStatus::Pending,
             _ => ExitStatus::Failed,
@@ -58,13 +60,14 @@ pub struct Connection {
 
 /// Prepares a client; nothing is sent.
 pub fn client(directory: &DirectoryConfig) -> Outcome<Client> {
-    let trust = match (&directory.pin, &directory.ca_pem) {
-        (Some(pin), _) => Trust::Pin(pin.as_str().parse().map_err(|error| {
-            Failure::new(ExitStatus::Usage, format!("the pin {pin}: {error}"))
-        })?),
-        (None, Some(pem)) => Trust::Ca(pem.clone()),
-        (None, None) => Trust::System,
-    };
+    let trust =
+        match (&directory.pin, &directory.ca_pem) {
+            (Some(pin), _) => Trust::Pin(pin.as_str().parse().map_err(|error| {
+                Failure::new(ExitStatus::Usage, format!("the pin {pin}: {error}"))
+            })?),
+            (None, Some(pem)) => Trust::Ca(pem.clone()),
+            (None, None) => Trust::System,
+        };
     let options = ClientOptions {
         trust,
         insecure_http: directory.insecure_http,
@@ -84,7 +87,9 @@ pub fn anonymous(settings: &Settings) -> Outcome<Client> {
 pub async fn reading(settings: &Settings) -> Outcome<Connection> {
     let client = anonymous(settings)?;
     let signer = match identity(settings)? {
-        Some(identity) => known_user(&client, &identity).await?.map(|id| signer(id, &identity)),
+        Some(identity) => known_user(&client, &identity)
+            .await?
+            .map(|id| signer(id, &identity)),
         None => None,
     };
     Ok(Connection { client, signer })
@@ -95,12 +100,17 @@ pub async fn patient_reading(settings: &Settings) -> Outcome<Connection> {
     match reading(settings).await {
         Ok(connection) => Ok(connection),
         Err(failure) => {
-            let is_passing =
-                failure.error.downcast_ref::<Error>().is_some_and(Error::is_retryable);
+            let is_passing = failure
+                .error
+                .downcast_ref::<Error>()
+                .is_some_and(Error::is_retryable);
             if !is_passing {
                 return Err(failure);
             }
-            Ok(Connection { client: anonymous(settings)?, signer: None })
+            Ok(Connection {
+                client: anonymous(settings)?,
+                signer: None,
+            })
         }
     }
 }
@@ -110,8 +120,11 @@ pub async fn writing(settings: &Settings) -> Outcome<(Client, Signer)> {
     let client = anonymous(settings)?;
     let path = settings.identity().display().to_string();
     let identity = identity(settings)?.ok_or_else(|| {
-        Failure::new(ExitStatus::Unauthorised, format!("there is no identity at {path}"))
-            .with_hint("`farmer farm create` makes one; or name yours with `--identity FILE`")
+        Failure::new(
+            ExitStatus::Unauthorised,
+            format!("there is no identity at {path}"),
+        )
+        .with_hint("`farmer farm create` makes one; or name yours with `--identity FILE`")
     })?;
     let id = known_user(&client, &identity).await?.ok_or_else(|| {
         let server = client.server();
@@ -146,7 +159,12 @@ pub async fn owner(settings: &Settings, client: &Client, email: &str) -> Outcome
         Some(id) => id,
         None => {
             let user = NewUser::new(&user_name(&identity), email, identity.seed.public_key());
-            client.create_user(&user, &identity.seed).await.doing("registering your identity")?.value.id
+            client
+                .create_user(&user, &identity.seed)
+                .await
+                .doing("registering your identity")?
+                .value
+                .id
         }
     };
     // Another directory may have given the same identity another id; the first one stays.
@@ -154,7 +172,11 @@ pub async fn owner(settings: &Settings, client: &Client, email: &str) -> Outcome
         identity.threebot_id = Some(id);
         identity.replace(path)?;
     }
-    Ok(Owner { signer: signer(id, &identity), id, is_new })
+    Ok(Owner {
+        signer: signer(id, &identity),
+        id,
+        is_new,
+    })
 }
 
 fn make_identity(path: &Path) -> Outcome<UserIdentity> {
@@ -185,7 +207,10 @@ fn identity(settings: &Settings) -> Outcome<Option<UserIdentity>> {
 }
 
 fn signer(id: u64, identity: &UserIdentity) -> Signer {
-    Signer::User { id, seed: identity.seed.clone() }
+    Signer::User {
+        id,
+        seed: identity.seed.clone(),
+    }
 }
 
 /// The name an identity is registered under: follows from its key, so that it can be found again in
@@ -206,7 +231,9 @@ async fn known_user(client: &Client, identity: &UserIdentity) -> Outcome<Option<
             Err(error) => return Err(error.into()),
         }
     }
-    let filter = UserFilter { name: Some(user_name(identity)) };
+    let filter = UserFilter {
+        name: Some(user_name(identity)),
+    };
     let users = client.users(&filter, PageRequest::default()).await?.value;
     Ok(users.iter().find(|user| is_ours(user)).map(|user| user.id))
 }

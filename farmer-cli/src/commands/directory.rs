@@ -50,12 +50,17 @@ impl Show for Serving {
 pub async fn serve(context: &Context<'_>, args: ServeArgs) -> Outcome<ExitStatus> {
     let tls = match (args.tls_cert, args.tls_key) {
         (Some(cert), Some(key)) => Tls::Files { cert, key },
-        _ if args.self_signed => Tls::SelfSigned { dir: args.data.clone(), names: args.names },
+        _ if args.self_signed => Tls::SelfSigned {
+            dir: args.data.clone(),
+            names: args.names,
+        },
         _ => Tls::None,
     };
     let is_plain = matches!(tls, Tls::None);
     if is_plain && !args.listen.ip().is_loopback() && !args.insecure_http {
-        let error = ConfigError::InsecureHttp { url: format!("http://{}", args.listen) };
+        let error = ConfigError::InsecureHttp {
+            url: format!("http://{}", args.listen),
+        };
         return Err(Failure::from(error).with_hint(
             "serve https with `--self-signed` or `--tls-cert` and `--tls-key`, or allow plain http \
              with `--insecure-http`",
@@ -63,7 +68,10 @@ pub async fn serve(context: &Context<'_>, args: ServeArgs) -> Outcome<ExitStatus
     }
     // Before anything is told: whoever reads the address may stop us at once.
     let stop = Stop::listen()?;
-    let config = ServerConfig { tls, ..ServerConfig::new(args.listen, &args.data) };
+    let config = ServerConfig {
+        tls,
+        ..ServerConfig::new(args.listen, &args.data)
+    };
     let server = server::start(config).await?;
     let serving = Serving {
         url: server.url(),
@@ -77,10 +85,14 @@ pub async fn serve(context: &Context<'_>, args: ServeArgs) -> Outcome<ExitStatus
         return Err(failure);
     }
     if is_plain && !args.listen.ip().is_loopback() {
-        context.printer.warning("serving unencrypted http: anyone on the way can read and change it");
+        context
+            .printer
+            .warning("serving unencrypted http: anyone on the way can read and change it");
     }
     if serving.pin.is_some() && !context.printer.is_quiet() {
-        context.printer.message("clients trust it with `--pin` and the pin above; Ctrl-C stops it");
+        context
+            .printer
+            .message("clients trust it with `--pin` and the pin above; Ctrl-C stops it");
     }
     stop.requested().await;
     context.printer.message("stopping");

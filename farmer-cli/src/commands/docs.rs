@@ -46,9 +46,22 @@ impl Show for ExitCodes {
         let rows: Vec<Vec<String>> = self
             .0
             .iter()
-            .map(|row| vec![row.code.to_string(), row.name.to_owned(), row.meaning.to_owned()])
+            .map(|row| {
+                vec![
+                    row.code.to_string(),
+                    row.name.to_owned(),
+                    row.meaning.to_owned(),
+                ]
+            })
             .collect();
-        page.table(&[("CODE", Align::Right), ("NAME", Align::Left), ("MEANING", Align::Left)], &rows);
+        page.table(
+            &[
+                ("CODE", Align::Right),
+                ("NAME", Align::Left),
+                ("MEANING", Align::Left),
+            ],
+            &rows,
+        );
     }
 }
 
@@ -64,9 +77,15 @@ struct Variables(Vec<VariableRow>);
 
 impl Show for Variables {
     fn show(&self, page: &mut Page) {
-        let rows: Vec<Vec<String>> =
-            self.0.iter().map(|row| vec![row.name.to_owned(), row.meaning.to_owned()]).collect();
-        page.table(&[("VARIABLE", Align::Left), ("MEANING", Align::Left)], &rows);
+        let rows: Vec<Vec<String>> = self
+            .0
+            .iter()
+            .map(|row| vec![row.name.to_owned(), row.meaning.to_owned()])
+            .collect();
+        page.table(
+            &[("VARIABLE", Align::Left), ("MEANING", Align::Left)],
+            &rows,
+        );
     }
 }
 
@@ -84,7 +103,10 @@ pub fn help(context: &Context<'_>, args: &HelpArgs) -> Outcome<ExitStatus> {
                 .collect(),
         ))?,
         ["environment"] => context.printer.data(&Variables(
-            VARIABLES.into_iter().map(|(name, meaning)| VariableRow { name, meaning }).collect(),
+            VARIABLES
+                .into_iter()
+                .map(|(name, meaning)| VariableRow { name, meaning })
+                .collect(),
         ))?,
         ref words => context.printer.raw(command_help(words)?.as_bytes())?,
     }
@@ -97,8 +119,11 @@ fn command_help(words: &[&str]) -> Outcome<String> {
     let mut command = &mut root;
     for word in words {
         command = command.find_subcommand_mut(word).ok_or_else(|| {
-            Failure::new(ExitStatus::Usage, format!("there is no command or topic {word:?}"))
-                .with_hint("`farmer --help` lists the commands; topics: exit-codes, environment")
+            Failure::new(
+                ExitStatus::Usage,
+                format!("there is no command or topic {word:?}"),
+            )
+            .with_hint("`farmer --help` lists the commands; topics: exit-codes, environment")
         })?;
     }
     Ok(command.render_long_help().to_string())

@@ -1,18 +1,21 @@
 //! `farmer farm`
 
+use ::tui::node::{Liveness, capacity, decision};
 use directory::client::{FarmFilter, NodeFilter};
 use directory::clock::{Clock as _, SystemClock};
 use directory::wire::{Farm, Location, NodeState, WalletAddress, is_valid_farm_name};
 use hw_probe::capacity::Capacity;
 use serde::Serialize;
-use ::tui::node::{Liveness, capacity, decision};
 
 use super::{Context, connect};
-use crate::args::{FarmCreateArgs, FarmListArgs, FarmShowArgs};
+use crate::args::{FarmCreateArgs, FarmListArgs, FarmShowArgs, WalletValue};
 use crate::exit::ExitStatus;
 use crate::failure::{Doing as _, Failure, Outcome};
 use crate::page::{Align, Page};
 use crate::printer::Show;
+
+/// Address of a farm without a wallet. No ledger has such an account.
+const NO_WALLET: &str = "none";
 
 /// A farm that was just created.
 #[derive(Serialize)]
@@ -52,7 +55,10 @@ pub async fn create(context: &Context<'_>, args: FarmCreateArgs) -> Outcome<Exit
     let settings = context.settings(&args.connection)?;
     let client = connect::anonymous(&settings)?;
     // Before an identity is made: a taken name, or a directory that does not answer, leaves nothing.
-    let filter = FarmFilter { name: Some(args.name.clone()), owner: None };
+    let filter = FarmFilter {
+        name: Some(args.name.clone()),
+        owner: None,
+    };
     if let Some(taken) = client.all_farms(&filter, None).await?.first() {
         return Err(name_taken(&args.name, Some(taken.id)));
     }
@@ -64,15 +70,17 @@ pub async fn create(context: &Context<'_>, args: FarmCreateArgs) -> Outcome<Exit
              Keep a copy in a safe place"
         ));
     }
-    let wallets = args.wallets.iter().map(|wallet| WalletAddress {
-        asset: wallet.asset.as_str().into(),
-        address: wallet.address.as_str().into(),
-    });
+    let wallets = wallets(&args.wallets);
+    if args.wallets.is_empty() {
+        context.printer.warning(
+            "no wallet is given, so no reward can be paid; `--wallet ASSET:ADDRESS` names one",
+        );
+    }
     let farm = Farm {
         threebot_id: owner.id,
         name: args.name.as_str().into(),
         email: args.email.into(),
-        wallet_addresses: wallets.collect(),
+        wallet_addresses: wallets,
         location: Location {
             country: args.country.into(),
             city: args.city.into(),
@@ -89,7 +97,11 @@ pub async fn create(context: &Context<'_>, args: FarmCreateArgs) -> Outcome<Exit
         }
         Err(error) => return Err(Failure::from(error).context("creating the farm")),
     };
-    let farm = client.farm(id, Some(&owner.signer)).await.doing("reading the new farm")?.value;
+    let farm = client
+        .farm(id, Some(&owner.signer))
+        .await
+        .doing("reading the new farm")?
+        .value;
     context.printer.data(&Created {
         farm,
         identity_file,
@@ -99,10 +111,25 @@ pub async fn create(context: &Context<'_>, args: FarmCreateArgs) -> Outcome<Exit
     Ok(ExitStatus::Ok)
 }
 
+/// Directories demand at least one wallet. A farm may start without; its entry then says so.
+fn wallets(given: &[WalletValue]) -> Vec<WalletAddress> {
+    let wallet = |asset: &str, address: &str| WalletAddress {
+        asset: asset.into(),
+        address: address.into(),
+    };
+    if given.is_empty() {
+        return vec![wallet("TFT", NO_WALLET)];
+    }
+    given.iter().map(|w| wallet(&w.asset, &w.address)).collect()
+}
+
 fn name_taken(name: &str, id: Option<u64>) -> Failure {
     let which = id.map_or(String::new(), |id| format!(" (farm {id})"));
-    Failure::new(ExitStatus::Failed, format!("the name {name} is taken{which}"))
-        .with_hint("choose another name; if the farm is yours, `farmer farm list --mine` shows it")
+    Failure::new(
+        ExitStatus::Failed,
+        format!("the name {name} is taken{which}"),
+    )
+    .with_hint("choose another name; if the farm is yours, `farmer farm list --mine` shows it")
 }
 
 /// A list of farms.
@@ -149,10 +176,15 @@ pub async fn list(context: &Context<'_>, args: FarmListArgs) -> Outcome<ExitStat
         Some(directory::sign::Signer::User { id, .. }) => Some(*id),
         _ => None,
     };
-    let filter = FarmFilter { name: args.name, owner };
+    let filter = FarmFilter {
+        name: args.name,
+        owner,
+    };
     let farms = client.all_farms(&filter, signer.as_ref()).await?;
     if farms.is_empty() {
-        context.printer.message("no farms; `farmer farm create NAME --country CODE` makes one");
+        context
+            .printer
+            .message("no farms; `farmer farm create NAME --country CODE` makes one");
     }
     context.printer.data(&Farms(farms))?;
     Ok(ExitStatus::Ok)
@@ -218,7 +250,10 @@ pub async fn show(context: &Context<'_>, args: FarmShowArgs) -> Outcome<ExitStat
     let farm = client.farm(id, signer).await?.value;
     let nodes = client.all_nodes(&NodeFilter::of_farm(id), signer).await?;
     let now = SystemClock.now();
-    let mut counts = Counts { total: nodes.len(), ..Counts::default() };
+    let mut counts = Counts {
+        total: nodes.len(),
+        ..Counts::default()
+    };
     let mut total = Capacity::default();
     for node in &nodes {
         counts.up += usize::from(Liveness::of(node, now) == Liveness::Up);
@@ -234,6 +269,10 @@ pub async fn show(context: &Context<'_>, args: FarmShowArgs) -> Outcome<ExitStat
             }
         }
     }
-    context.printer.data(&Shown { farm, nodes: counts, total_capacity: total })?;
+    context.printer.data(&Shown {
+        farm,
+        nodes: counts,
+        total_capacity: total,
+    })?;
     Ok(ExitStatus::Ok)
 }

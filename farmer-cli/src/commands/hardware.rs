@@ -1,11 +1,11 @@
 //! `farmer probe` and `farmer estimate`
 
+use ::tui::node::Assessment;
 use hw_probe::capacity::Capacity;
 use hw_probe::report::{Report, ReportOptions, render_table};
 use hw_probe::reward::{Certification, PERIOD_SECONDS, RewardInputs};
 use hw_probe::root::{Root, RootError};
 use hw_probe::{ProbeOptions, probe as probe_machine};
-use ::tui::node::Assessment;
 
 use super::Context;
 use crate::args::{EstimateArgs, ProbeArgs, TariffArgs};
@@ -19,7 +19,11 @@ const WIDTH: usize = 80;
 
 impl Classify for RootError {
     fn status(&self) -> ExitStatus {
-        if self.is_absent() { ExitStatus::NotFound } else { ExitStatus::Failed }
+        if self.is_absent() {
+            ExitStatus::NotFound
+        } else {
+            ExitStatus::Failed
+        }
     }
 
     fn advice(&self) -> Option<String> {
@@ -43,7 +47,11 @@ fn options(tariff: &TariffArgs) -> ReportOptions {
 }
 
 fn certification(tariff: &TariffArgs) -> Certification {
-    if tariff.certified { Certification::Certified } else { Certification::Diy }
+    if tariff.certified {
+        Certification::Certified
+    } else {
+        Certification::Diy
+    }
 }
 
 #[expect(
@@ -79,9 +87,14 @@ pub fn probe(context: &Context<'_>, args: &ProbeArgs) -> Outcome<ExitStatus> {
         ),
         None => None,
     };
-    let options_of_probe = ProbeOptions { smbios, ..ProbeOptions::default() };
+    let options_of_probe = ProbeOptions {
+        smbios,
+        ..ProbeOptions::default()
+    };
     let inventory = probe_machine(&root, &options_of_probe);
-    context.printer.data(&Report::of(&inventory, &options(&args.tariff)))?;
+    context
+        .printer
+        .data(&Report::of(&inventory, &options(&args.tariff)))?;
     Ok(ExitStatus::Ok)
 }
 
@@ -95,9 +108,10 @@ impl Show for Assessment {
             hw_probe::cloud_units::CuLimit::Memory => "memory",
             hw_probe::cloud_units::CuLimit::Ssd => "SSD (50 GiB for each compute unit)",
         };
-        page.field("compute limited by", limit).field("rule", &reward.source);
+        page.field("compute limited by", limit)
+            .field("rule", &reward.source);
         for assumption in &reward.assumptions {
-            page.field("assumed", assumption);
+            page.line(format!("- {assumption}"));
         }
     }
 }
@@ -116,6 +130,8 @@ pub fn estimate(context: &Context<'_>, args: &EstimateArgs) -> Outcome<ExitStatu
         uptime_seconds: uptime_seconds(&args.tariff),
         ..RewardInputs::new(capacity, false)
     };
-    context.printer.data(&Assessment::new(Some(false), inputs))?;
+    context
+        .printer
+        .data(&Assessment::new(Some(false), inputs))?;
     Ok(ExitStatus::Ok)
 }

@@ -134,7 +134,10 @@ struct BuiltRegion {
 impl Show for Built {
     fn show(&self, page: &mut Page) {
         page.field("image", &self.path)
-            .field("size", format!("{} ({} bytes)", Bytes(self.size_bytes), self.size_bytes))
+            .field(
+                "size",
+                format!("{} ({} bytes)", Bytes(self.size_bytes), self.size_bytes),
+            )
             .field("sha256", &self.sha256)
             .field("farm", self.farm_id)
             .field("directory", &self.directory)
@@ -146,7 +149,11 @@ impl Show for Built {
             .map(|r| vec![r.name.clone(), r.offset.to_string(), r.length.to_string()])
             .collect();
         page.line("").table(
-            &[("THIS FARM'S OWN", Align::Left), ("OFFSET", Align::Right), ("BYTES", Align::Right)],
+            &[
+                ("THIS FARM'S OWN", Align::Left),
+                ("OFFSET", Align::Right),
+                ("BYTES", Align::Right),
+            ],
             &rows,
         );
     }
@@ -182,7 +189,9 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         ));
     }
     if !directory.url.is_encrypted() {
-        context.printer.warning("the image will talk to its directory without encryption");
+        context
+            .printer
+            .warning("the image will talk to its directory without encryption");
     }
     let mut config = NodeConfig::new(args.farm_id, directory);
     config.location = args.location.map(|location| location.0);
@@ -218,8 +227,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
 
 /// Refuses at once what would be refused after minutes of work.
 fn target(out: Option<PathBuf>, overwrite: bool) -> Outcome<Target> {
-    let path = out
-        .ok_or_else(|| Failure::new(ExitStatus::Usage, "no output file is named"))?;
+    let path = out.ok_or_else(|| Failure::new(ExitStatus::Usage, "no output file is named"))?;
     if path == Path::new("-") {
         return Ok(Target::Stdout);
     }
@@ -231,7 +239,11 @@ fn target(out: Option<PathBuf>, overwrite: bool) -> Outcome<Target> {
         _ => Path::new("."),
     };
     if let Err(source) = directory.metadata() {
-        return Err(EmitError::Create { directory: directory.to_owned(), source }.into());
+        return Err(EmitError::Create {
+            directory: directory.to_owned(),
+            source,
+        }
+        .into());
     }
     Ok(Target::File { path, overwrite })
 }
@@ -247,26 +259,38 @@ fn find_node(named: Option<PathBuf>, printer: &Printer) -> Outcome<PathBuf> {
     let here = std::env::current_exe()
         .map_err(|error| Failure::io("finding", Path::new("this program"), error))?;
     let beside = here.parent().unwrap_or(Path::new("/"));
-    let places = [beside.join("farm-node"), beside.join("../libexec/farmer/farm-node")];
+    let places = [
+        beside.join("farm-node"),
+        beside.join("../libexec/farmer/farm-node"),
+    ];
     let Some(path) = places.iter().find(|path| path.is_file()) else {
         return Err(Failure::new(
             ExitStatus::NotFound,
-            format!("there is no farm-node at {} or {}", places[0].display(), places[1].display()),
+            format!(
+                "there is no farm-node at {} or {}",
+                places[0].display(),
+                places[1].display()
+            ),
         )
         .with_hint("name one with `--node FILE`"));
     };
     let Some(expected) = RELEASED_NODE_SHA256 else {
-        printer.warning(&format!("development build: {} is used unchecked", path.display()));
+        printer.warning(&format!(
+            "development build: {} is used unchecked",
+            path.display()
+        ));
         return Ok(path.clone());
     };
-    let (found, _) =
-        Digest::of_file(path).map_err(|error| Failure::io("reading", path, error))?;
+    let (found, _) = Digest::of_file(path).map_err(|error| Failure::io("reading", path, error))?;
     if found.to_string() == expected {
         return Ok(path.clone());
     }
     Err(Failure::new(
         ExitStatus::Mismatch,
-        format!("{} is not the farm-node this program was released with", path.display()),
+        format!(
+            "{} is not the farm-node this program was released with",
+            path.display()
+        ),
     )
     .with_hint("install both from one release, or name it with `--node` if you mean it"))
 }
@@ -335,7 +359,11 @@ fn make_payload(
             payload::Event::LayerStarted { kind, .. } => {
                 progress.stage(&format!("compressing {}", name(kind)));
             }
-            payload::Event::LayerProgress { done_bytes, unpacked_bytes, .. } => {
+            payload::Event::LayerProgress {
+                done_bytes,
+                unpacked_bytes,
+                ..
+            } => {
                 progress.bytes(done_bytes, unpacked_bytes);
             }
             _ => {}
@@ -346,13 +374,20 @@ fn make_payload(
 fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
     let loader = |loader: Loader| -> Outcome<Content> {
         let entry = kit.loader_entry(loader).ok_or_else(|| {
-            Failure::new(ExitStatus::NotFound, format!("the bootkit has no {}", loader.path()))
+            Failure::new(
+                ExitStatus::NotFound,
+                format!("the bootkit has no {}", loader.path()),
+            )
         })?;
         Ok(Content::file(kit.loader(loader), *entry.sha256.as_bytes())?)
     };
     let toml = job.config.to_toml();
     let config = config_cpio(
-        &[ConfigFile { path: CONFIG_FILE, content: toml.as_bytes(), mode: 0o600 }],
+        &[ConfigFile {
+            path: CONFIG_FILE,
+            content: toml.as_bytes(),
+            mode: 0o600,
+        }],
         CONFIG_REGION_BYTES,
     )?;
     let initramfs = payload
@@ -363,7 +398,10 @@ fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
                 LayerKind::Node => "NODE.IMG",
                 _ => "BASE.IMG",
             };
-            Ok(InitramfsFile { name: name.to_owned(), content: layer.part.content()? })
+            Ok(InitramfsFile {
+                name: name.to_owned(),
+                content: layer.part.content()?,
+            })
         })
         .collect::<Outcome<Vec<_>>>()?;
     let medium = UniversalMedium {
@@ -395,14 +433,24 @@ fn write(job: &Job, plan: &Plan, progress: &mut Progress, cancel: &Cancel) -> Ou
     };
     match &job.target {
         Target::File { path, overwrite } => {
-            let options = EmitOptions { overwrite: *overwrite, digest: true, sync: true };
-            Ok(emit::to_file(&plan.layout, path, options, &mut on_progress)?)
+            let options = EmitOptions {
+                overwrite: *overwrite,
+                digest: true,
+                sync: true,
+            };
+            Ok(emit::to_file(
+                &plan.layout,
+                path,
+                options,
+                &mut on_progress,
+            )?)
         }
         Target::Stdout => {
             let mut out = io::stdout().lock();
             let emitted = emit::to_writer(&plan.layout, &mut out, true, &mut on_progress);
             let emitted = emitted.map_err(closed_stdout)?;
-            out.flush().map_err(|error| Failure::io("writing to", Path::new("standard output"), error))?;
+            out.flush()
+                .map_err(|error| Failure::io("writing to", Path::new("standard output"), error))?;
             Ok(emitted)
         }
     }
@@ -459,20 +507,31 @@ impl Show for Shown {
             page.field("disk", guid);
         }
         if let Some(label) = &medium.volume_id {
-            page.field("ISO volume", hw_probe::text::Untrusted::from(label.as_str()));
+            page.field(
+                "ISO volume",
+                hw_probe::text::Untrusted::from(label.as_str()),
+            );
         }
         if let Some(farm) = medium.farm_id {
             page.field("farm", farm);
         }
         if let Some(arguments) = &medium.kernel_arguments {
-            page.field("arguments", if arguments.is_empty() { "-" } else { arguments });
+            page.field(
+                "arguments",
+                if arguments.is_empty() { "-" } else { arguments },
+            );
         }
         let partitions: Vec<Vec<String>> = medium
             .partitions
             .iter()
             .map(|p| {
                 let name = hw_probe::text::Untrusted::from(p.name.as_str()).to_string();
-                vec![p.number.to_string(), name, p.span.offset.to_string(), Bytes(p.span.length).to_string()]
+                vec![
+                    p.number.to_string(),
+                    name,
+                    p.span.offset.to_string(),
+                    Bytes(p.span.length).to_string(),
+                ]
             })
             .collect();
         if !partitions.is_empty() {
@@ -487,14 +546,24 @@ impl Show for Shown {
             );
         }
         let Some(regions) = &medium.regions else {
-            page.line("").line("this is not one of our images: it has no table of regions");
+            page.line("")
+                .line("this is not one of our images: it has no table of regions");
             return;
         };
         let rows: Vec<Vec<String>> = regions
             .iter()
             .map(|r| {
-                let state = if r.customised { "changed since" } else { "as built" };
-                vec![r.name.clone(), r.span.offset.to_string(), r.span.length.to_string(), state.to_owned()]
+                let state = if r.customised {
+                    "changed since"
+                } else {
+                    "as built"
+                };
+                vec![
+                    r.name.clone(),
+                    r.span.offset.to_string(),
+                    r.span.length.to_string(),
+                    state.to_owned(),
+                ]
             })
             .collect();
         page.line("").table(
@@ -520,6 +589,9 @@ pub fn show(context: &Context<'_>, args: &ImageShowArgs) -> Outcome<ExitStatus> 
     let path = &args.file;
     let mut file = File::open(path).map_err(|error| Failure::io("opening", path, error))?;
     let medium = describe(&mut file).doing(format!("looking into {}", path.display()))?;
-    context.printer.data(&Shown { path: path.display().to_string(), medium })?;
+    context.printer.data(&Shown {
+        path: path.display().to_string(),
+        medium,
+    })?;
     Ok(ExitStatus::Ok)
 }

@@ -37,7 +37,11 @@ impl Context<'_> {
 
 /// Runs the command that was asked for.
 pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<ExitStatus> {
-    let context = Context { environment, printer, global: cli.global };
+    let context = Context {
+        environment,
+        printer,
+        global: cli.global,
+    };
     match cli.command {
         Command::Probe(args) => hardware::probe(&context, &args),
         Command::Estimate(args) => hardware::estimate(&context, &args),
@@ -51,12 +55,16 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Farm(FarmCommand::Show(args)) => block_on(farm::show(&context, args)),
         Command::Node(NodeCommand::List(args)) => block_on(node::list(&context, args)),
         Command::Node(NodeCommand::Show(args)) => block_on(node::show(&context, args)),
-        Command::Node(NodeCommand::Approve(args)) => {
-            block_on(node::decide(&context, args, ::directory::wire::NodeState::Approved))
-        }
-        Command::Node(NodeCommand::Block(args)) => {
-            block_on(node::decide(&context, args, ::directory::wire::NodeState::Blocked))
-        }
+        Command::Node(NodeCommand::Approve(args)) => block_on(node::decide(
+            &context,
+            args,
+            ::directory::wire::NodeState::Approved,
+        )),
+        Command::Node(NodeCommand::Block(args)) => block_on(node::decide(
+            &context,
+            args,
+            ::directory::wire::NodeState::Blocked,
+        )),
         Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
         // These end by themselves when they are asked to stop.

@@ -3,16 +3,16 @@
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use directory::client::NodeFilter;
-use directory::clock::{Clock as _, SystemClock, UnixTime};
-use directory::identity::NodeId;
-use directory::wire::{Node, NodeState};
-use serde::Serialize;
 use ::tui::columns::place;
 use ::tui::node::{
     Assessment, Liveness, capacity, decision, duration_text, has_reported, inventory,
     report_age_seconds,
 };
+use directory::client::NodeFilter;
+use directory::clock::{Clock as _, SystemClock, UnixTime};
+use directory::identity::NodeId;
+use directory::wire::{Node, NodeState};
+use serde::Serialize;
 
 use super::{Context, connect};
 use crate::args::{NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter};
@@ -73,7 +73,11 @@ impl Show for Nodes {
 fn row(listed: &Listed) -> Vec<String> {
     let node = &listed.node;
     let resources = capacity(node);
-    let uptime = if node.uptime > 0 { duration_text(node.uptime) } else { "-".to_owned() };
+    let uptime = if node.uptime > 0 {
+        duration_text(node.uptime)
+    } else {
+        "-".to_owned()
+    };
     vec![
         node.node_id.to_string(),
         listed.liveness.word().to_owned(),
@@ -84,7 +88,9 @@ fn row(listed: &Listed) -> Vec<String> {
         resources.sru_bytes.to_string(),
         resources.hru_bytes.to_string(),
         uptime,
-        listed.reported_seconds_ago.map_or("never".to_owned(), duration_text),
+        listed
+            .reported_seconds_ago
+            .map_or("never".to_owned(), duration_text),
         place(node),
     ]
 }
@@ -95,13 +101,19 @@ pub async fn list(context: &Context<'_>, args: NodeListArgs) -> Outcome<ExitStat
     let connection = connect::reading(&settings).await?;
     let (client, signer) = (&connection.client, connection.signer.as_ref());
     let farm_id = args.farm.map(u64::from);
-    let filter =
-        NodeFilter { farm_id, country: args.country, city: args.city, ..NodeFilter::default() };
+    let filter = NodeFilter {
+        farm_id,
+        country: args.country,
+        city: args.city,
+        ..NodeFilter::default()
+    };
     let nodes = client.all_nodes(&filter, signer).await?;
     if let (true, Some(id)) = (nodes.is_empty(), farm_id) {
         // An empty farm and one that does not exist look the same in a list of nodes.
         client.farm(id, signer).await?;
-        context.printer.message(&format!("no node has registered in farm {id} yet"));
+        context
+            .printer
+            .message(&format!("no node has registered in farm {id} yet"));
     }
     let now = SystemClock.now();
     let nodes = nodes.into_iter().map(|node| Listed::new(node, now));
@@ -129,7 +141,9 @@ impl Show for Shown {
         let seen = self
             .listed
             .reported_seconds_ago
-            .map_or("never reported".to_owned(), |age| format!("reported {} ago", duration_text(age)));
+            .map_or("never reported".to_owned(), |age| {
+                format!("reported {} ago", duration_text(age))
+            });
         page.field("node", node.node_id)
             .field("state", format!("{}, {seen}", self.listed.liveness.word()))
             .field("owner says", decision(node))
@@ -175,7 +189,10 @@ pub fn show_assessment(page: &mut Page, assessment: &Assessment) {
         }
         (None, _) => {
             page.field("on bare metal", amount(&assessment.as_bare_metal));
-            page.field("", "(whether this machine is virtual is shown to its owner only)");
+            page.field(
+                "",
+                "(whether this machine is virtual is shown to its owner only)",
+            );
         }
     }
 }
@@ -189,12 +206,17 @@ fn amount(reward: &hw_probe::reward::Reward) -> String {
 
 fn show_hardware(page: &mut Page, node: &Node) {
     let Some(hardware) = inventory(node) else {
-        page.heading("Hardware").line("shown to the farm's owner only");
+        page.heading("Hardware")
+            .line("shown to the farm's owner only");
         return;
     };
     page.heading("Hardware");
     let parts = [&hardware.system.vendor, &hardware.system.product];
-    let machine: Vec<String> = parts.into_iter().flatten().map(ToString::to_string).collect();
+    let machine: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .map(ToString::to_string)
+        .collect();
     if !machine.is_empty() {
         page.field("machine", machine.join(" "));
     }
@@ -204,7 +226,10 @@ fn show_hardware(page: &mut Page, node: &Node) {
     if let Some(installed) = hardware.memory.installed_bytes {
         page.field("installed memory", installed);
     }
-    let virtual_text = match (hardware.virtualisation.is_virtual, &hardware.virtualisation.kind) {
+    let virtual_text = match (
+        hardware.virtualisation.is_virtual,
+        &hardware.virtualisation.kind,
+    ) {
         (Some(true), Some(kind)) => format!("yes ({kind})"),
         (Some(true), None) => "yes".to_owned(),
         (Some(false), _) => "no".to_owned(),
@@ -218,13 +243,21 @@ fn show_hardware(page: &mut Page, node: &Node) {
         .disks
         .iter()
         .map(|disk| {
-            let size = disk.size_bytes.map_or("?".to_owned(), |size| format!("{size:#}"));
+            let size = disk
+                .size_bytes
+                .map_or("?".to_owned(), |size| format!("{size:#}"));
             let counted = match (disk.counted, disk.reason) {
                 (true, _) => "yes".to_owned(),
                 (false, Some(reason)) => format!("no: {}", reason.text()),
                 (false, None) => "no".to_owned(),
             };
-            vec![disk.name.to_string(), size, kind_text(disk.kind), counted, text(&disk.model)]
+            vec![
+                disk.name.to_string(),
+                size,
+                kind_text(disk.kind),
+                counted,
+                text(&disk.model),
+            ]
         })
         .collect();
     if !disks.is_empty() {
@@ -264,7 +297,11 @@ pub async fn show(context: &Context<'_>, args: NodeShowArgs) -> Outcome<ExitStat
     let id = node_id(&args.node_id)?;
     let settings = context.settings(&args.connection)?;
     let connection = connect::reading(&settings).await?;
-    let node = connection.client.node(id, false, connection.signer.as_ref()).await?.value;
+    let node = connection
+        .client
+        .node(id, false, connection.signer.as_ref())
+        .await?
+        .value;
     let assessment = Assessment::of_node(&node);
     let listed = Listed::new(node, SystemClock.now());
     context.printer.data(&Shown { listed, assessment })?;
@@ -273,8 +310,11 @@ pub async fn show(context: &Context<'_>, args: NodeShowArgs) -> Outcome<ExitStat
 
 fn node_id(text: &str) -> Outcome<NodeId> {
     text.parse().map_err(|error| {
-        Failure::new(ExitStatus::Usage, format!("{text:?} is no node id: {error}"))
-            .with_hint("`farmer node list` shows the ids")
+        Failure::new(
+            ExitStatus::Usage,
+            format!("{text:?} is no node id: {error}"),
+        )
+        .with_hint("`farmer node list` shows the ids")
     })
 }
 
@@ -311,8 +351,11 @@ pub async fn decide(
     args: NodeDecideArgs,
     state: NodeState,
 ) -> Outcome<ExitStatus> {
-    let ids: Vec<NodeId> =
-        args.node_ids.iter().map(|text| node_id(text)).collect::<Outcome<_>>()?;
+    let ids: Vec<NodeId> = args
+        .node_ids
+        .iter()
+        .map(|text| node_id(text))
+        .collect::<Outcome<_>>()?;
     let settings = context.settings(&args.connection)?;
     let (client, signer) = connect::writing(&settings).await?;
     // Asked for first: the question then names the farm, and a wrong id changes nothing.
@@ -320,7 +363,13 @@ pub async fn decide(
     for id in ids {
         let node = client.node(id, false, Some(&signer)).await?.value;
         let farm_id = Some(node.farm_id);
-        decisions.push(Decided { node_id: id, farm_id, state, done: false, error: None });
+        decisions.push(Decided {
+            node_id: id,
+            farm_id,
+            state,
+            done: false,
+            error: None,
+        });
     }
     if args.dry_run {
         context.printer.data(&Decisions(decisions))?;
@@ -332,7 +381,10 @@ pub async fn decide(
     let total = decisions.len();
     let mut failures = 0;
     for decided in &mut decisions {
-        match client.set_node_state(decided.node_id, state, None, &signer).await {
+        match client
+            .set_node_state(decided.node_id, state, None, &signer)
+            .await
+        {
             Ok(_) => decided.done = true,
             // With one node its error is the command's.
             Err(error) if total == 1 => return Err(error.into()),
@@ -357,12 +409,18 @@ fn confirm(context: &Context<'_>, decisions: &[Decided], state: NodeState) -> Ou
         NodeState::Approved | NodeState::Pending => "approve",
     };
     if !io::stdin().is_terminal() {
-        return Err(Failure::new(ExitStatus::Usage, "nobody is there to confirm")
-            .with_hint(format!("add `--yes` to {verb} without being asked")));
+        return Err(
+            Failure::new(ExitStatus::Usage, "nobody is there to confirm")
+                .with_hint(format!("add `--yes` to {verb} without being asked")),
+        );
     }
     for decided in decisions {
-        let farm = decided.farm_id.map_or(String::new(), |id| format!(" of farm {id}"));
-        context.printer.prompt(&format!("{verb} node {}{farm}\n", decided.node_id));
+        let farm = decided
+            .farm_id
+            .map_or(String::new(), |id| format!(" of farm {id}"));
+        context
+            .printer
+            .prompt(&format!("{verb} node {}{farm}\n", decided.node_id));
     }
     context.printer.prompt("go ahead? [y/N] ");
     let mut answer = String::new();
@@ -382,7 +440,9 @@ pub async fn wait(context: &Context<'_>, args: NodeWaitArgs) -> Outcome<ExitStat
     let (client, signer) = (&connection.client, connection.signer.as_ref());
     let id = u64::from(args.farm);
     let clock = SystemClock;
-    let deadline = clock.monotonic().saturating_add(Duration::from_secs(args.timeout));
+    let deadline = clock
+        .monotonic()
+        .saturating_add(Duration::from_secs(args.timeout));
     let filter = NodeFilter::of_farm(id);
     let mut seen = usize::MAX;
     let last_error = loop {
@@ -391,7 +451,10 @@ pub async fn wait(context: &Context<'_>, args: NodeWaitArgs) -> Outcome<ExitStat
                 let ready: Vec<Node> = nodes.into_iter().filter(has_reported).collect();
                 if ready.len() >= args.count {
                     let now = clock.now();
-                    let nodes = ready.into_iter().map(|node| Listed::new(node, now)).collect();
+                    let nodes = ready
+                        .into_iter()
+                        .map(|node| Listed::new(node, now))
+                        .collect();
                     context.printer.data(&Nodes(nodes))?;
                     return Ok(ExitStatus::Ok);
                 }

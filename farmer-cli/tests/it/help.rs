@@ -53,7 +53,10 @@ fn every_help_is_narrow_and_leaf_commands_have_an_example() {
         }
         let is_group = text.contains("\nCommands:");
         let has_example = text.contains("Example");
-        assert!(is_group || has_example || command == "help exit-codes", "{command}:\n{text}");
+        assert!(
+            is_group || has_example || command == "help exit-codes",
+            "{command}:\n{text}"
+        );
         insta::assert_snapshot!(format!("help_{}", command.replace(' ', "_")), text);
     }
 }
@@ -66,7 +69,13 @@ fn the_list_of_commands_is_complete() {
     home.farmer(&["man"]).arg("--out").arg(&dir).run();
     let mut pages: Vec<String> = std::fs::read_dir(&dir)
         .expect("pages")
-        .map(|entry| entry.expect("page").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("page")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     pages.sort();
     let mut expected: Vec<String> = COMMANDS
@@ -83,8 +92,12 @@ fn the_exit_code_table_is_one_table() {
     let home = Home::new();
     let output = home.farmer(&["help", "exit-codes", "-o", "json"]).run();
     let table: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let codes: Vec<u64> =
-        table.as_array().expect("rows").iter().map(|row| row["code"].as_u64().expect("code")).collect();
+    let codes: Vec<u64> = table
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| row["code"].as_u64().expect("code"))
+        .collect();
     assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
     let text = home.farmer(&["help", "no-such-topic"]).fails_with(2);
     assert!(text.contains("hint: "), "{text}");
@@ -98,8 +111,14 @@ fn the_exit_code_table_is_one_table() {
 fn completions_are_valid_shell() {
     let home = Home::new();
     let script = home.path().join("farmer.bash");
-    home.farmer(&["completions", "bash", "--out"]).arg(&script).run();
-    let status = Command::new("bash").arg("-n").arg(&script).status().expect("bash");
+    home.farmer(&["completions", "bash", "--out"])
+        .arg(&script)
+        .run();
+    let status = Command::new("bash")
+        .arg("-n")
+        .arg(&script)
+        .status()
+        .expect("bash");
     assert!(status.success());
     for shell in ["zsh", "fish", "elvish", "powershell"] {
         assert!(!home.farmer(&["completions", shell]).run().stdout.is_empty());

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use crate::support::Home;
 
-const ESTIMATE: [&str; 7] = ["estimate", "--cru", "8", "--mru", "32GiB", "--sru", "1000GiB"];
+const ESTIMATE: [&str; 7] = [
+    "estimate", "--cru", "8", "--mru", "32GiB", "--sru", "1000GiB",
+];
 
 #[test]
 fn one_answer_in_three_formats() {
@@ -26,18 +28,34 @@ fn one_answer_in_three_formats() {
 fn out_names_a_file_and_dash_is_standard_output() {
     let home = Home::new();
     let file = home.path().join("estimate.json");
-    let output = home.farmer(&ESTIMATE).args(&["-o", "json", "--out"]).arg(&file).run();
+    let output = home
+        .farmer(&ESTIMATE)
+        .args(&["-o", "json", "--out"])
+        .arg(&file)
+        .run();
     assert!(output.stdout.is_empty());
-    let to_stdout = home.farmer(&ESTIMATE).args(&["-o", "json", "--out", "-"]).run();
+    let to_stdout = home
+        .farmer(&ESTIMATE)
+        .args(&["-o", "json", "--out", "-"])
+        .run();
     assert_eq!(std::fs::read(&file).expect("the file"), to_stdout.stdout);
-    let said = home.farmer(&ESTIMATE).args(&["--out", "/no/such/dir/x"]).fails_with(6);
-    assert!(said.contains("hint: there is no directory /no/such/dir"), "{said}");
+    let said = home
+        .farmer(&ESTIMATE)
+        .args(&["--out", "/no/such/dir/x"])
+        .fails_with(6);
+    assert!(
+        said.contains("hint: there is no directory /no/such/dir"),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_full_disk_is_an_error_and_leaves_no_file() {
     let home = Home::new();
-    let said = home.farmer(&ESTIMATE).args(&["--out", "/dev/full"]).fails_with(1);
+    let said = home
+        .farmer(&ESTIMATE)
+        .args(&["--out", "/dev/full"])
+        .fails_with(1);
     assert!(said.contains("the disk is full"), "{said}");
     // A file system of 64 KiB, filled to the brim; in a mount namespace that dies with the shell.
     let script = "mount -t tmpfs -o size=64k none \"$1\" && \
@@ -75,7 +93,10 @@ fn a_reader_that_goes_away_is_no_error() {
 fn errors_read_error_cause_hint_and_are_objects_in_json() {
     let home = Home::new();
     let said = home.farmer(&["farm", "list"]).fails_with(2);
-    assert!(said.starts_with("error: no directory is set\n\nhint: "), "{said}");
+    assert!(
+        said.starts_with("error: no directory is set\n\nhint: "),
+        "{said}"
+    );
     let said = home.farmer(&["farm", "list", "-o", "json"]).fails_with(2);
     let object: Value = serde_json::from_str(&said).expect("JSON on standard error");
     assert_eq!(object["error"]["code"], 2);
@@ -111,12 +132,26 @@ fn config_show_tells_where_settings_come_from() {
     };
     let from_file = show(home.farmer(&["-o", "json"]));
     assert_eq!(from_file[0]["value"], "https://file.example");
-    assert!(from_file[0]["origin"].as_str().expect("origin").ends_with("config.toml"));
-    let from_env =
-        show(home.farmer(&["-o", "json"]).env("FARMER_DIRECTORY", "https://env.example"));
+    assert!(
+        from_file[0]["origin"]
+            .as_str()
+            .expect("origin")
+            .ends_with("config.toml")
+    );
+    let from_env = show(
+        home.farmer(&["-o", "json"])
+            .env("FARMER_DIRECTORY", "https://env.example"),
+    );
     assert_eq!(from_env[0]["origin"], "$FARMER_DIRECTORY");
     let from_flag = home
-        .farmer(&["-o", "json", "config", "show", "--directory", "https://flag.example"])
+        .farmer(&[
+            "-o",
+            "json",
+            "config",
+            "show",
+            "--directory",
+            "https://flag.example",
+        ])
         .env("FARMER_DIRECTORY", "https://env.example")
         .run();
     let from_flag: Value = serde_json::from_slice(&from_flag.stdout).expect("JSON");
@@ -124,24 +159,63 @@ fn config_show_tells_where_settings_come_from() {
 
     std::fs::write(config.join("config.toml"), "[directory]\nurll = \"x\"\n").expect("settings");
     let said = home.farmer(&["config", "show"]).fails_with(1);
-    assert!(said.contains("config.toml") && said.contains("urll"), "{said}");
+    assert!(
+        said.contains("config.toml") && said.contains("urll"),
+        "{said}"
+    );
 }
 
 #[test]
 fn bad_values_are_usage_errors_with_words() {
     let home = Home::new();
     for (arguments, word) in [
-        (&["image", "build", "--farm-id", "0", "--out", "x"][..], "not a farm id"),
-        (&["image", "build", "--farm-id", "4294967296", "--out", "x"], "not a farm id"),
-        (&["image", "build", "--farm-id", "one", "--out", "x"], "not a farm id"),
+        (
+            &["image", "build", "--farm-id", "0", "--out", "x"][..],
+            "not a farm id",
+        ),
+        (
+            &["image", "build", "--farm-id", "4294967296", "--out", "x"],
+            "not a farm id",
+        ),
+        (
+            &["image", "build", "--farm-id", "one", "--out", "x"],
+            "not a farm id",
+        ),
         (&["image", "build", "--farm-id", "1"], "--out"),
         (&["farm", "list", "--directory", "ftp://x"], "https://"),
-        (&["farm", "list", "--directory", "https://x", "--pin", "nonsense"], "sha256/"),
+        (
+            &[
+                "farm",
+                "list",
+                "--directory",
+                "https://x",
+                "--pin",
+                "nonsense",
+            ],
+            "sha256/",
+        ),
         (&["farm", "create", "x y", "--country", "BE"], "farm's name"),
-        (&["farm", "create", "myfarm", "--country", "Belgium"], "two-letter"),
-        (&["farm", "create", "myfarm", "--country", "BE", "--wallet", "x"], "ASSET:ADDRESS"),
+        (
+            &["farm", "create", "myfarm", "--country", "Belgium"],
+            "two-letter",
+        ),
+        (
+            &[
+                "farm",
+                "create",
+                "myfarm",
+                "--country",
+                "BE",
+                "--wallet",
+                "x",
+            ],
+            "ASSET:ADDRESS",
+        ),
         (&["estimate", "--cru", "1", "--mru", "32"], "unit"),
-        (&["node", "show", "nonsense", "--directory", "https://x"], "node id"),
+        (
+            &["node", "show", "nonsense", "--directory", "https://x"],
+            "node id",
+        ),
         (&["tui", "--directory", "https://x"], "needs a terminal"),
     ] {
         let said = home.farmer(arguments).fails_with(2);
@@ -155,9 +229,15 @@ fn probe_reads_this_machine_and_refuses_a_missing_capture() {
     let output = home.farmer(&["probe", "-o", "json"]).run();
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let threads = std::thread::available_parallelism().expect("threads").get() as u64;
-    assert!(report["cpu"]["logical"].as_u64().expect("threads") >= threads, "{report:#}");
+    assert!(
+        report["cpu"]["logical"].as_u64().expect("threads") >= threads,
+        "{report:#}"
+    );
     assert!(!home.farmer(&["probe"]).run().stdout.is_empty());
-    let said = home.farmer(&["probe", "--sysroot", "/no/such/capture"]).fails_with(6);
+    let said = home
+        .farmer(&["probe", "--sysroot", "/no/such/capture"])
+        .fails_with(6);
     assert!(said.contains("/no/such/capture"), "{said}");
-    home.farmer(&["probe", "--smbios", "/no/such/file"]).fails_with(6);
+    home.farmer(&["probe", "--smbios", "/no/such/file"])
+        .fails_with(6);
 }

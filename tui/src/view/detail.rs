@@ -18,14 +18,20 @@ const LABEL: usize = 12;
 pub(super) fn draw(state: &State, frame: &mut Frame<'_>, pane: Rect) {
     let theme = state.settings.theme;
     put(frame, pane, 0, rule(state, pane.width));
-    let selected = state.selected_index().and_then(|index| state.nodes.get(index));
+    let selected = state
+        .selected_index()
+        .and_then(|index| state.nodes.get(index));
     // Until the details come, the list's row tells what it can.
-    let Some(node) = state.detail.as_deref().or(selected) else { return };
+    let Some(node) = state.detail.as_deref().or(selected) else {
+        return;
+    };
     let lines = lines(node, state);
     let room = usize::from(pane.height.saturating_sub(1));
     let top = state.detail_top.min(lines.len().saturating_sub(room));
     for (row, (label, value)) in (1_u16..).zip(lines.into_iter().skip(top).take(room)) {
-        let value_width = pane.width.saturating_sub(u16::try_from(LABEL + 1).unwrap_or(0));
+        let value_width = pane
+            .width
+            .saturating_sub(u16::try_from(LABEL + 1).unwrap_or(0));
         let line = Line::from(vec![
             Span::styled(format!("{label:<LABEL$} "), theme.dim()),
             Span::raw(fit(&value, value_width, theme.glyphs)),
@@ -36,7 +42,9 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>, pane: Rect) {
 
 fn rule(state: &State, width: u16) -> Line<'static> {
     let theme = state.settings.theme;
-    let freshness = state.detail_health.freshness(state.now, state.settings.interval);
+    let freshness = state
+        .detail_health
+        .freshness(state.now, state.settings.interval);
     let word = freshness.text();
     let dashes = usize::from(width).saturating_sub(word.width() + 11);
     Line::from(vec![
@@ -80,8 +88,9 @@ fn lines(node: &Node, state: &State) -> Vec<Entry> {
 fn state_text(node: &Node, state: &State) -> String {
     let liveness = Liveness::of(node, state.wall);
     let shape = state.settings.theme.glyphs.liveness(liveness);
-    let seen = report_age_seconds(node, state.wall)
-        .map_or("never reported".to_owned(), |age| format!("reported {} ago", duration_text(age)));
+    let seen = report_age_seconds(node, state.wall).map_or("never reported".to_owned(), |age| {
+        format!("reported {} ago", duration_text(age))
+    });
     format!("{shape} {}, {}, {seen}", liveness.word(), decision(node))
 }
 
@@ -97,14 +106,22 @@ fn capacity_lines(assessment: &Assessment) -> Vec<Entry> {
                 capacity.cru, capacity.mru_bytes, capacity.sru_bytes, capacity.hru_bytes
             ),
         ),
-        ("cloud units", format!("{} CU, {} SU (grid v3)", units.cu(), units.su())),
+        (
+            "cloud units",
+            format!("{} CU, {} SU (grid v3)", units.cu(), units.su()),
+        ),
     ];
     if let Some(reward) = &assessment.as_measured {
-        let why = reward.zero_because.map_or(String::new(), |why| format!(" ({})", why.text()));
+        let why = reward
+            .zero_because
+            .map_or(String::new(), |why| format!(" ({})", why.text()));
         lines.push(("reward", format!("{} TFT a month{why}", reward.tft())));
     }
     if assessment.virtualised != Some(false) {
-        lines.push(("bare metal", format!("{} TFT a month for this hardware", bare.tft())));
+        lines.push((
+            "bare metal",
+            format!("{} TFT a month for this hardware", bare.tft()),
+        ));
     }
     lines
 }
@@ -112,7 +129,11 @@ fn capacity_lines(assessment: &Assessment) -> Vec<Entry> {
 fn hardware_lines(hardware: &Inventory) -> Vec<Entry> {
     let mut lines = Vec::new();
     let system = [&hardware.system.vendor, &hardware.system.product];
-    let system: Vec<String> = system.into_iter().flatten().map(ToString::to_string).collect();
+    let system: Vec<String> = system
+        .into_iter()
+        .flatten()
+        .map(ToString::to_string)
+        .collect();
     if !system.is_empty() {
         lines.push(("machine", system.join(" ")));
     }
@@ -126,14 +147,19 @@ fn hardware_lines(hardware: &Inventory) -> Vec<Entry> {
         lines.push(("disk", disk_text(disk)));
     }
     for warning in &hardware.warnings {
-        lines.push(("warning", format!("{}: {}", warning.section, warning.message)));
+        lines.push((
+            "warning",
+            format!("{}: {}", warning.section, warning.message),
+        ));
     }
     lines
 }
 
 /// Name, size, verdict, and why a disk does not count.
 fn disk_text(disk: &Disk) -> String {
-    let size = disk.size_bytes.map_or("size unknown".to_owned(), |size| format!("{size:#}"));
+    let size = disk
+        .size_bytes
+        .map_or("size unknown".to_owned(), |size| format!("{size:#}"));
     let kind = match disk.kind {
         DiskKind::Ssd => "SSD",
         DiskKind::Hdd => "HDD",
@@ -144,7 +170,10 @@ fn disk_text(disk: &Disk) -> String {
         DiskKind::Pmem => "persistent memory",
         DiskKind::Unknown => "kind unknown",
     };
-    let model = disk.model.as_ref().map_or(String::new(), |model| format!(" {model}"));
+    let model = disk
+        .model
+        .as_ref()
+        .map_or(String::new(), |model| format!(" {model}"));
     let counted = match (disk.counted, disk.reason) {
         (true, _) => String::new(),
         (false, Some(reason)) => format!(" (not counted: {})", reason.text()),

@@ -41,13 +41,19 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
         (Liveness::Down, "silent for more than an hour"),
         (Liveness::New, "registered, has not reported yet"),
     ] {
-        let state = format!("  {} {:<13}", theme.glyphs.liveness(liveness), liveness.word());
+        let state = format!(
+            "  {} {:<13}",
+            theme.glyphs.liveness(liveness),
+            liveness.word()
+        );
         lines.push(Line::from(vec![
             Span::styled(state, theme.liveness(liveness)),
             Span::raw(text),
         ]));
     }
-    lines.push(Line::raw("    pending      waits for `farmer node approve`"));
+    lines.push(Line::raw(
+        "    pending      waits for `farmer node approve`",
+    ));
     let room = usize::from(area.height.saturating_sub(1));
     for (row, line) in (0_u16..).zip(lines.into_iter().take(room)) {
         put(frame, area, row, line);
