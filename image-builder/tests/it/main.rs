@@ -1,5 +1,11 @@
 //! Tests at the public edge, against the tools a user or a machine would use on the same bytes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail like tests"
+)]
+
 mod bootkit;
 mod emit;
 mod medium_plan;
