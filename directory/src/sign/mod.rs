@@ -391,8 +391,8 @@ mod tests {
         body: b"{}",
     };
 
-    fn lookup(headers: &SignedHeaders) -> impl Fn(&str) -> Option<&str> {
-        |name| {
+    fn lookup<'a>(headers: &'a SignedHeaders) -> impl Fn(&str) -> Option<&'a str> {
+        move |name| {
             headers
                 .iter()
                 .find(|(known, _)| *known == name)

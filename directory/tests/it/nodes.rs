@@ -55,7 +55,7 @@ async fn the_loop_register_capacity_interfaces_uptime() {
         assert_eq!(full.hardware, Some(json!({"cpu": {"threads": 8}})));
         let proofs = full.proofs.unwrap();
         assert_eq!((proofs.len(), proofs[0].created.0), (1, NOW + 60));
-        assert_eq!(proofs[0].hypervisor, ["kvm".into()]);
+        assert_eq!(proofs[0].hypervisor, ["kvm"]);
         assert_eq!(
             (full.created.0, full.updated.0, full.uptime),
             (NOW, NOW + 60, 65)
@@ -350,79 +350,74 @@ async fn nodes_are_found_by_place_and_size() {
         };
         fx.client.post_capacity(&post, &node).await.unwrap();
     }
-    let crus = async |filter: NodeFilter| -> Vec<u64> {
-        let nodes = fx.client.all_nodes(&filter, None).await.unwrap();
-        nodes.iter().map(|node| node.total_resources.cru).collect()
-    };
     let any = NodeFilter::default;
-    assert_eq!(crus(any()).await, [4, 8, 16]);
-    assert_eq!(
-        crus(NodeFilter {
-            country: Some("Belgium".into()),
-            ..any()
-        })
-        .await,
-        [4, 16]
-    );
-    assert_eq!(
-        crus(NodeFilter {
-            country: Some("belgium".into()),
-            ..any()
-        })
-        .await,
-        []
-    );
-    assert_eq!(
-        crus(NodeFilter {
-            city: Some("Ghent".into()),
-            cru: Some(8),
-            ..any()
-        })
-        .await,
-        [8, 16]
-    );
-    assert_eq!(
-        crus(NodeFilter {
-            mru_gib: Some(31),
-            ..any()
-        })
-        .await,
-        [8, 16]
-    );
-    assert_eq!(
-        crus(NodeFilter {
-            mru_gib: Some(32),
-            ..any()
-        })
-        .await,
-        [16]
-    );
-    assert_eq!(
-        crus(NodeFilter {
-            sru_gib: Some(100),
-            hru_gib: Some(0),
-            ..any()
-        })
-        .await,
-        [4, 8, 16]
-    );
-    assert_eq!(
-        crus(NodeFilter {
-            hru_gib: Some(1),
-            ..any()
-        })
-        .await,
-        []
-    );
-    assert_eq!(
-        crus(NodeFilter {
-            sru_gib: Some(u64::MAX / 2),
-            ..any()
-        })
-        .await,
-        []
-    );
-    assert_eq!(crus(NodeFilter::of_farm(farm_id + 1)).await, []);
+    let cases: [(NodeFilter, &[u64]); 10] = [
+        (any(), &[4, 8, 16]),
+        (
+            NodeFilter {
+                country: Some("Belgium".into()),
+                ..any()
+            },
+            &[4, 16],
+        ),
+        (
+            NodeFilter {
+                country: Some("belgium".into()),
+                ..any()
+            },
+            &[],
+        ),
+        (
+            NodeFilter {
+                city: Some("Ghent".into()),
+                cru: Some(8),
+                ..any()
+            },
+            &[8, 16],
+        ),
+        (
+            NodeFilter {
+                mru_gib: Some(31),
+                ..any()
+            },
+            &[8, 16],
+        ),
+        (
+            NodeFilter {
+                mru_gib: Some(32),
+                ..any()
+            },
+            &[16],
+        ),
+        (
+            NodeFilter {
+                sru_gib: Some(100),
+                hru_gib: Some(0),
+                ..any()
+            },
+            &[4, 8, 16],
+        ),
+        (
+            NodeFilter {
+                hru_gib: Some(1),
+                ..any()
+            },
+            &[],
+        ),
+        (
+            NodeFilter {
+                sru_gib: Some(u64::MAX / 2),
+                ..any()
+            },
+            &[],
+        ),
+        (NodeFilter::of_farm(farm_id + 1), &[]),
+    ];
+    for (filter, expected) in cases {
+        let nodes = fx.client.all_nodes(&filter, None).await.unwrap();
+        let found: Vec<u64> = nodes.iter().map(|node| node.total_resources.cru).collect();
+        assert_eq!(found, expected, "{filter:?}");
+    }
     let page = fx
         .client
         .nodes(&any(), PageRequest { page: 2, size: 2 }, None)
@@ -490,6 +485,6 @@ async fn proofs_are_kept_but_not_without_end() {
         .proofs;
     let proofs = proofs.unwrap();
     assert_eq!(proofs.len(), 32);
-    assert_eq!(proofs[31].hypervisor, ["boot 39".into()]);
-    assert_eq!(proofs[0].hypervisor, ["boot 8".into()]);
+    assert_eq!(proofs[31].hypervisor, ["boot 39"]);
+    assert_eq!(proofs[0].hypervisor, ["boot 8"]);
 }
