@@ -159,6 +159,10 @@ pub enum ModuleError {
     Name,
 }
 
+/// What to do when the cache directory's file system is full.
+pub(crate) const NO_SPACE: &str =
+    "free about 300 MB there, or use a cache directory on another file system";
+
 impl BootkitError {
     /// `map_err` helper for file operations.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -175,6 +179,7 @@ impl BootkitError {
         const REFETCH: &str = "fetch the bootkit again (refresh), or import it again";
         let text = match self {
             Self::Deb(e) => return e.hint(),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => NO_SPACE,
             Self::Malformed { .. } | Self::Changed { .. } | Self::Format { .. } => REFETCH,
             Self::MissingPart { package, .. } => {
                 return Some(format!("give the .deb of {package} as well"));
@@ -188,6 +193,7 @@ impl BootkitError {
                  files with --deb: linux-image-...-amd64, shim-signed, shim-helpers-amd64-signed, \
                  grub-efi-amd64-signed, isolinux, syslinux-common"
             }
+            Self::AptFailed { messages, .. } if messages.contains("No space left") => NO_SPACE,
             Self::AptFailed { .. } => {
                 "check the network and the host's apt sources with `apt-get update`; apt's \
                  signature checks are never switched off"

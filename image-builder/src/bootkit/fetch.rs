@@ -89,15 +89,11 @@ pub fn from_apt(
         if apt.lists() == Lists::Own {
             return Err(error);
         }
-        let own = Apt::new(cache_dir, Lists::Own)?;
-        update(
-            &own,
-            "the host's lists name packages that cannot be downloaded",
-            progress,
-        )?;
-        offers = resolve(&own)?;
-        download(&own, &offers, dir.path(), progress)?;
-        apt = own;
+        // If that does not help, the first failure is the one to report.
+        let Ok(fresh) = download_fresh(cache_dir, dir.path(), progress) else {
+            return Err(error);
+        };
+        (apt, offers) = fresh;
     }
     let kit = unpack_offers(&apt, &offers, dir.path(), cache_dir, id(&offers), progress)?;
     memo.remember(&kit)?;
@@ -111,6 +107,18 @@ fn update(apt: &Apt, reason: &str, progress: &mut dyn FnMut(Event)) -> Result<()
     apt.update()
 }
 
+fn download_fresh(
+    cache_dir: &Path,
+    dir: &Path,
+    progress: &mut dyn FnMut(Event),
+) -> Result<(Apt, Vec<Offer>), BootkitError> {
+    let own = Apt::new(cache_dir, Lists::Own)?;
+    let reason = "the host's lists name packages that cannot be downloaded";
+    let offers = resolve_updated(&own, reason, progress)?;
+    download(&own, &offers, dir, progress)?;
+    Ok((own, offers))
+}
+
 fn resolve_own(
     cache_dir: &Path,
     missing: &[String],
@@ -122,13 +130,22 @@ fn resolve_own(
     {
         return Ok((own, offers));
     }
-    update(
-        &own,
-        &format!("the host's lists lack {}", missing.join(", ")),
-        progress,
-    )?;
-    let offers = resolve(&own)?;
+    let reason = format!("the host's lists lack {}", missing.join(", "));
+    let offers = resolve_updated(&own, &reason, progress)?;
     Ok((own, offers))
+}
+
+/// Updates lists of our own and resolves. One unreachable source among the host's does not matter
+/// as long as the others offer everything.
+fn resolve_updated(
+    own: &Apt,
+    reason: &str,
+    progress: &mut dyn FnMut(Event),
+) -> Result<Vec<Offer>, BootkitError> {
+    match (update(own, reason, progress), resolve(own)) {
+        (Err(failed), Err(BootkitError::MissingPackages { .. })) => Err(failed),
+        (_, offers) => offers,
+    }
 }
 
 /// The packages a bootkit needs, at the versions apt would install.

@@ -34,6 +34,7 @@ mod unpack;
 use std::path::{Path, PathBuf};
 
 pub use self::digest::Digest;
+pub(crate) use self::error::NO_SPACE;
 pub use self::error::{BootkitError, ModuleError};
 pub use self::lock::{FileEntry, KernelEntry, LOCK_FILE, LOCK_FORMAT, Lock, PackageEntry};
 pub use self::pack::{ModuleEntry, ModuleStore, PackIndex};

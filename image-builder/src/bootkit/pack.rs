@@ -80,10 +80,13 @@ impl PackIndex {
     }
 }
 
+/// Modules in the order they were added, digest and length of the pack; or what went wrong.
+type Packed = Result<(Vec<ModuleEntry>, Digest, u64), BootkitError>;
+
 /// Writes a pack. Compression runs on a thread of its own beside the package's decompression.
 pub(super) struct PackWriter {
     sender: Option<SyncSender<(String, Vec<u8>)>>,
-    worker: Option<JoinHandle<Result<(Vec<ModuleEntry>, Digest, u64), BootkitError>>>,
+    worker: Option<JoinHandle<Packed>>,
 }
 
 impl PackWriter {
@@ -113,7 +116,7 @@ impl PackWriter {
     }
 
     /// Modules in the order they were added, digest and length of the pack.
-    pub(super) fn finish(&mut self) -> Result<(Vec<ModuleEntry>, Digest, u64), BootkitError> {
+    pub(super) fn finish(&mut self) -> Packed {
         self.sender = None;
         let gone = || BootkitError::Io {
             action: "write",
@@ -128,11 +131,7 @@ impl PackWriter {
     }
 }
 
-fn write_modules(
-    path: &Path,
-    file: File,
-    receiver: &Receiver<(String, Vec<u8>)>,
-) -> Result<(Vec<ModuleEntry>, Digest, u64), BootkitError> {
+fn write_modules(path: &Path, file: File, receiver: &Receiver<(String, Vec<u8>)>) -> Packed {
     let write_error = || BootkitError::io("write", path);
     let mut out = HashingWriter::new(BufWriter::with_capacity(1 << 20, file));
     let mut compressor = zstd::bulk::Compressor::new(1).map_err(write_error())?;

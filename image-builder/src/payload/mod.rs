@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bootkit::{BootkitError, Digest, PackageEntry};
+use crate::bootkit::{BootkitError, Digest, NO_SPACE, PackageEntry};
 use crate::content::Content;
 use crate::error::ReadError;
 
@@ -189,6 +189,9 @@ impl PayloadError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Bootkit(e) => e.hint(),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Some(NO_SPACE.to_owned())
+            }
             Self::Node { .. } => Some(
                 "use the farm-node this program was released with, or build it static: \
                  cargo build -p farm-node --profile node"
