@@ -1,5 +1,7 @@
 //! The directory over real HTTP on the loopback interface.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod compat;
 mod farms;
 mod limits;
