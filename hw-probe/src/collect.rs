@@ -36,12 +36,21 @@ pub struct ProbeOptions {
 pub fn probe(root: &Root, options: &ProbeOptions) -> Inventory {
     let mut warnings = Vec::new();
     let w = &mut warnings;
-    let firmware = guarded("firmware", w, |w| firmware::collect(root, options.smbios.as_deref(), w));
+    let firmware = guarded("firmware", w, |w| {
+        firmware::collect(root, options.smbios.as_deref(), w)
+    });
     let cpuinfo = guarded("cpu", w, |_| cpu::CpuInfo::read(root));
-    let cpu = guarded("cpu", w, |w| cpu::collect(root, &cpuinfo, &firmware.processors, w));
+    let cpu = guarded("cpu", w, |w| {
+        cpu::collect(root, &cpuinfo, &firmware.processors, w)
+    });
     let memory = guarded("memory", w, |w| memory::collect(root, &firmware, w));
     let virtualisation = guarded("virtualisation", w, |_| {
-        virtualisation::collect(root, options.hypervisor_signature.as_deref(), &cpuinfo, &firmware)
+        virtualisation::collect(
+            root,
+            options.hypervisor_signature.as_deref(),
+            &cpuinfo,
+            &firmware,
+        )
     });
     let disks = guarded("disks", w, |w| {
         disks::collect(root, options.boot_medium_disk.as_deref(), w)
@@ -83,7 +92,10 @@ fn guarded<T: Default>(
     let result = catch_unwind(AssertUnwindSafe(|| collect(&mut own)));
     warnings.append(&mut own);
     result.unwrap_or_else(|_| {
-        warnings.push(Warning::new(section, "internal error while reading this section"));
+        warnings.push(Warning::new(
+            section,
+            "internal error while reading this section",
+        ));
         T::default()
     })
 }

@@ -64,7 +64,10 @@ struct Failure {
 
 impl Failure {
     fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     fn hint(mut self, hint: Option<String>) -> Self {
@@ -102,13 +105,23 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             Some("--sysroot wants a directory that holds another machine's proc and sys".to_owned())
         }))
     })?;
-    let options = ProbeOptions { smbios: table, ..ProbeOptions::default() };
+    let options = ProbeOptions {
+        smbios: table,
+        ..ProbeOptions::default()
+    };
     let report = Report::of(&hw_probe::probe(&root, &options), &ReportOptions::default());
 
-    let file = arguments.out.as_deref().filter(|path| *path != Path::new("-"));
+    let file = arguments
+        .out
+        .as_deref()
+        .filter(|path| *path != Path::new("-"));
     let text = match arguments.output {
         Format::Table => {
-            let (width, colour) = if file.is_some() { (80, false) } else { terminal() };
+            let (width, colour) = if file.is_some() {
+                (80, false)
+            } else {
+                terminal()
+            };
             render_table(&report, width, colour)
         }
         Format::Json => serde_json::to_string_pretty(&report)
@@ -122,7 +135,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => match io::stdout().lock().write_all(text.as_bytes()) {
             // The reader has seen enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(Failure::new(format!("cannot write to standard output: {error}"))),
+            Err(error) => Err(Failure::new(format!(
+                "cannot write to standard output: {error}"
+            ))),
             Ok(()) => Ok(()),
         },
     }
@@ -131,15 +146,16 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn read_smbios(path: &Path) -> Result<Vec<u8>, Failure> {
     use std::io::Read as _;
     let fail = |error: io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
-    let limit = u64::try_from(smbios::TABLE_MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let limit = u64::try_from(smbios::TABLE_MAX_BYTES)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
         .map_err(fail)?;
     // Said here, so that a wrong file is an error and not a report about nothing.
-    smbios::load(&bytes).map_err(|error| {
-        Failure::new(format!("{}: {error}", path.display())).hint(error.hint())
-    })?;
+    smbios::load(&bytes)
+        .map_err(|error| Failure::new(format!("{}: {error}", path.display())).hint(error.hint()))?;
     Ok(bytes)
 }
 
@@ -160,10 +176,15 @@ fn terminal() -> (usize, bool) {
         return (80, false);
     }
     let width = rustix::termios::tcgetwinsize(&stdout)
-        .map_or(80, |size| usize::from(size.ws_col))
-        .clamp(40, 120);
+        .ok()
+        // A serial line does not know its size.
+        .filter(|size| size.ws_col > 0)
+        .map_or(80, |size| usize::from(size.ws_col).min(120));
     let setting = |name: &str| {
-        #[expect(clippy::disallowed_methods, reason = "the program's settings are read here only")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the program's settings are read here only"
+        )]
         std::env::var_os(name).filter(|value| !value.is_empty())
     };
     let dumb = setting("TERM").is_some_and(|term| term == "dumb");
@@ -173,6 +194,7 @@ fn terminal() -> (usize, bool) {
 /// Writes the whole file or none of it.
 fn write_file(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
     let fail = |error: io::Error| {
         let failure = Failure::new(format!("cannot write {}: {error}", path.display()));
         let exists = error.kind() == io::ErrorKind::AlreadyExists;
@@ -186,12 +208,23 @@ fn write_file(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(temporary);
     let write = || -> io::Result<()> {
-        let mut file = std::fs::File::options().write(true).create_new(true).open(&temporary)?;
+        let mut file = std::fs::File::options()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
-        renameat_with(CWD, &temporary, CWD, path, flags)?;
-        Ok(())
+        if replace {
+            return std::fs::rename(&temporary, path);
+        }
+        match renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE) {
+            // Some network file systems cannot; a hard link does not replace either.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                std::fs::hard_link(&temporary, path)?;
+                std::fs::remove_file(&temporary)
+            }
+            result => Ok(result?),
+        }
     };
     write().map_err(|error| {
         // Also when the temporary file could not be made: then there is none to remove.

@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn table_fits_its_width_and_is_harmless() {
-        for width in [40, 80, 120] {
+        for width in [64, 80, 120] {
             for colour in [false, true] {
                 let text = render_table(
                     &Report::of(&machine(true), &ReportOptions::default()),

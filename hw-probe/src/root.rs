@@ -137,7 +137,10 @@ impl Root {
         let path = path.as_ref();
         let data = self.read_start(path, limit.saturating_add(1))?;
         if data.len() > limit {
-            return Err(RootError::TooLarge { path: path.to_owned(), limit });
+            return Err(RootError::TooLarge {
+                path: path.to_owned(),
+                limit,
+            });
         }
         Ok(data)
     }
@@ -280,7 +283,10 @@ impl Root {
             Some(dir) => Some(dir.try_clone().ok()?),
             None => None,
         };
-        Some(Self { dir, live: self.live })
+        Some(Self {
+            dir,
+            live: self.live,
+        })
     }
 
     fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, RootError> {

@@ -140,10 +140,16 @@ impl EntryPoint {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let byte = |offset: usize| bytes.get(offset).copied();
         let le32 = |offset: usize| {
-            bytes.get(offset..)?.first_chunk::<4>().map(|b| u64::from(u32::from_le_bytes(*b)))
+            bytes
+                .get(offset..)?
+                .first_chunk::<4>()
+                .map(|b| u64::from(u32::from_le_bytes(*b)))
         };
         if bytes.starts_with(b"_SM3_") {
-            let address = bytes.get(16..)?.first_chunk::<8>().map(|b| u64::from_le_bytes(*b))?;
+            let address = bytes
+                .get(16..)?
+                .first_chunk::<8>()
+                .map(|b| u64::from_le_bytes(*b))?;
             Some(Self {
                 version: (byte(7)?, byte(8)?),
                 address,
@@ -157,7 +163,11 @@ impl EntryPoint {
             })
         } else if bytes.starts_with(b"_DMI_") {
             let bcd = byte(14)?;
-            Some(Self { version: (bcd >> 4, bcd & 15), address: le32(8)?, length: 15 })
+            Some(Self {
+                version: (bcd >> 4, bcd & 15),
+                address: le32(8)?,
+                length: 15,
+            })
         } else {
             None
         }
@@ -198,11 +208,19 @@ fn walk(bytes: &[u8]) -> Walked {
         clean.extend_from_slice(&[0, 0]);
         structures += 1;
         if kind == END_OF_TABLE {
-            return Walked { clean, structures, ended: true };
+            return Walked {
+                clean,
+                structures,
+                ended: true,
+            };
         }
         rest = after.get(2..).unwrap_or_default();
     }
-    Walked { clean, structures, ended: rest.iter().all(|&b| b == 0) }
+    Walked {
+        clean,
+        structures,
+        ended: rest.iter().all(|&b| b == 0),
+    }
 }
 
 impl Walked {
@@ -213,7 +231,10 @@ impl Walked {
         let warnings = if self.ended {
             Vec::new()
         } else {
-            vec![format!("SMBIOS table is broken after {} structures", self.structures)]
+            vec![format!(
+                "SMBIOS table is broken after {} structures",
+                self.structures
+            )]
         };
         let lib_version = version.map(|(major, minor)| SMBiosVersion::new(major, minor, 0));
         Ok(Table {

@@ -35,7 +35,11 @@ fn main() -> ExitCode {
     virtualisation(&corpus, &mut board);
     malformed(&corpus, &mut board);
     board.print();
-    if board.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if board.failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 #[derive(Default)]
@@ -51,7 +55,8 @@ impl Board {
         if problems.is_empty() {
             entry.0 += 1;
         } else {
-            self.failures.push(format!("{section}: {what}: {}", problems.join("; ")));
+            self.failures
+                .push(format!("{section}: {what}: {}", problems.join("; ")));
         }
     }
 
@@ -89,10 +94,20 @@ fn machines(corpus: &Path, board: &mut Board) {
         let inventory = sysroot(&corpus.join(&row["sysroot"]));
         let cpu = &inventory.cpu;
         let mut problems = Vec::new();
-        expect(&mut problems, &row, "logical_cpus", cpu.logical.map(u64::from));
+        expect(
+            &mut problems,
+            &row,
+            "logical_cpus",
+            cpu.logical.map(u64::from),
+        );
         expect(&mut problems, &row, "cores", cpu.cores.map(u64::from));
         expect(&mut problems, &row, "sockets", cpu.sockets.map(u64::from));
-        expect(&mut problems, &row, "numa_nodes", cpu.numa_nodes.map(u64::from));
+        expect(
+            &mut problems,
+            &row,
+            "numa_nodes",
+            cpu.numa_nodes.map(u64::from),
+        );
         let memory = &inventory.memory;
         let bytes = if row["memory_kind"].starts_with("installed") {
             memory.installed_bytes
@@ -102,11 +117,18 @@ fn machines(corpus: &Path, board: &mut Board) {
         expect(&mut problems, &row, "memory_bytes", bytes.map(|b| b.0));
         // "dimms 2/24; ecc Multi-bit ECC": populated, slots, correction.
         if let Some((_, rest)) = row["note"].split_once("dimms ") {
-            let (populated, slots) =
-                rest.split(';').next().unwrap().trim().split_once('/').unwrap();
+            let (populated, slots) = rest
+                .split(';')
+                .next()
+                .unwrap()
+                .trim()
+                .split_once('/')
+                .unwrap();
             let (have_populated, have_slots) = dimms(memory);
             if (populated.parse(), slots.parse()) != (Ok(have_populated), Ok(have_slots)) {
-                problems.push(format!("dimms {have_populated}/{have_slots}, not {populated}/{slots}"));
+                problems.push(format!(
+                    "dimms {have_populated}/{have_slots}, not {populated}/{slots}"
+                ));
             }
         }
         if let Some((_, rest)) = row["note"].split_once("ecc ") {
@@ -120,12 +142,19 @@ fn machines(corpus: &Path, board: &mut Board) {
                 problems.push(format!("ecc {:?}, not {expected:?}", memory.ecc));
             }
         }
-        let section =
-            if row["strict"] == "yes" { "machines, strict rows" } else { "machines, other rows" };
+        let section = if row["strict"] == "yes" {
+            "machines, strict rows"
+        } else {
+            "machines, other rows"
+        };
         if row["strict"] == "yes" {
             board.score(section, &row["machine"], &problems);
         } else {
-            println!("note {section}: {}: {}", row["machine"], problems.join("; "));
+            println!(
+                "note {section}: {}: {}",
+                row["machine"],
+                problems.join("; ")
+            );
         }
     }
 }
@@ -142,18 +171,35 @@ fn dimms(memory: &Memory) -> (u32, u32) {
 fn disks(corpus: &Path, board: &mut Board) {
     let mut inventories: BTreeMap<String, Inventory> = BTreeMap::new();
     for row in csv(&corpus.join("truth_disks.csv")) {
-        let set = if row["source"].starts_with("ghw") { "ghw" } else { "subiquity" };
+        let set = if row["source"].starts_with("ghw") {
+            "ghw"
+        } else {
+            "subiquity"
+        };
         let machine = format!("{set}/{}", row["machine"]);
-        let inventory =
-            inventories.entry(machine.clone()).or_insert_with(|| sysroot(&corpus.join(&machine)));
+        let inventory = inventories
+            .entry(machine.clone())
+            .or_insert_with(|| sysroot(&corpus.join(&machine)));
         let mut problems = Vec::new();
-        match inventory.disks.iter().find(|disk| disk.name == row["disk"].as_str()) {
+        match inventory
+            .disks
+            .iter()
+            .find(|disk| disk.name == row["disk"].as_str())
+        {
             None => problems.push("not found".to_owned()),
             Some(disk) => {
-                expect(&mut problems, &row, "size_bytes", disk.size_bytes.map(|b| b.0));
+                expect(
+                    &mut problems,
+                    &row,
+                    "size_bytes",
+                    disk.size_bytes.map(|b| b.0),
+                );
                 let json = serde_json::to_value(disk).unwrap();
                 if json["kind"] != row["expected_kind"].as_str() {
-                    problems.push(format!("kind {}, not {}", json["kind"], row["expected_kind"]));
+                    problems.push(format!(
+                        "kind {}, not {}",
+                        json["kind"], row["expected_kind"]
+                    ));
                 }
                 if disk.counted != (row["expected_counted"] == "yes") {
                     problems.push(format!("counted {}", disk.counted));
@@ -178,7 +224,10 @@ fn disks(corpus: &Path, board: &mut Board) {
 fn forms(corpus: &Path, board: &mut Board) {
     for dir in directories(&corpus.join("smbios")) {
         let truth = sysroot(&dir);
-        for file in std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()) {
+        for file in std::fs::read_dir(&dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             if !(name.starts_with("raw.") || name == "dump.bin") {
                 continue;
@@ -193,7 +242,10 @@ fn forms(corpus: &Path, board: &mut Board) {
                 problems.push("memory differs".to_owned());
             }
             if inventory.cpu != truth.cpu || inventory.system != truth.system {
-                problems.push(format!("cpu or system differs: {:?} {:?}", inventory.system, truth.system));
+                problems.push(format!(
+                    "cpu or system differs: {:?} {:?}",
+                    inventory.system, truth.system
+                ));
             }
             board.score("SMBIOS forms", &file.display().to_string(), &problems);
         }
@@ -210,10 +262,16 @@ fn virtualisation(corpus: &Path, board: &mut Board) {
         };
         let inventory = probe(&root, &options);
         let found = &inventory.virtualisation;
-        let tokens: Vec<&str> = row["expected"].split(' ').filter(|t| !t.is_empty()).collect();
+        let tokens: Vec<&str> = row["expected"]
+            .split(' ')
+            .filter(|t| !t.is_empty())
+            .collect();
         let mut problems = Vec::new();
         if found.is_virtual != Some(!tokens.is_empty()) {
-            problems.push(format!("is_virtual {:?}, facts {:?}", found.is_virtual, found.facts));
+            problems.push(format!(
+                "is_virtual {:?}, facts {:?}",
+                found.is_virtual, found.facts
+            ));
         }
         if let Some(kind) = &found.kind
             && !tokens.is_empty()

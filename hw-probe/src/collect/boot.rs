@@ -25,9 +25,15 @@ pub(super) fn collect(root: &Root, cpu: &CpuInfo, warnings: &mut Vec<Warning>) -
             }
             Err(_) => None,
         };
-        Boot { firmware: Some(Firmware::Uefi), secure_boot }
+        Boot {
+            firmware: Some(Firmware::Uefi),
+            secure_boot,
+        }
     } else if root.exists("/sys/firmware") && cpu.family == Family::X86 {
-        Boot { firmware: Some(Firmware::Bios), secure_boot: Some(false) }
+        Boot {
+            firmware: Some(Firmware::Bios),
+            secure_boot: Some(false),
+        }
     } else {
         Boot::default()
     }

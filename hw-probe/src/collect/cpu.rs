@@ -37,13 +37,17 @@ pub(super) struct CpuInfo {
 impl CpuInfo {
     pub(super) fn read(root: &Root) -> Self {
         // The kernel asks every processor for its frequency; the first screenful is enough.
-        let data = root.read_start("/proc/cpuinfo", CPUINFO_FIRST_BYTES).unwrap_or_default();
+        let data = root
+            .read_start("/proc/cpuinfo", CPUINFO_FIRST_BYTES)
+            .unwrap_or_default();
         let text = String::from_utf8_lossy(&data);
         let mut fields = BTreeMap::new();
         for line in text.lines() {
             if let Some((key, value)) = line.split_once(':') {
                 // The first processor's values: later ones do not replace them.
-                fields.entry(key.trim().to_owned()).or_insert_with(|| value.trim().to_owned());
+                fields
+                    .entry(key.trim().to_owned())
+                    .or_insert_with(|| value.trim().to_owned());
             }
         }
         let has = |key: &str| fields.contains_key(key);
@@ -52,8 +56,12 @@ impl CpuInfo {
             Family::S390
         } else if has("CPU implementer") || has("CPU architecture") {
             Family::Arm
-        } else if fields.get("cpu").is_some_and(|cpu| cpu.starts_with("POWER"))
-            || fields.get("platform").is_some_and(|p| p == "pSeries" || p == "PowerNV")
+        } else if fields
+            .get("cpu")
+            .is_some_and(|cpu| cpu.starts_with("POWER"))
+            || fields
+                .get("platform")
+                .is_some_and(|p| p == "pSeries" || p == "PowerNV")
         {
             Family::Power
         } else if has("cpu family") && has("vendor_id") || has("flags") {
@@ -73,7 +81,10 @@ impl CpuInfo {
 
     /// Feature flags of an x86 processor.
     pub(super) fn flags(&self) -> Option<impl Iterator<Item = &str>> {
-        Some(self.get(&["flags", "Features", "features"])?.split_ascii_whitespace())
+        Some(
+            self.get(&["flags", "Features", "features"])?
+                .split_ascii_whitespace(),
+        )
     }
 
     /// Whether the processor says that a hypervisor is above it; `None` where it cannot say.
@@ -81,7 +92,8 @@ impl CpuInfo {
         if self.family != Family::X86 {
             return None;
         }
-        self.flags().map(|mut flags| flags.any(|flag| flag == "hypervisor"))
+        self.flags()
+            .map(|mut flags| flags.any(|flag| flag == "hypervisor"))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -127,7 +139,10 @@ pub(super) fn collect(
         cpu.logical = firmware.threads;
         cpu.cores = firmware.cores;
         cpu.sockets = firmware.sockets;
-        warnings.push(Warning::new("cpu", "counts come from the firmware, not from the kernel"));
+        warnings.push(Warning::new(
+            "cpu",
+            "counts come from the firmware, not from the kernel",
+        ));
     } else {
         warnings.push(Warning::new("cpu", "no processor topology found"));
     }
@@ -141,7 +156,10 @@ fn len(count: usize) -> u32 {
 fn flags(info: &CpuInfo) -> Vec<String> {
     // Flags are plain words; anything else in a snapshot is no flag.
     let plain = |flag: &&str| {
-        flag.len() <= 32 && flag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
+        flag.len() <= 32
+            && flag
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
     };
     let unique: BTreeSet<&str> = info.flags().into_iter().flatten().filter(plain).collect();
     unique.into_iter().map(str::to_owned).collect()
@@ -149,13 +167,21 @@ fn flags(info: &CpuInfo) -> Vec<String> {
 
 /// How many `prefixN` a directory has; `None` for none.
 fn count_numbered(root: &Root, dir: &str, prefix: &str) -> Option<u32> {
-    let count = root.names(dir).iter().filter(|name| number(name, prefix).is_some()).count();
+    let count = root
+        .names(dir)
+        .iter()
+        .filter(|name| number(name, prefix).is_some())
+        .count();
     (count > 0).then(|| len(count))
 }
 
 fn number(name: &str, prefix: &str) -> Option<u32> {
     let digits = name.strip_prefix(prefix)?;
-    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    digits
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| digits.parse().ok())
+        .flatten()
 }
 
 struct Topology {
@@ -166,7 +192,9 @@ struct Topology {
 impl Topology {
     fn read(root: &Root) -> Self {
         let list = |name: &str| {
-            root.text(format!("{CPU_DIR}/{name}")).map(|text| parse_list(&text)).unwrap_or_default()
+            root.text(format!("{CPU_DIR}/{name}"))
+                .map(|text| parse_list(&text))
+                .unwrap_or_default()
         };
         let mut present = list("present").len();
         let mut online = list("online");
@@ -174,16 +202,21 @@ impl Topology {
             // Old kernels and thin snapshots: each processor says it for itself, the boot
             // processor often does not.
             let names = root.names(CPU_DIR);
-            let all: Vec<u32> = names.iter().filter_map(|name| number(name, "cpu")).collect();
+            let all: Vec<u32> = names
+                .iter()
+                .filter_map(|name| number(name, "cpu"))
+                .collect();
             let any_topology = all.iter().any(|n| has_topology(root, *n));
             online = all
                 .iter()
                 .copied()
-                .filter(|n| match root.text(format!("{CPU_DIR}/cpu{n}/online")).as_deref() {
-                    Some("0") => false,
-                    Some(_) => true,
-                    None => !any_topology || has_topology(root, *n),
-                })
+                .filter(
+                    |n| match root.text(format!("{CPU_DIR}/cpu{n}/online")).as_deref() {
+                        Some("0") => false,
+                        Some(_) => true,
+                        None => !any_topology || has_topology(root, *n),
+                    },
+                )
                 .collect();
             online.sort_unstable();
             present = present.max(all.len());
@@ -204,8 +237,12 @@ fn count_topology(
     warnings: &mut Vec<Warning>,
 ) {
     // New name first. Lists and masks are equally good as keys: equal sets are equal texts.
-    const SIBLINGS: [&str; 4] =
-        ["core_cpus_list", "thread_siblings_list", "core_cpus", "thread_siblings"];
+    const SIBLINGS: [&str; 4] = [
+        "core_cpus_list",
+        "thread_siblings_list",
+        "core_cpus",
+        "thread_siblings",
+    ];
     let mut form = None;
     let mut cores = BTreeSet::new();
     let mut packages = BTreeSet::new();
@@ -278,7 +315,11 @@ fn cpuinfo_count(root: &Root) -> Option<u32> {
 /// The kernel's list format: `0-3,8,10-11`. Nonsense gives what was understood before it.
 fn parse_list(text: &str) -> Vec<u32> {
     let mut list = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) else {
             return list;

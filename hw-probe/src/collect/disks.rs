@@ -35,13 +35,21 @@ pub(super) fn collect(
     if root.is_live() {
         ask_devices(root, &mut candidates, warnings);
     }
-    let mut disks: Vec<Disk> =
-        candidates.into_iter().map(|candidate| candidate.judge(boot_medium)).collect();
+    let mut disks: Vec<Disk> = candidates
+        .into_iter()
+        .map(|candidate| candidate.judge(boot_medium))
+        .collect();
     exclude_second_paths(&mut disks);
-    for disk in disks.iter().filter(|disk| disk.counted && disk.kind == DiskKind::Unknown) {
+    for disk in disks
+        .iter()
+        .filter(|disk| disk.counted && disk.kind == DiskKind::Unknown)
+    {
         warnings.push(Warning::new(
             "disks",
-            format!("{}: not known whether SSD or HDD, so it adds to neither", disk.name),
+            format!(
+                "{}: not known whether SSD or HDD, so it adds to neither",
+                disk.name
+            ),
         ));
     }
     disks
@@ -57,7 +65,11 @@ fn disk_names(root: &Root) -> Vec<String> {
     names.sort_by(|a, b| {
         let key = |name: &str| {
             let letters = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-            (name[..letters].len(), name[..letters].to_owned(), name[letters..].parse::<u64>().ok())
+            (
+                name[..letters].len(),
+                name[..letters].to_owned(),
+                name[letters..].parse::<u64>().ok(),
+            )
         };
         key(a).cmp(&key(b)).then_with(|| a.cmp(b))
     });
@@ -66,7 +78,9 @@ fn disk_names(root: &Root) -> Vec<String> {
 
 /// Device numbers (`8:1`) of everything that is mounted.
 fn mounted_devices(root: &Root) -> Vec<String> {
-    let data = root.read_up_to("/proc/self/mountinfo", 4 << 20).unwrap_or_default();
+    let data = root
+        .read_up_to("/proc/self/mountinfo", 4 << 20)
+        .unwrap_or_default();
     String::from_utf8_lossy(&data)
         .lines()
         .filter_map(|line| line.split_ascii_whitespace().nth(2))
@@ -88,7 +102,8 @@ enum Class {
 impl Class {
     fn of(name: &str, device: &Path, scsi_type: Option<u32>) -> Self {
         const VIRTUAL: [&str; 12] = [
-            "loop", "ram", "zram", "dm-", "md", "nbd", "drbd", "rbd", "bcache", "zd", "nullb", "ublkb",
+            "loop", "ram", "zram", "dm-", "md", "nbd", "drbd", "rbd", "bcache", "zd", "nullb",
+            "ublkb",
         ];
         let numbered = |prefix: &str| {
             name.strip_prefix(prefix)
@@ -149,7 +164,9 @@ impl Candidate {
             .unwrap_or_default();
         let from_udev = |key: &str| udev.get_decoded(key);
 
-        let vendor = text("device/vendor").or_else(|| from_udev("ID_VENDOR")).unwrap_or_default();
+        let vendor = text("device/vendor")
+            .or_else(|| from_udev("ID_VENDOR"))
+            .unwrap_or_default();
         let model = text("device/model").or_else(|| from_udev("ID_MODEL"));
         let model_name = model.clone().unwrap_or_default();
         let transport = transport(root, name, &path);
@@ -159,9 +176,7 @@ impl Candidate {
         let raid_volume = verdict::is_raid_volume(&vendor, &model_name);
         let paravirtual = matches!(
             transport,
-            Some(
-                Transport::Virtio | Transport::Xen | Transport::Hyperv | Transport::VmwarePvscsi
-            )
+            Some(Transport::Virtio | Transport::Xen | Transport::Hyperv | Transport::VmwarePvscsi)
         );
 
         let size_bytes = number("size").map(|n| Bytes(n.saturating_mul(SYSFS_SECTOR_BYTES)));
@@ -192,7 +207,9 @@ impl Candidate {
             in_use: in_use(root, &link, name, device_number.as_deref(), &udev, mounted),
             ..Disk::default()
         };
-        let rate_page = root.read(format!("{link}/device/vpd_pgb1")).unwrap_or_default();
+        let rate_page = root
+            .read(format!("{link}/device/vpd_pgb1"))
+            .unwrap_or_default();
         Self {
             class,
             evidence: Evidence {
@@ -201,7 +218,9 @@ impl Candidate {
                 hypervisor: paravirtual || verdict::is_hypervisor_disk(&vendor, &model_name),
                 ata_rotation: None,
                 scsi_rotation: rotation_of_page(&rate_page),
-                udev_rpm: udev.get("ID_ATA_ROTATION_RATE_RPM").and_then(|rpm| rpm.parse().ok()),
+                udev_rpm: udev
+                    .get("ID_ATA_ROTATION_RATE_RPM")
+                    .and_then(|rpm| rpm.parse().ok()),
                 rotational: flag("queue/rotational"),
                 discards: number("queue/discard_max_bytes").is_some_and(|bytes| bytes > 0),
             },
@@ -217,12 +236,20 @@ impl Candidate {
     fn is_worth_asking(&self) -> bool {
         self.class == Class::Disk
             && (self.speaks_ata || self.speaks_scsi)
-            && !matches!(self.disk.transport, Some(Transport::Usb | Transport::Firewire))
+            && !matches!(
+                self.disk.transport,
+                Some(Transport::Usb | Transport::Firewire)
+            )
             && self.disk.size_bytes.is_some_and(|size| size.0 > 0)
     }
 
     fn judge(self, boot_medium: Option<&str>) -> Disk {
-        let Verdict { kind, source, confidence, rpm } = match self.class {
+        let Verdict {
+            kind,
+            source,
+            confidence,
+            rpm,
+        } = match self.class {
             Class::Virtual => Verdict::certain(DiskKind::Virtual),
             Class::Optical => Verdict::certain(DiskKind::Optical),
             Class::Mmc => Verdict::certain(DiskKind::Mmc),
@@ -266,7 +293,12 @@ fn join_model(vendor: &str, model: Option<&str>) -> Option<Untrusted> {
     let model = model.and_then(meaningful)?;
     match vendor.trim() {
         "" | "ATA" | "NVMe" => Some(model),
-        vendor if model.raw().to_ascii_lowercase().starts_with(&vendor.to_ascii_lowercase()) => {
+        vendor
+            if model
+                .raw()
+                .to_ascii_lowercase()
+                .starts_with(&vendor.to_ascii_lowercase()) =>
+        {
             Some(model)
         }
         // udev names the PCI or virtio vendor in numbers.
@@ -279,7 +311,9 @@ fn join_model(vendor: &str, model: Option<&str>) -> Option<Untrusted> {
 fn serial_page(root: &Root, link: &str) -> Option<String> {
     let page = root.read(format!("{link}/device/vpd_pg80")).ok()?;
     let length = usize::from(*page.get(3)?);
-    let text = String::from_utf8_lossy(page.get(4..)?.get(..length)?).trim().to_owned();
+    let text = String::from_utf8_lossy(page.get(4..)?.get(..length)?)
+        .trim()
+        .to_owned();
     (!text.is_empty()).then_some(text)
 }
 
@@ -300,10 +334,10 @@ fn in_use(
     mounted: &[String],
 ) -> Option<bool> {
     let is_mounted = |number: &str| mounted.iter().any(|m| m == number);
-    let partitions =
-        root.names(link).iter().any(|child| {
-            child.starts_with(name) && root.exists(format!("{link}/{child}/partition"))
-        });
+    let partitions = root
+        .names(link)
+        .iter()
+        .any(|child| child.starts_with(name) && root.exists(format!("{link}/{child}/partition")));
     if partitions
         || !root.names(format!("{link}/holders")).is_empty()
         || device_number.is_some_and(is_mounted)
@@ -317,7 +351,8 @@ fn in_use(
 }
 
 fn under(path: &Path, test: impl Fn(&str) -> bool) -> bool {
-    path.components().any(|part| part.as_os_str().to_str().is_some_and(&test))
+    path.components()
+        .any(|part| part.as_os_str().to_str().is_some_and(&test))
 }
 
 fn transport(root: &Root, name: &str, device: &Path) -> Option<Transport> {
@@ -375,18 +410,29 @@ fn host_driver(root: &Root, device: &Path) -> Option<String> {
 /// A namespace is remote only if every controller it is reached by is.
 fn nvme_transport(root: &Root, name: &str, device: &Path) -> Transport {
     let parent = device.parent().unwrap_or(Path::new("/")).to_owned();
-    let mut controllers: Vec<PathBuf> = vec![parent.clone(), format!("/sys/block/{name}/device").into()];
-    for child in root.names(&parent).iter().filter(|child| child.starts_with("nvme")) {
+    let mut controllers: Vec<PathBuf> =
+        vec![parent.clone(), format!("/sys/block/{name}/device").into()];
+    for child in root
+        .names(&parent)
+        .iter()
+        .filter(|child| child.starts_with("nvme"))
+    {
         controllers.push(parent.join(child));
     }
-    let transports: Vec<String> =
-        controllers.iter().filter_map(|path| root.text(path.join("transport"))).collect();
+    let transports: Vec<String> = controllers
+        .iter()
+        .filter_map(|path| root.text(path.join("transport")))
+        .collect();
     let fabrics = if transports.is_empty() {
         under(device, |part| part == "nvme-fabrics")
     } else {
         transports.iter().all(|transport| transport != "pcie")
     };
-    if fabrics { Transport::NvmeFabrics } else { Transport::Nvme }
+    if fabrics {
+        Transport::NvmeFabrics
+    } else {
+        Transport::Nvme
+    }
 }
 
 /// A second path to a disk is the same identity, size and serial again. The first name wins.
@@ -394,7 +440,11 @@ fn exclude_second_paths(disks: &mut [Disk]) {
     type Identity = (String, Option<Bytes>, Option<Untrusted>);
     let mut seen: BTreeMap<Identity, ()> = BTreeMap::new();
     for disk in disks.iter_mut().filter(|disk| disk.counted) {
-        let Some(wwn) = disk.wwn.as_ref().map(|wwn| wwn.raw().trim().to_ascii_lowercase()) else {
+        let Some(wwn) = disk
+            .wwn
+            .as_ref()
+            .map(|wwn| wwn.raw().trim().to_ascii_lowercase())
+        else {
             continue;
         };
         // Some devices have an identifier of zeros only: no identity.
@@ -402,7 +452,10 @@ fn exclude_second_paths(disks: &mut [Disk]) {
         if digits.bytes().all(|b| b == b'0') {
             continue;
         }
-        if seen.insert((wwn, disk.size_bytes, disk.serial.clone()), ()).is_some() {
+        if seen
+            .insert((wwn, disk.size_bytes, disk.serial.clone()), ())
+            .is_some()
+        {
             disk.counted = false;
             disk.reason = Some(Exclusion::DuplicatePath);
         }
@@ -422,22 +475,32 @@ struct Answers {
 fn ask_devices(root: &Root, candidates: &mut [Candidate], warnings: &mut Vec<Warning>) {
     let (sender, answers) = mpsc::channel();
     let mut waiting = BTreeMap::new();
-    for (index, candidate) in candidates.iter().enumerate().filter(|(_, c)| c.is_worth_asking()) {
-        let Some(root) = root.try_clone() else { continue };
+    for (index, candidate) in candidates
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| c.is_worth_asking())
+    {
+        let Some(root) = root.try_clone() else {
+            continue;
+        };
         let path = PathBuf::from(candidate.disk.path.raw());
         let (ata, scsi) = (candidate.speaks_ata, candidate.speaks_scsi);
         let sender = sender.clone();
-        let spawned = std::thread::Builder::new().name("disk".into()).spawn(move || {
-            // Nobody listens any more once the deadline has passed.
-            let _ = sender.send((index, ask(&root, &path, ata, scsi)));
-        });
+        let spawned = std::thread::Builder::new()
+            .name("disk".into())
+            .spawn(move || {
+                // Nobody listens any more once the deadline has passed.
+                let _ = sender.send((index, ask(&root, &path, ata, scsi)));
+            });
         if spawned.is_ok() {
             waiting.insert(index, ());
         }
     }
     drop(sender);
     while !waiting.is_empty() {
-        let Ok((index, answer)) = answers.recv_timeout(DEVICE_DEADLINE) else { break };
+        let Ok((index, answer)) = answers.recv_timeout(DEVICE_DEADLINE) else {
+            break;
+        };
         waiting.remove(&index);
         if let Some(candidate) = candidates.get_mut(index) {
             if let Some(problem) = &answer.problem {
@@ -460,16 +523,34 @@ fn ask(root: &Root, path: &Path, ata: bool, scsi: bool) -> Answers {
     let device = match root.open_block_device(path) {
         Ok(device) => device,
         Err(error) => {
-            let why = if error.is_denied() { "only root may ask the device" } else { "no device node" };
+            let why = if error.is_denied() {
+                "only root may ask the device"
+            } else {
+                "no device node"
+            };
             let problem = format!("{}: {why}, weaker evidence is used", path.display());
-            return Answers { problem: Some(problem), ..Answers::default() };
+            return Answers {
+                problem: Some(problem),
+                ..Answers::default()
+            };
         }
     };
-    let identify = if ata { sgio::ata_identify(&device) } else { None };
+    let identify = if ata {
+        sgio::ata_identify(&device)
+    } else {
+        None
+    };
     // A disk that answered IDENTIFY has said it all.
-    let rate_page =
-        if scsi && identify.is_none() { sgio::scsi_vpd(&device, 0xb1) } else { None };
-    Answers { identify, rate_page, problem: None }
+    let rate_page = if scsi && identify.is_none() {
+        sgio::scsi_vpd(&device, 0xb1)
+    } else {
+        None
+    };
+    Answers {
+        identify,
+        rate_page,
+        problem: None,
+    }
 }
 
 impl Candidate {
@@ -502,8 +583,12 @@ impl AtaIdentity {
         let (words, _) = data.as_chunks::<2>();
         // ATA strings hold two characters per word, the first in the high byte.
         let text = |range: std::ops::Range<usize>| {
-            let bytes: Vec<u8> =
-                words.get(range).into_iter().flatten().flat_map(|[low, high]| [*high, *low]).collect();
+            let bytes: Vec<u8> = words
+                .get(range)
+                .into_iter()
+                .flatten()
+                .flat_map(|[low, high]| [*high, *low])
+                .collect();
             meaningful(&String::from_utf8_lossy(&bytes))
         };
         Self {
@@ -566,7 +651,9 @@ mod tests {
     #[test]
     fn classes_by_name() {
         let of = |name: &str| Class::of(name, Path::new("/sys/devices/pci0000:00/x"), None);
-        for name in ["loop0", "ram1", "zram0", "dm-3", "md127", "md_d0", "nbd0", "drbd1", "rbd0", "zd16"] {
+        for name in [
+            "loop0", "ram1", "zram0", "dm-3", "md127", "md_d0", "nbd0", "drbd1", "rbd0", "zd16",
+        ] {
             assert_eq!(of(name), Class::Virtual, "{name}");
         }
         for name in ["sr0", "fd0", "scd1"] {
@@ -578,6 +665,9 @@ mod tests {
             assert_eq!(of(name), Class::Disk, "{name}");
         }
         let typed = |kind| Class::of("sda", Path::new("/sys/devices/pci0000:00/x"), Some(kind));
-        assert_eq!((typed(0), typed(5), typed(13)), (Class::Disk, Class::Optical, Class::NotADisk));
+        assert_eq!(
+            (typed(0), typed(5), typed(13)),
+            (Class::Disk, Class::Optical, Class::NotADisk)
+        );
     }
 }

@@ -8,7 +8,9 @@ use crate::text::Untrusted;
 
 pub(super) fn collect(root: &Root, given: Option<&[u8]>, warnings: &mut Vec<Warning>) -> Firmware {
     let table = match given {
-        Some(bytes) => smbios::load(bytes).map(Some).map_err(|error| error.to_string()),
+        Some(bytes) => smbios::load(bytes)
+            .map(Some)
+            .map_err(|error| error.to_string()),
         None => smbios::from_root(root),
     };
     let mut firmware = match table {
@@ -31,7 +33,9 @@ pub(super) fn collect(root: &Root, given: Option<&[u8]>, warnings: &mut Vec<Warn
 fn fill_from_sysfs(root: &Root, firmware: &mut Firmware) {
     let fill = |field: &mut Option<Untrusted>, name: &str| {
         if field.is_none() {
-            *field = root.text(format!("/sys/class/dmi/id/{name}")).and_then(|t| meaningful(&t));
+            *field = root
+                .text(format!("/sys/class/dmi/id/{name}"))
+                .and_then(|t| meaningful(&t));
         }
     };
     fill(&mut firmware.system.vendor, "sys_vendor");

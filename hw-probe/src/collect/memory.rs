@@ -18,7 +18,9 @@ pub(super) fn collect(root: &Root, firmware: &Firmware, warnings: &mut Vec<Warni
         }
     }
     if let Some(bytes) = usable.filter(|bytes| *bytes > USABLE_MAX) {
-        warn(format!("the kernel claims {bytes} of memory, which cannot be"));
+        warn(format!(
+            "the kernel claims {bytes} of memory, which cannot be"
+        ));
         usable = None;
     }
 
@@ -27,7 +29,9 @@ pub(super) fn collect(root: &Root, firmware: &Firmware, warnings: &mut Vec<Warni
     if let (Some(have), Some(told)) = (usable, installed)
         && u128::from(have.0) * 100 > u128::from(told.0) * 102
     {
-        warn(format!("the firmware lists {told} of memory modules, but {have} are usable"));
+        warn(format!(
+            "the firmware lists {told} of memory modules, but {have} are usable"
+        ));
         installed = Some(have);
         lower_bound = true;
     }
@@ -44,7 +48,9 @@ pub(super) fn collect(root: &Root, firmware: &Firmware, warnings: &mut Vec<Warni
 /// `MemTotal` of a meminfo file, whose lines end in `NUMBER kB` (kibibytes in truth).
 fn mem_total(root: &Root, path: &str, label: &str) -> Option<Bytes> {
     let text = root.text(path)?;
-    let line = text.lines().find_map(|line| line.split_once(label).map(|(_, rest)| rest))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.split_once(label).map(|(_, rest)| rest))?;
     let kib: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
     Some(Bytes(kib.checked_mul(KIB)?))
 }

@@ -29,7 +29,9 @@ fn nic(root: &Root, name: &str) -> Nic {
             .number::<i64>(format!("{dir}/speed"))
             .and_then(|speed| u32::try_from(speed).ok())
             .filter(|speed| *speed > 0 && *speed != u32::MAX),
-        driver: root.link_name(format!("{dir}/device/driver")).map(Untrusted::new),
+        driver: root
+            .link_name(format!("{dir}/device/driver"))
+            .map(Untrusted::new),
         link: match text("carrier").as_deref() {
             Some("1") => Some(true),
             Some("0") => Some(false),

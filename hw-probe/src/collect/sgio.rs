@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(std::mem::offset_of!(SgIoHdr, dxferp), 16);
         assert_eq!(std::mem::offset_of!(SgIoHdr, timeout), 40);
         assert_eq!(std::mem::offset_of!(SgIoHdr, status), 64);
-        assert_eq!(std::mem::offset_of!(SgIoHdr, info), 84);
+        assert_eq!(std::mem::offset_of!(SgIoHdr, info), 80);
     }
 
     #[test]

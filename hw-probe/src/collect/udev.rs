@@ -23,7 +23,10 @@ impl UdevRecord {
 
     /// A property that is not empty.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(|value| value.trim()).filter(|value| !value.is_empty())
+        self.0
+            .get(key)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
     }
 
     /// A property whose `_ENC` twin keeps the spaces that udev replaces in the plain one.
@@ -42,8 +45,14 @@ fn decode(text: &str) -> String {
     while let [first, tail @ ..] = rest {
         let escaped = match rest {
             [b'\\', b'x', high, low, ..] => {
-                let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-                digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low)
+                let digit = |b: u8| {
+                    char::from(b)
+                        .to_digit(16)
+                        .and_then(|d| u8::try_from(d).ok())
+                };
+                digit(*high)
+                    .zip(digit(*low))
+                    .map(|(high, low)| high << 4 | low)
             }
             _ => None,
         };

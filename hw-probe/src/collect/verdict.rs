@@ -46,10 +46,22 @@ impl Verdict {
 }
 
 pub(super) fn decide(evidence: &Evidence) -> Verdict {
-    let verdict = |kind, source, confidence, rpm| Verdict { kind, source, confidence, rpm };
-    if matches!(evidence.transport, Some(Transport::Nvme | Transport::NvmeFabrics)) {
+    let verdict = |kind, source, confidence, rpm| Verdict {
+        kind,
+        source,
+        confidence,
+        rpm,
+    };
+    if matches!(
+        evidence.transport,
+        Some(Transport::Nvme | Transport::NvmeFabrics)
+    ) {
         // NVMe 2.0 knows rotating media; the kernel then says so, and it has no other reason to.
-        let kind = if evidence.rotational == Some(true) { DiskKind::Hdd } else { DiskKind::Ssd };
+        let kind = if evidence.rotational == Some(true) {
+            DiskKind::Hdd
+        } else {
+            DiskKind::Ssd
+        };
         return verdict(kind, KindSource::Nvme, Confidence::Certain, None);
     }
     let by_rate = [
@@ -69,12 +81,24 @@ pub(super) fn decide(evidence: &Evidence) -> Verdict {
     }
     match evidence.udev_rpm {
         Some(0) => return verdict(DiskKind::Ssd, KindSource::UdevDb, Confidence::High, None),
-        Some(rpm) => return verdict(DiskKind::Hdd, KindSource::UdevDb, Confidence::High, Some(rpm)),
+        Some(rpm) => {
+            return verdict(
+                DiskKind::Hdd,
+                KindSource::UdevDb,
+                Confidence::High,
+                Some(rpm),
+            );
+        }
         None => {}
     }
     if evidence.hypervisor {
         // Its rotational and discard flags describe the hypervisor's mood, not a medium.
-        return verdict(DiskKind::UnknownVm, KindSource::Hypervisor, Confidence::None, None);
+        return verdict(
+            DiskKind::UnknownVm,
+            KindSource::Hypervisor,
+            Confidence::None,
+            None,
+        );
     }
     let confidence = match evidence.transport {
         Some(Transport::Ata | Transport::Sas) => Some(Confidence::Medium),
@@ -84,7 +108,11 @@ pub(super) fn decide(evidence: &Evidence) -> Verdict {
     if let (Some(rotational), Some(confidence), false) =
         (evidence.rotational, confidence, evidence.raid_volume)
     {
-        let kind = if rotational { DiskKind::Hdd } else { DiskKind::Ssd };
+        let kind = if rotational {
+            DiskKind::Hdd
+        } else {
+            DiskKind::Ssd
+        };
         return verdict(kind, KindSource::Rotational, confidence, None);
     }
     if evidence.discards {
@@ -97,13 +125,23 @@ pub(super) fn decide(evidence: &Evidence) -> Verdict {
 pub(super) fn is_raid_volume(vendor: &str, model: &str) -> bool {
     const PHRASES: [&str; 3] = ["LOGICAL VOLUME", "SMART ARRAY", "VIRTUAL DRIVE"];
     // Starts of words, so that no disk is caught by letters in the middle of its part number.
-    const WORDS: [&str; 8] =
-        ["PERC", "MEGARAID", "MR9", "SERVERAID", "RAID", "LOGICALDRV", "ARECA", "BOSS"];
+    const WORDS: [&str; 8] = [
+        "PERC",
+        "MEGARAID",
+        "MR9",
+        "SERVERAID",
+        "RAID",
+        "LOGICALDRV",
+        "ARECA",
+        "BOSS",
+    ];
     let name = format!("{vendor} {model}").to_ascii_uppercase();
     let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
     PHRASES.iter().any(|phrase| name.contains(phrase))
         || words.any(|word| WORDS.iter().any(|mark| word.starts_with(mark)))
-        || ["LSI", "AVAGO", "ADAPTEC"].iter().any(|maker| vendor.trim().eq_ignore_ascii_case(maker))
+        || ["LSI", "AVAGO", "ADAPTEC"]
+            .iter()
+            .any(|maker| vendor.trim().eq_ignore_ascii_case(maker))
 }
 
 /// Whether vendor and model name a hypervisor's disk.
@@ -140,12 +178,22 @@ mod tests {
             rotational: Some(true),
             ..Evidence::default()
         };
-        let with = |rate| Evidence { ata_rotation: Some(rate), ..hypervisor_says_rotating.clone() };
+        let with = |rate| Evidence {
+            ata_rotation: Some(rate),
+            ..hypervisor_says_rotating.clone()
+        };
         assert_eq!(outcome(with(1)), (DiskKind::Ssd, KindSource::AtaIdentify));
-        assert_eq!(outcome(with(7200)), (DiskKind::Hdd, KindSource::AtaIdentify));
+        assert_eq!(
+            outcome(with(7200)),
+            (DiskKind::Hdd, KindSource::AtaIdentify)
+        );
         assert_eq!(decide(&with(7200)).rpm, Some(7200));
         for reserved in [0, 2, 0x0400, 0xffff] {
-            assert_eq!(outcome(with(reserved)).0, DiskKind::UnknownVm, "{reserved:#x}");
+            assert_eq!(
+                outcome(with(reserved)).0,
+                DiskKind::UnknownVm,
+                "{reserved:#x}"
+            );
         }
     }
 
@@ -174,17 +222,26 @@ mod tests {
         assert_eq!(outcome(disk(Transport::Sas, false)).0, DiskKind::Hdd);
         assert_eq!(outcome(disk(Transport::Scsi, true)).0, DiskKind::Unknown);
         assert_eq!(outcome(disk(Transport::Usb, false)).0, DiskKind::Unknown);
-        let trims = Evidence { discards: true, ..disk(Transport::Scsi, true) };
+        let trims = Evidence {
+            discards: true,
+            ..disk(Transport::Scsi, true)
+        };
         assert_eq!(outcome(trims), (DiskKind::Ssd, KindSource::Discard));
     }
 
     #[test]
     fn scsi_page_and_udev() {
-        let scsi = |rate| Evidence { scsi_rotation: Some(rate), ..Evidence::default() };
+        let scsi = |rate| Evidence {
+            scsi_rotation: Some(rate),
+            ..Evidence::default()
+        };
         assert_eq!(outcome(scsi(1)), (DiskKind::Ssd, KindSource::ScsiVpdB1));
         assert_eq!(outcome(scsi(15000)), (DiskKind::Hdd, KindSource::ScsiVpdB1));
         assert_eq!(outcome(scsi(0)).0, DiskKind::Unknown);
-        let udev = |rpm| Evidence { udev_rpm: Some(rpm), ..Evidence::default() };
+        let udev = |rpm| Evidence {
+            udev_rpm: Some(rpm),
+            ..Evidence::default()
+        };
         assert_eq!(outcome(udev(0)), (DiskKind::Ssd, KindSource::UdevDb));
         assert_eq!(outcome(udev(5400)), (DiskKind::Hdd, KindSource::UdevDb));
     }

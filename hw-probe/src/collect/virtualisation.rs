@@ -61,11 +61,17 @@ pub(super) fn collect(
     firmware: &Firmware,
 ) -> Virtualisation {
     let mut found = Found::default();
-    let told = |text: &str| CpuidAnswer { hypervisor: true, signature: Some(text.to_owned()) };
+    let told = |text: &str| CpuidAnswer {
+        hypervisor: true,
+        signature: Some(text.to_owned()),
+    };
     let hypervisor_bit = match cpuid(root).or_else(|| signature.map(told)) {
         Some(answer) => {
             if let Some(signature) = &answer.signature {
-                match CPUID_SIGNATURES.iter().find(|(text, _)| signature.starts_with(text)) {
+                match CPUID_SIGNATURES
+                    .iter()
+                    .find(|(text, _)| signature.starts_with(text))
+                {
                     Some((_, kind)) => found.kind(kind, "cpuid"),
                     None => found.unnamed("cpuid"),
                 }
@@ -156,7 +162,12 @@ impl Found {
         };
         let mut facts = self.clouds;
         facts.append(&mut self.kinds);
-        Virtualisation { kind, is_virtual, facts, source: self.source }
+        Virtualisation {
+            kind,
+            is_virtual,
+            facts,
+            source: self.source,
+        }
     }
 }
 
@@ -176,11 +187,18 @@ fn cpuid(root: &Root) -> Option<CpuidAnswer> {
     let hypervisor = __cpuid(1).ecx & HYPERVISOR_PRESENT != 0;
     let signature = hypervisor.then(|| {
         let leaf = __cpuid(0x4000_0000);
-        let bytes: Vec<u8> =
-            [leaf.ebx, leaf.ecx, leaf.edx].iter().flat_map(|word| word.to_le_bytes()).collect();
-        String::from_utf8_lossy(&bytes).trim_matches(['\0', ' ']).to_owned()
+        let bytes: Vec<u8> = [leaf.ebx, leaf.ecx, leaf.edx]
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect();
+        String::from_utf8_lossy(&bytes)
+            .trim_matches(['\0', ' '])
+            .to_owned()
     });
-    Some(CpuidAnswer { hypervisor, signature })
+    Some(CpuidAnswer {
+        hypervisor,
+        signature,
+    })
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -189,7 +207,8 @@ fn cpuid(_: &Root) -> Option<CpuidAnswer> {
 }
 
 fn xen(root: &Root, found: &mut Found) {
-    if root.text("/sys/hypervisor/type").as_deref() == Some("xen") || root.exists("/proc/xen/capabilities")
+    if root.text("/sys/hypervisor/type").as_deref() == Some("xen")
+        || root.exists("/proc/xen/capabilities")
     {
         found.kind("xen", "sysfs");
     }
@@ -238,9 +257,13 @@ fn device_tree(root: &Root, found: &mut Found) {
 
 /// Logical partitions of IBM POWER machines.
 fn power(root: &Root, found: &mut Found) {
-    let Some(config) = root.text("/proc/ppc64/lparcfg") else { return };
+    let Some(config) = root.text("/proc/ppc64/lparcfg") else {
+        return;
+    };
     let value = |key: &str| {
-        config.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='))
+        config
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='))
     };
     match value("shared_processor_mode") {
         Some("1") => found.kind("ibm_power-lpar_shared", "procfs"),
@@ -251,9 +274,15 @@ fn power(root: &Root, found: &mut Found) {
 
 fn s390(root: &Root, found: &mut Found) {
     let info = root.text("/proc/sysinfo").unwrap_or_default();
-    if info.lines().any(|line| line.starts_with("VM00") && line.contains("KVM")) {
+    if info
+        .lines()
+        .any(|line| line.starts_with("VM00") && line.contains("KVM"))
+    {
         found.kind("kvm", "procfs");
-    } else if info.lines().any(|line| line.starts_with("VM00") && line.contains("z/VM")) {
+    } else if info
+        .lines()
+        .any(|line| line.starts_with("VM00") && line.contains("z/VM"))
+    {
         found.kind("zvm", "procfs");
     } else if info.lines().any(|line| line.starts_with("LPAR")) {
         found.kind("ibm_systemz-lpar", "procfs");
@@ -269,7 +298,10 @@ fn container(root: &Root, found: &mut Found) {
         .map(str::to_owned)
         .or_else(|| root.text("/run/systemd/container"));
     let plain = |name: &String| {
-        name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        name.len() <= 32
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     if let Some(name) = named.filter(plain) {
         found.kind(&name, "container");

@@ -14,13 +14,16 @@ use crate::units::Bytes;
 
 const LABEL: usize = 13;
 
-/// The report as aligned text, at most `width` columns wide (at least 40 are used). `colour` adds
+/// Below this the tables cannot be read.
+const WIDTH_MIN: usize = 64;
+
+/// The report as aligned text, at most `width` columns wide (at least 64 are used). `colour` adds
 /// SGR sequences; whether to ask for it (`NO_COLOR`, a terminal) is the caller's business.
 #[must_use]
 pub fn render_table(report: &Report, width: usize, colour: bool) -> String {
     let mut page = Page {
         out: String::new(),
-        width: width.max(40),
+        width: width.max(WIDTH_MIN),
         colour,
     };
     machine(&mut page, report);
@@ -242,7 +245,7 @@ fn disks(page: &mut Page, disks: &[Disk]) {
                 ],
                 style,
             );
-            page.wrapped(&" ".repeat(2 + 10), &why, Style::Dim);
+            page.wrapped(&" ".repeat(2 + columns[0]), &why, Style::Dim);
         }
     }
     if !other.is_empty() {
@@ -286,7 +289,7 @@ fn nics(page: &mut Page, nics: &[Nic]) {
 
 fn capacity(page: &mut Page, report: &Report) {
     page.heading("Capacity");
-    let columns = [17, 8, 14, 14];
+    let columns = [17, 7, 13, 13];
     page.row(&columns, &["", "CRU", "MRU", "SRU", "HRU"], Style::Dim);
     let mut line = |name: &str, capacity: &Capacity, style| {
         page.row(

@@ -61,7 +61,10 @@ pub struct Firmware {
 #[must_use]
 pub fn decode(table: &Table) -> Firmware {
     let data = &table.data;
-    let mut firmware = Firmware { warnings: table.warnings.clone(), ..Firmware::default() };
+    let mut firmware = Firmware {
+        warnings: table.warnings.clone(),
+        ..Firmware::default()
+    };
 
     if let Some(bios) = data.first::<SMBiosInformation<'_>>() {
         let parts = bios.parts();
@@ -78,7 +81,9 @@ pub fn decode(table: &Table) -> Firmware {
             product: string(parts, 0x05),
             version: string(parts, 0x06),
             serial: string(parts, 0x07),
-            uuid: parts.get_field_data(0x08, 0x18).and_then(|raw| uuid(raw, table.version)),
+            uuid: parts
+                .get_field_data(0x08, 0x18)
+                .and_then(|raw| uuid(raw, table.version)),
         };
     }
     if let Some(board) = data.first::<SMBiosBaseboardInformation<'_>>() {
@@ -98,11 +103,16 @@ fn processors(table: &Table) -> Processors {
     let mut result = Processors::default();
     let (mut sockets, mut cores, mut threads) = (0_u32, Some(0_u32), Some(0_u32));
     let mut listed = false;
-    for processor in table.data.defined_struct_iter::<SMBiosProcessorInformation<'_>>() {
+    for processor in table
+        .data
+        .defined_struct_iter::<SMBiosProcessorInformation<'_>>()
+    {
         let parts = processor.parts();
         listed = true;
         let central = parts.get_field_byte(0x05).is_none_or(|kind| kind == 3);
-        let populated = parts.get_field_byte(0x18).is_none_or(|status| status & 0x40 != 0);
+        let populated = parts
+            .get_field_byte(0x18)
+            .is_none_or(|status| status & 0x40 != 0);
         if !central || !populated {
             continue;
         }
@@ -186,7 +196,11 @@ fn memory(table: &Table, firmware: &mut Firmware) {
         }
         let populated = size != Some(Bytes::ZERO);
         // 0xFFFF: unknown.
-        let width = |offset| parts.get_field_word(offset).filter(|bits| !matches!(bits, 0 | 0xffff));
+        let width = |offset| {
+            parts
+                .get_field_word(offset)
+                .filter(|bits| !matches!(bits, 0 | 0xffff))
+        };
         let widths = width(0x08).zip(width(0x0a));
         firmware.dimms.push(Dimm {
             slot,
@@ -198,7 +212,9 @@ fn memory(table: &Table, firmware: &mut Firmware) {
                 .filter(|_| populated)
                 .map(str::to_owned),
             speed_mts: speed(parts).filter(|_| populated),
-            ecc: widths.filter(|_| populated).map(|(total, data)| total > data),
+            ecc: widths
+                .filter(|_| populated)
+                .map(|(total, data)| total > data),
             manufacturer: string(parts, 0x17).filter(|_| populated),
             part_number: string(parts, 0x1a).filter(|_| populated),
             serial: string(parts, 0x18).filter(|_| populated),
@@ -210,7 +226,9 @@ fn memory(table: &Table, firmware: &mut Firmware) {
     }
     firmware.slots = Some(slots);
     if total > MEMORY_MAX {
-        firmware.warnings.push(format!("memory modules add up to {total}, which cannot be"));
+        firmware
+            .warnings
+            .push(format!("memory modules add up to {total}, which cannot be"));
     } else if total > Bytes::ZERO || !firmware.installed_is_lower_bound {
         firmware.installed_bytes = Some(total);
     }
@@ -218,7 +236,11 @@ fn memory(table: &Table, firmware: &mut Firmware) {
 
 /// Size of a module (DSP0134, 7.18): 0 empty, 0xFFFF unknown, 0x7FFF see the extended field,
 /// bit 15 for kibibytes, else mebibytes.
-fn size(parts: &UndefinedStruct, slot: Option<&Untrusted>, firmware: &mut Firmware) -> Option<Bytes> {
+fn size(
+    parts: &UndefinedStruct,
+    slot: Option<&Untrusted>,
+    firmware: &mut Firmware,
+) -> Option<Bytes> {
     let name = || slot.map_or_else(|| "without a name".to_owned(), ToString::to_string);
     let size = match parts.get_field_word(0x0c)? {
         0 => Bytes::ZERO,
@@ -238,7 +260,10 @@ fn size(parts: &UndefinedStruct, slot: Option<&Untrusted>, firmware: &mut Firmwa
         mib => Bytes(u64::from(mib) * MIB),
     };
     if size > DIMM_MAX {
-        firmware.warnings.push(format!("memory module {} of {size} is taken as unknown", name()));
+        firmware.warnings.push(format!(
+            "memory module {} of {size} is taken as unknown",
+            name()
+        ));
         return None;
     }
     Some(size)
@@ -248,7 +273,10 @@ fn size(parts: &UndefinedStruct, slot: Option<&Untrusted>, firmware: &mut Firmwa
 fn speed(parts: &UndefinedStruct) -> Option<u32> {
     let field = |narrow: usize, wide: usize| match parts.get_field_word(narrow)? {
         0 => None,
-        0xffff => parts.get_field_dword(wide).map(|mts| mts & 0x7fff_ffff).filter(|mts| *mts > 0),
+        0xffff => parts
+            .get_field_dword(wide)
+            .map(|mts| mts & 0x7fff_ffff)
+            .filter(|mts| *mts > 0),
         mts => Some(u32::from(mts)),
     };
     field(0x20, 0x58).or_else(|| field(0x15, 0x54))
@@ -267,7 +295,9 @@ fn ecc_name(code: u8) -> Option<&'static str> {
 
 fn kind_name(kind: &MemoryDeviceType) -> Option<String> {
     let name = match kind {
-        MemoryDeviceType::Other | MemoryDeviceType::Unknown | MemoryDeviceType::None => return None,
+        MemoryDeviceType::Other | MemoryDeviceType::Unknown | MemoryDeviceType::None => {
+            return None;
+        }
         MemoryDeviceType::Ddr2Fbdimm => "DDR2 FB-DIMM".to_owned(),
         MemoryDeviceType::ThreeDram => "3DRAM".to_owned(),
         MemoryDeviceType::LogicalNonVolatileDevice => "Logical non-volatile device".to_owned(),
@@ -348,9 +378,13 @@ pub(crate) fn meaningful(text: &str) -> Option<Untrusted> {
     ];
     let trimmed = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     let filler = trimmed.is_empty()
-        || FILLERS.iter().any(|filler| trimmed.eq_ignore_ascii_case(filler))
+        || FILLERS
+            .iter()
+            .any(|filler| trimmed.eq_ignore_ascii_case(filler))
         || trimmed.chars().all(|c| c == '0')
-        || trimmed.chars().all(|c| matches!(c, '.' | '-' | '_' | ' ' | 'x' | 'X' | 'F' | 'f'));
+        || trimmed
+            .chars()
+            .all(|c| matches!(c, '.' | '-' | '_' | ' ' | 'x' | 'X' | 'F' | 'f'));
     let text = Untrusted::from(trimmed);
     (!filler && !text.is_blank()).then_some(text)
 }
