@@ -11,21 +11,21 @@
 
 use std::sync::Arc;
 
-use node_config::medium::{FARMCFG_LABEL, LOCATOR_OFFSET, Locator};
+use node_config::medium::FARMCFG_LABEL;
 use sha2::{Digest, Sha256};
 
-use super::loader_config::{self, Entries};
+use super::gap::{Gap, Surroundings};
+use super::loader_config::{self, Entries, LoaderConfig};
+use super::region_contents::RegionContents;
+use super::volumes::{Place, TreeFile, place_layout, place_zeroed};
 use crate::content::{Content, sha256};
-use crate::error::{FormatError, PlanError};
-use crate::formats::el_torito::{self, UefiSectorCount};
-use crate::formats::fat::{self, FatFile, FatKind, VolumeSize, VolumeSpec};
+use crate::error::PlanError;
+use crate::formats::el_torito::UefiSectorCount;
+use crate::formats::fat::{self, FatKind};
 use crate::formats::gpt::{self, Partition, TYPE_BASIC_DATA, TYPE_ESP};
 use crate::formats::guid::Guid;
-use crate::formats::iso9660::{self, BLOCK_BYTES, CATALOG_BLOCK, Location, PVD_BLOCK};
-use crate::formats::mbr::{HybridBoot, protective_mbr};
 use crate::formats::timestamp::Timestamp;
-use crate::formats::{SECTOR_BYTES, align_up};
-use crate::regions::{self, Region, RegionRecord, RegionTable, Span, TableRecord};
+use crate::regions::{RegionTable, Span};
 use crate::rope::{Layout, LayoutBuilder, Source};
 
 /// Part of every identifier: raise it whenever the same input gives a different medium.
@@ -35,8 +35,6 @@ pub const RECIPE_REVISION: u32 = 1;
 const MIB: u64 = 1 << 20;
 /// Where the EFI partition begins; BIOS reads everything it needs before the payload below it.
 const ESP_OFFSET: u64 = MIB;
-/// Where the files in the gap begin at the earliest.
-const GAP_FILES_OFFSET: u64 = 64 * 1024;
 /// Firmware that takes the 16-bit El Torito sector count literally still sees this much.
 const LOADERS_LIMIT: u64 = 8 * MIB;
 /// Room for FARMCFG and, behind it, the backup GPT.
@@ -49,9 +47,6 @@ const FARMCFG_BYTES: u64 =
 pub const KERNEL_PATH: &str = "BOOT/VMLINUZ";
 /// Path of the config region's file.
 pub const CONFIG_PATH: &str = "BOOT/CONFIG.IMG";
-const ISOLINUX_BIN: &str = "ISOLINUX/ISOLINUX.BIN";
-const LDLINUX: &str = "ISOLINUX/LDLINUX.C32";
-const ISOLINUX_CFG: &str = "ISOLINUX/ISOLINUX.CFG";
 
 /// Boot loaders of the stock flavour.
 #[derive(Debug, Clone)]
@@ -144,61 +139,23 @@ impl UniversalMedium {
         let grub_cfg = self.grub_config(disk_guid, &contents);
         let isolinux_cfg = self.isolinux_config(disk_guid, &contents);
 
-        // EFI partition.
-        let esp_files = self.esp_files(&grub_cfg.text, &contents);
-        let esp_volume = fat::plan(
-            &VolumeSpec {
-                label: "FARMBOOT".to_owned(),
-                serial: serial(disk_guid, "esp volume"),
-                disk_offset: ESP_OFFSET,
-                timestamp: self.timestamp,
-                size: VolumeSize::SmallestMultipleOf(MIB),
-            },
-            &fat_files(&esp_files),
-        )
-        .map_err(format_error("EFI partition"))?;
-        let esp = Span {
-            offset: ESP_OFFSET,
-            length: esp_volume.length,
+        let place = |offset| Place {
+            disk_guid,
+            timestamp: self.timestamp,
+            offset,
         };
-        let files: Vec<PlacedFile> = esp_files
-            .iter()
-            .zip(&esp_volume.file_offsets)
-            .map(|(file, offset)| PlacedFile {
-                path: file.path.clone(),
-                span: Span {
-                    offset: ESP_OFFSET + offset,
-                    length: file.content.length(),
-                },
-            })
-            .collect();
-        check_loaders(&files)?;
+        let esp = place(ESP_OFFSET).esp(&self.esp_files(&grub_cfg.text, &contents), MIB)?;
+        check_loaders(&esp.files)?;
+        let esp_end = esp.span.offset + esp.span.length;
+        let farmcfg = place(esp_end).farmcfg(FARMCFG_BYTES, &contents)?;
+        let total = esp_end + TAIL_BYTES;
+        let table = partition_table(disk_guid, total, esp.span, farmcfg.span).render();
 
-        // FARMCFG.
-        let farmcfg = Span {
-            offset: esp.offset + esp.length,
-            length: FARMCFG_BYTES,
-        };
-        let total = farmcfg.offset + TAIL_BYTES;
-        let (farmcfg_layout, farm_toml_at) = self.farmcfg(disk_guid, farmcfg, &contents)?;
-
-        // What lies below 1 MiB.
-        let iso_paths: Vec<String> = [ISOLINUX_BIN, LDLINUX, ISOLINUX_CFG]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(files.iter().map(|file| file.path.clone()))
-            .collect();
-        let tree = iso9660::Tree::new(&iso_paths).map_err(format_error("ISO 9660 tree"))?;
-        let gap = Gap::place(
-            u64::from(PVD_BLOCK) * BLOCK_BYTES + tree.metadata_bytes(),
-            &self.loaders,
-            isolinux_cfg.text.len(),
-            &contents,
-        )?;
-
-        let grub_cfg_at = placed(&files, &self.grub_cfg_path()).offset;
+        let cfg_bytes = isolinux_cfg.text.len();
+        let gap = Gap::place(self, ESP_OFFSET, &esp.files, cfg_bytes, &contents)?;
+        let grub_cfg_at = placed(&esp.files, &self.grub_cfg_path()).offset;
         let spans = [
-            placed(&files, CONFIG_PATH),
+            placed(&esp.files, CONFIG_PATH),
             Span {
                 offset: gap.isolinux_cfg + isolinux_cfg.arguments_at as u64,
                 length: contents.kargs_bios.len() as u64,
@@ -207,121 +164,42 @@ impl UniversalMedium {
                 offset: grub_cfg_at + grub_cfg.arguments_at as u64,
                 length: contents.kargs_uefi.len() as u64,
             },
-            Span {
-                offset: farm_toml_at,
-                length: contents.farm_toml.len() as u64,
-            },
+            farmcfg.files[0].span,
         ];
         let guid_texts = vec![
             gap.isolinux_cfg + isolinux_cfg.guid_at as u64,
             grub_cfg_at + grub_cfg.guid_at as u64,
         ];
-        let regions = contents.regions(disk_guid, total, &spans, gap.defaults, guid_texts);
+        let rendered = contents.render(disk_guid, total, &spans, gap.defaults, guid_texts);
+        let regions = rendered.table.clone();
+        let around = Surroundings {
+            disk_guid,
+            total,
+            esp: esp.span,
+            files: &esp.files,
+            partition_table: table.primary,
+        };
+        let gap = gap.render(around, &isolinux_cfg, rendered)?;
 
         let mut builder = LayoutBuilder::new();
-        let mut gap_extents = LayoutBuilder::new();
-
-        let boot = HybridBoot {
-            code: &self.loaders.isohdpfx,
-            isolinux_offset: gap.isolinux_bin,
-        };
-        let mbr = protective_mbr(total, serial(disk_guid, "mbr"), boot)
-            .map_err(format_error("boot sector"))?;
-        gap_extents.place_bytes(0, mbr);
-
-        let table = self
-            .partition_table(disk_guid, total, esp, farmcfg)
-            .render();
-        gap_extents.place_bytes(SECTOR_BYTES, table.primary);
-
-        let table_json = regions.json;
-        let locator = Locator {
-            disk_guid: disk_guid.0,
-            table_offset: gap.table,
-            table_length: table_json.len() as u32,
-        };
-        if table_json.len() as u64 > TABLE_ROOM {
-            return Err(PlanError::GapTooSmall {
-                needed: gap.table + table_json.len() as u64,
-                limit: gap.defaults.offset,
-            });
-        }
-        gap_extents.place_bytes(LOCATOR_OFFSET, locator.encode());
-
-        let mut isolinux = self.loaders.isolinux.to_vec();
-        el_torito::patch_boot_info(&mut isolinux, gap.isolinux_bin, PVD_BLOCK)
-            .map_err(format_error("BIOS loader"))?;
-
-        let locations: Vec<Location> = [
-            Location {
-                offset: gap.isolinux_bin,
-                length: isolinux.len() as u64,
-            },
-            Location {
-                offset: gap.ldlinux,
-                length: self.loaders.ldlinux.length(),
-            },
-            Location {
-                offset: gap.isolinux_cfg,
-                length: isolinux_cfg.text.len() as u64,
-            },
-        ]
-        .into_iter()
-        .chain(files.iter().map(|f| Location {
-            offset: f.span.offset,
-            length: f.span.length,
-        }))
-        .collect();
-        let short_id = &disk_guid.to_string()[..8].to_uppercase();
-        let iso = tree
-            .render(
-                &iso9660::VolumeSpec {
-                    volume_id: format!("FARM_{short_id}"),
-                    application_id: "FARM NODE BOOT MEDIUM".to_owned(),
-                    timestamp: self.timestamp,
-                    total_bytes: total,
-                },
-                &el_torito::boot_record(u64::from(CATALOG_BLOCK) * BLOCK_BYTES),
-                &el_torito::catalog(
-                    gap.isolinux_bin,
-                    esp.offset,
-                    esp.length,
-                    self.uefi_sector_count,
-                ),
-                &locations,
-            )
-            .map_err(format_error("ISO 9660 tree"))?;
-        gap_extents.place_bytes(u64::from(PVD_BLOCK) * BLOCK_BYTES, iso);
-        gap_extents.place_bytes(gap.isolinux_bin, isolinux);
-        place_content(&mut gap_extents, gap.ldlinux, &self.loaders.ldlinux);
-        gap_extents.place_bytes(gap.isolinux_cfg, isolinux_cfg.text);
-        gap_extents.place_bytes(gap.table, table_json);
-        gap_extents.place_bytes(gap.defaults.offset, regions.defaults);
         // Zero rather than skipped: signatures of an older file system on a stick (swap, btrfs,
-        // LVM, ext4 keep theirs in the first MiB) must not survive.
-        place_zeroed(&mut builder, 0, &gap_extents.finish(ESP_OFFSET)?);
-
-        for extent in esp_volume.metadata {
-            builder.place(ESP_OFFSET + extent.offset, extent.length, extent.source);
-        }
-        for (file, placed) in esp_files.iter().zip(&files) {
-            place_content(&mut builder, placed.span.offset, &file.content);
-        }
-
-        place_zeroed(&mut builder, farmcfg.offset, &farmcfg_layout);
+        // LVM, ext4 keep theirs in the first MiB) must not survive, nor what FARMCFG held.
+        place_zeroed(&mut builder, 0, &gap);
+        place_layout(&mut builder, esp.span.offset, &esp.layout);
+        place_zeroed(&mut builder, farmcfg.span.offset, &farmcfg.layout);
+        let farmcfg_end = farmcfg.span.offset + farmcfg.span.length;
         let backup_at = total - gpt::BACKUP_BYTES;
-        let farmcfg_end = farmcfg.offset + farmcfg.length;
         builder.place(farmcfg_end, backup_at - farmcfg_end, Source::Zero);
         builder.place_bytes(backup_at, table.backup);
 
         Ok(Plan {
             layout: builder.finish(total)?,
-            regions: regions.table,
+            regions,
             disk_guid,
-            esp,
-            esp_kind: esp_volume.kind,
-            farmcfg,
-            files,
+            esp: esp.span,
+            esp_kind: esp.kind,
+            farmcfg: farmcfg.span,
+            files: esp.files,
         })
     }
 
@@ -375,16 +253,12 @@ impl UniversalMedium {
             .collect()
     }
 
-    fn grub_config(&self, guid: Guid, contents: &RegionContents) -> loader_config::LoaderConfig {
+    fn grub_config(&self, guid: Guid, contents: &RegionContents) -> LoaderConfig {
         let initramfs = self.initramfs_paths();
         loader_config::grub(&self.entries(guid, &initramfs), &contents.kargs_uefi)
     }
 
-    fn isolinux_config(
-        &self,
-        guid: Guid,
-        contents: &RegionContents,
-    ) -> loader_config::LoaderConfig {
+    fn isolinux_config(&self, guid: Guid, contents: &RegionContents) -> LoaderConfig {
         let initramfs = self.initramfs_paths();
         loader_config::isolinux(&self.entries(guid, &initramfs), &contents.kargs_bios)
     }
@@ -421,224 +295,25 @@ impl UniversalMedium {
         );
         files
     }
-
-    /// FARMCFG as a layout of its own, and where `farm.toml` begins in the image.
-    fn farmcfg(
-        &self,
-        disk_guid: Guid,
-        span: Span,
-        contents: &RegionContents,
-    ) -> Result<(Layout, u64), PlanError> {
-        let readme = include_str!("farmcfg-readme.txt").replace('\n', "\r\n");
-        let files = [
-            TreeFile {
-                path: "farm.toml".to_owned(),
-                content: Content::bytes(&contents.farm_toml[..]),
-            },
-            TreeFile {
-                path: "README.TXT".to_owned(),
-                content: Content::bytes(readme.as_bytes()),
-            },
-        ];
-        let volume = fat::plan(
-            &VolumeSpec {
-                label: FARMCFG_LABEL.to_owned(),
-                serial: serial(disk_guid, "farmcfg volume"),
-                disk_offset: span.offset,
-                timestamp: self.timestamp,
-                size: VolumeSize::Exact(span.length),
-            },
-            &fat_files(&files),
-        )
-        .map_err(format_error("FARMCFG partition"))?;
-        let mut builder = LayoutBuilder::new();
-        for extent in volume.metadata {
-            builder.place(extent.offset, extent.length, extent.source);
-        }
-        for (file, offset) in files.iter().zip(&volume.file_offsets) {
-            place_content(&mut builder, *offset, &file.content);
-        }
-        Ok((
-            builder.finish(span.length)?,
-            span.offset + volume.file_offsets[0],
-        ))
-    }
-
-    fn partition_table(&self, disk_guid: Guid, total: u64, esp: Span, farmcfg: Span) -> gpt::Table {
-        // FARMCFG is entry 1: some desktops show only the first partition of a stick.
-        let partition = |type_guid, name, span: Span| Partition {
-            type_guid,
-            guid: Guid::derive(name, &disk_guid.0),
-            offset: span.offset,
-            length: span.length,
-            name,
-        };
-        gpt::Table {
-            disk_guid,
-            total_bytes: total,
-            first_usable: ESP_OFFSET,
-            partitions: vec![
-                partition(TYPE_BASIC_DATA, FARMCFG_LABEL, farmcfg),
-                partition(TYPE_ESP, "EFI System", esp),
-            ],
-        }
-    }
 }
 
-/// A file to store, by path.
-struct TreeFile {
-    path: String,
-    content: Content,
-}
-
-fn fat_files(files: &[TreeFile]) -> Vec<FatFile> {
-    files
-        .iter()
-        .map(|file| FatFile {
-            path: file.path.clone(),
-            length: file.content.length(),
-        })
-        .collect()
-}
-
-/// Padded region contents.
-struct RegionContents {
-    config: Vec<u8>,
-    kargs_bios: Vec<u8>,
-    kargs_uefi: Vec<u8>,
-    farm_toml: Vec<u8>,
-}
-
-/// What the region contents become on the medium.
-struct RenderedRegions {
-    table: RegionTable,
-    json: Vec<u8>,
-    defaults: Vec<u8>,
-}
-
-impl RegionContents {
-    fn encode(medium: &UniversalMedium) -> Result<Self, PlanError> {
-        Ok(Self {
-            config: regions::encode_config(&medium.config)?,
-            kargs_bios: regions::encode_kargs_bios(&medium.kernel_arguments)?,
-            kargs_uefi: regions::encode_kargs_uefi(&medium.kernel_arguments)?,
-            farm_toml: regions::encode_farm_toml(&medium.farm_toml)?,
-        })
-    }
-
-    fn named(&self) -> [(&'static str, &[u8]); 4] {
-        [
-            (regions::CONFIG, &self.config),
-            (regions::KARGS_BIOS, &self.kargs_bios),
-            (regions::KARGS_UEFI, &self.kargs_uefi),
-            (regions::FARM_TOML, &self.farm_toml),
-        ]
-    }
-
-    /// One block of digests, then the contents.
-    fn defaults_bytes(&self) -> u64 {
-        let contents: u64 = self
-            .named()
-            .iter()
-            .map(|(_, bytes)| bytes.len() as u64)
-            .sum();
-        SECTOR_BYTES + contents
-    }
-
-    /// Table, its JSON form and the defaults area; `spans` in the order of [`Self::named`].
-    fn regions(
-        &self,
-        disk_guid: Guid,
-        total: u64,
-        spans: &[Span; 4],
-        defaults: Span,
-        guid_texts: Vec<u64>,
-    ) -> RenderedRegions {
-        let mut digests = vec![0; SECTOR_BYTES as usize];
-        let mut copies = Vec::new();
-        let mut table_regions = Vec::new();
-        let mut records = Vec::new();
-        for (index, ((name, bytes), span)) in self.named().into_iter().zip(spans).enumerate() {
-            let digest = sha256(bytes);
-            digests[index * 32..][..32].copy_from_slice(&digest);
-            let default_offset = defaults.offset + SECTOR_BYTES + copies.len() as u64;
-            copies.extend_from_slice(bytes);
-            records.push(RegionRecord {
-                name: name.to_owned(),
-                span: *span,
-                digest_offset: defaults.offset + index as u64 * 32,
-                default_offset,
-            });
-            table_regions.push(Region {
-                name: name.to_owned(),
-                span: *span,
-                default_offset,
-                default_sha256: digest,
-            });
-        }
-        let record = TableRecord::new(total, defaults, guid_texts.clone(), records);
-        #[expect(
-            clippy::expect_used,
-            reason = "plain structs of numbers and strings serialise"
-        )]
-        let json = serde_json::to_vec(&record).expect("region table serialises");
-        digests.extend_from_slice(&copies);
-        RenderedRegions {
-            table: RegionTable {
-                disk_guid,
-                total_bytes: total,
-                regions: table_regions,
-                defaults,
-                guid_texts,
-            },
-            json,
-            defaults: digests,
-        }
-    }
-}
-
-/// Room kept for the region table.
-const TABLE_ROOM: u64 = 4096;
-
-/// Byte offsets of what lies between the ISO 9660 metadata and 1 MiB.
-struct Gap {
-    isolinux_bin: u64,
-    ldlinux: u64,
-    isolinux_cfg: u64,
-    table: u64,
-    defaults: Span,
-}
-
-impl Gap {
-    fn place(
-        iso_end: u64,
-        loaders: &Loaders,
-        isolinux_cfg_bytes: usize,
-        contents: &RegionContents,
-    ) -> Result<Self, PlanError> {
-        let mut next = iso_end.max(GAP_FILES_OFFSET);
-        let mut take = |bytes: u64, unit: u64| {
-            let at = align_up(next, unit);
-            next = at + bytes;
-            at
-        };
-        let gap = Self {
-            isolinux_bin: take(loaders.isolinux.len() as u64, BLOCK_BYTES),
-            ldlinux: take(loaders.ldlinux.length(), BLOCK_BYTES),
-            isolinux_cfg: take(isolinux_cfg_bytes as u64, BLOCK_BYTES),
-            table: take(TABLE_ROOM, fat::ALIGN_BYTES),
-            defaults: Span {
-                offset: take(contents.defaults_bytes(), fat::ALIGN_BYTES),
-                length: contents.defaults_bytes(),
-            },
-        };
-        if next > ESP_OFFSET {
-            return Err(PlanError::GapTooSmall {
-                needed: next,
-                limit: ESP_OFFSET,
-            });
-        }
-        Ok(gap)
+fn partition_table(disk_guid: Guid, total: u64, esp: Span, farmcfg: Span) -> gpt::Table {
+    // FARMCFG is entry 1: some desktops show only the first partition of a stick.
+    let partition = |type_guid, name, span: Span| Partition {
+        type_guid,
+        guid: Guid::derive(name, &disk_guid.0),
+        offset: span.offset,
+        length: span.length,
+        name,
+    };
+    gpt::Table {
+        disk_guid,
+        total_bytes: total,
+        first_usable: ESP_OFFSET,
+        partitions: vec![
+            partition(TYPE_BASIC_DATA, FARMCFG_LABEL, farmcfg),
+            partition(TYPE_ESP, "EFI System", esp),
+        ],
     }
 }
 
@@ -670,31 +345,6 @@ fn placed(files: &[PlacedFile], path: &str) -> Span {
         .find(|file| file.path == path)
         .expect("file was placed")
         .span
-}
-
-fn place_content(builder: &mut LayoutBuilder, offset: u64, content: &Content) {
-    builder.place(offset, content.length(), content.source().clone());
-}
-
-/// Places a whole layout at `offset`, its unused parts as zeros.
-fn place_zeroed(builder: &mut LayoutBuilder, offset: u64, layout: &Layout) {
-    for extent in layout.extents() {
-        let source = match &extent.source {
-            Source::Unused => Source::Zero,
-            other => other.clone(),
-        };
-        builder.place(offset + extent.offset, extent.length, source);
-    }
-}
-
-/// A 32-bit identifier derived from the disk's.
-fn serial(disk_guid: Guid, purpose: &str) -> u32 {
-    let raw = Guid::derive(purpose, &disk_guid.0).0;
-    u32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]])
-}
-
-fn format_error(part: &'static str) -> impl Fn(FormatError) -> PlanError {
-    move |source| PlanError::Format { part, source }
 }
 
 /// Texts that both loaders show as they are.

@@ -1,0 +1,169 @@
+//! What lies below 1 MiB: boot sector, partition table, locator, ISO 9660 tree, BIOS loader, region
+//! table and defaults area.
+
+use node_config::medium::{LOCATOR_OFFSET, Locator};
+
+use super::loader_config::LoaderConfig;
+use super::region_contents::{RegionContents, RenderedRegions};
+use super::universal::{PlacedFile, UniversalMedium};
+use super::volumes::{format_error, place_content, serial};
+use crate::error::PlanError;
+use crate::formats::el_torito;
+use crate::formats::fat;
+use crate::formats::guid::Guid;
+use crate::formats::iso9660::{self, BLOCK_BYTES, CATALOG_BLOCK, Location, PVD_BLOCK};
+use crate::formats::mbr::{HybridBoot, protective_mbr};
+use crate::formats::{SECTOR_BYTES, align_up};
+use crate::regions::Span;
+use crate::rope::{Layout, LayoutBuilder};
+
+/// Where the files begin at the earliest.
+const FILES_OFFSET: u64 = 64 * 1024;
+/// Room kept for the region table.
+const TABLE_ROOM: u64 = 4096;
+
+const ISOLINUX_BIN: &str = "ISOLINUX/ISOLINUX.BIN";
+const LDLINUX: &str = "ISOLINUX/LDLINUX.C32";
+const ISOLINUX_CFG: &str = "ISOLINUX/ISOLINUX.CFG";
+
+/// Byte offsets of what lies between the ISO 9660 metadata and the end of the gap.
+pub(super) struct Gap<'a> {
+    medium: &'a UniversalMedium,
+    tree: iso9660::Tree,
+    /// Length of the gap.
+    length: u64,
+    isolinux_bin: u64,
+    ldlinux: u64,
+    pub isolinux_cfg: u64,
+    table: u64,
+    pub defaults: Span,
+}
+
+/// What the rest of the medium looks like.
+pub(super) struct Surroundings<'a> {
+    pub disk_guid: Guid,
+    pub total: u64,
+    pub esp: Span,
+    /// Files of the EFI partition, shown in the ISO 9660 tree too.
+    pub files: &'a [PlacedFile],
+    /// Primary partition table, for byte 512.
+    pub partition_table: Vec<u8>,
+}
+
+impl<'a> Gap<'a> {
+    /// Decides where things go in the first `length` bytes.
+    pub(super) fn place(
+        medium: &'a UniversalMedium,
+        length: u64,
+        files: &[PlacedFile],
+        isolinux_cfg_bytes: usize,
+        contents: &RegionContents,
+    ) -> Result<Self, PlanError> {
+        let paths: Vec<String> = [ISOLINUX_BIN, LDLINUX, ISOLINUX_CFG]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(files.iter().map(|file| file.path.clone()))
+            .collect();
+        let tree = iso9660::Tree::new(&paths).map_err(format_error("ISO 9660 tree"))?;
+        let iso_end = u64::from(PVD_BLOCK) * BLOCK_BYTES + tree.metadata_bytes();
+        let mut next = iso_end.max(FILES_OFFSET);
+        let mut take = |bytes: u64, unit: u64| {
+            let at = align_up(next, unit);
+            next = at + bytes;
+            at
+        };
+        let gap = Self {
+            medium,
+            tree,
+            length,
+            isolinux_bin: take(medium.loaders.isolinux.len() as u64, BLOCK_BYTES),
+            ldlinux: take(medium.loaders.ldlinux.length(), BLOCK_BYTES),
+            isolinux_cfg: take(isolinux_cfg_bytes as u64, BLOCK_BYTES),
+            table: take(TABLE_ROOM, fat::ALIGN_BYTES),
+            defaults: Span {
+                offset: take(contents.defaults_bytes(), fat::ALIGN_BYTES),
+                length: contents.defaults_bytes(),
+            },
+        };
+        if next > length {
+            return Err(PlanError::GapTooSmall {
+                needed: next,
+                limit: length,
+            });
+        }
+        Ok(gap)
+    }
+
+    /// The gap as a layout of its own.
+    pub(super) fn render(
+        &self,
+        around: Surroundings<'_>,
+        isolinux_cfg: &LoaderConfig,
+        regions: RenderedRegions,
+    ) -> Result<Layout, PlanError> {
+        let loaders = &self.medium.loaders;
+        let boot = HybridBoot {
+            code: &loaders.isohdpfx,
+            isolinux_offset: self.isolinux_bin,
+        };
+        let mbr = protective_mbr(around.total, serial(around.disk_guid, "mbr"), boot)
+            .map_err(format_error("boot sector"))?;
+        let mut isolinux = loaders.isolinux.to_vec();
+        el_torito::patch_boot_info(&mut isolinux, self.isolinux_bin, PVD_BLOCK)
+            .map_err(format_error("BIOS loader"))?;
+        let iso = self.iso(&around, isolinux_cfg.text.len())?;
+        let locator = Locator {
+            disk_guid: around.disk_guid.0,
+            table_offset: self.table,
+            table_length: regions.json.len() as u32,
+        };
+        if regions.json.len() as u64 > TABLE_ROOM {
+            return Err(PlanError::GapTooSmall {
+                needed: self.table + regions.json.len() as u64,
+                limit: self.table + TABLE_ROOM,
+            });
+        }
+        let mut builder = LayoutBuilder::new();
+        builder.place_bytes(0, mbr);
+        builder.place_bytes(SECTOR_BYTES, around.partition_table);
+        builder.place_bytes(LOCATOR_OFFSET, locator.encode());
+        builder.place_bytes(u64::from(PVD_BLOCK) * BLOCK_BYTES, iso);
+        builder.place_bytes(self.isolinux_bin, isolinux);
+        place_content(&mut builder, self.ldlinux, &loaders.ldlinux);
+        builder.place_bytes(self.isolinux_cfg, &isolinux_cfg.text[..]);
+        builder.place_bytes(self.table, regions.json);
+        builder.place_bytes(self.defaults.offset, regions.defaults);
+        Ok(builder.finish(self.length)?)
+    }
+
+    /// ISO 9660 metadata, for block 16.
+    fn iso(&self, around: &Surroundings<'_>, cfg_bytes: usize) -> Result<Vec<u8>, PlanError> {
+        let loaders = &self.medium.loaders;
+        let locations: Vec<Location> = [
+            (self.isolinux_bin, loaders.isolinux.len() as u64),
+            (self.ldlinux, loaders.ldlinux.length()),
+            (self.isolinux_cfg, cfg_bytes as u64),
+        ]
+        .into_iter()
+        .chain(around.files.iter().map(|f| (f.span.offset, f.span.length)))
+        .map(|(offset, length)| Location { offset, length })
+        .collect();
+        let short_id = &around.disk_guid.to_string()[..8].to_uppercase();
+        let spec = iso9660::VolumeSpec {
+            volume_id: format!("FARM_{short_id}"),
+            application_id: "FARM NODE BOOT MEDIUM".to_owned(),
+            timestamp: self.medium.timestamp,
+            total_bytes: around.total,
+        };
+        let catalog = el_torito::catalog(
+            self.isolinux_bin,
+            around.esp.offset,
+            around.esp.length,
+            self.medium.uefi_sector_count,
+        );
+        let record = el_torito::boot_record(u64::from(CATALOG_BLOCK) * BLOCK_BYTES);
+        self.tree
+            .render(&spec, &record, &catalog, &locations)
+            .map_err(format_error("ISO 9660 tree"))
+    }
+}

@@ -1,0 +1,145 @@
+//! The two FAT volumes of a medium.
+
+use node_config::medium::FARMCFG_LABEL;
+
+use super::region_contents::RegionContents;
+use super::universal::PlacedFile;
+use crate::content::Content;
+use crate::error::{FormatError, PlanError};
+use crate::formats::fat::{self, FatFile, FatKind, VolumeSize, VolumeSpec};
+use crate::formats::guid::Guid;
+use crate::formats::timestamp::Timestamp;
+use crate::regions::Span;
+use crate::rope::{Layout, LayoutBuilder, Source};
+
+/// A file to store, by path.
+pub(super) struct TreeFile {
+    pub path: String,
+    pub content: Content,
+}
+
+/// A planned volume whose extents are relative to its own start.
+pub(super) struct Volume {
+    pub layout: Layout,
+    pub kind: FatKind,
+    pub span: Span,
+    /// The files and where they lie in the image.
+    pub files: Vec<PlacedFile>,
+}
+
+/// Where a volume lies and who it is.
+pub(super) struct Place {
+    pub disk_guid: Guid,
+    pub timestamp: Timestamp,
+    /// First byte in the image.
+    pub offset: u64,
+}
+
+impl Place {
+    /// The EFI partition, as large as its files need in steps of `step` bytes.
+    pub(super) fn esp(&self, files: &[TreeFile], step: u64) -> Result<Volume, PlanError> {
+        let size = VolumeSize::SmallestMultipleOf(step);
+        self.volume("EFI partition", "FARMBOOT", size, files)
+    }
+
+    /// FARMCFG; `farm.toml` is its first file.
+    pub(super) fn farmcfg(
+        &self,
+        length: u64,
+        contents: &RegionContents,
+    ) -> Result<Volume, PlanError> {
+        let readme = include_str!("farmcfg-readme.txt").replace('\n', "\r\n");
+        let files = [
+            TreeFile {
+                path: "farm.toml".to_owned(),
+                content: Content::bytes(&contents.farm_toml[..]),
+            },
+            TreeFile {
+                path: "README.TXT".to_owned(),
+                content: Content::bytes(readme.as_bytes()),
+            },
+        ];
+        let size = VolumeSize::Exact(length);
+        self.volume("FARMCFG partition", FARMCFG_LABEL, size, &files)
+    }
+
+    fn volume(
+        &self,
+        part: &'static str,
+        label: &str,
+        size: VolumeSize,
+        files: &[TreeFile],
+    ) -> Result<Volume, PlanError> {
+        let spec = VolumeSpec {
+            label: label.to_owned(),
+            serial: serial(self.disk_guid, label),
+            disk_offset: self.offset,
+            timestamp: self.timestamp,
+            size,
+        };
+        let sizes: Vec<FatFile> = files
+            .iter()
+            .map(|file| FatFile {
+                path: file.path.clone(),
+                length: file.content.length(),
+            })
+            .collect();
+        let volume = fat::plan(&spec, &sizes).map_err(format_error(part))?;
+        let mut builder = LayoutBuilder::new();
+        for extent in volume.metadata {
+            builder.place(extent.offset, extent.length, extent.source);
+        }
+        let mut placed = Vec::with_capacity(files.len());
+        for (file, offset) in files.iter().zip(&volume.file_offsets) {
+            place_content(&mut builder, *offset, &file.content);
+            placed.push(PlacedFile {
+                path: file.path.clone(),
+                span: Span {
+                    offset: self.offset + offset,
+                    length: file.content.length(),
+                },
+            });
+        }
+        Ok(Volume {
+            layout: builder.finish(volume.length)?,
+            kind: volume.kind,
+            span: Span {
+                offset: self.offset,
+                length: volume.length,
+            },
+            files: placed,
+        })
+    }
+}
+
+pub(super) fn place_content(builder: &mut LayoutBuilder, offset: u64, content: &Content) {
+    builder.place(offset, content.length(), content.source().clone());
+}
+
+/// Places a whole layout at `offset`.
+pub(super) fn place_layout(builder: &mut LayoutBuilder, offset: u64, layout: &Layout) {
+    for extent in layout.extents() {
+        builder.place(offset + extent.offset, extent.length, extent.source.clone());
+    }
+}
+
+/// Places a whole layout at `offset`, its unused parts as zeros.
+pub(super) fn place_zeroed(builder: &mut LayoutBuilder, offset: u64, layout: &Layout) {
+    for extent in layout.extents() {
+        let source = match &extent.source {
+            Source::Unused => Source::Zero,
+            other => other.clone(),
+        };
+        builder.place(offset + extent.offset, extent.length, source);
+    }
+}
+
+/// A 32-bit identifier derived from the disk's.
+pub(super) fn serial(disk_guid: Guid, purpose: &str) -> u32 {
+    let raw = Guid::derive(purpose, &disk_guid.0).0;
+    u32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]])
+}
+
+pub(super) fn format_error(part: &'static str) -> impl Fn(FormatError) -> PlanError {
+    move |source| PlanError::Format { part, source }
+}
