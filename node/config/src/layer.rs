@@ -150,13 +150,13 @@ impl Layer {
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, ConfigError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         // The version is looked at before the keys: a newer text has keys this program refuses.
-        if let Some(found) = declared_schema(text) {
-            if found > SCHEMA_VERSION {
-                return Err(ConfigError::NewerSchema {
-                    found,
-                    known: SCHEMA_VERSION,
-                });
-            }
+        if let Some(found) = declared_schema(text)
+            && found > SCHEMA_VERSION
+        {
+            return Err(ConfigError::NewerSchema {
+                found,
+                known: SCHEMA_VERSION,
+            });
         }
         toml::from_str(text).map_err(|error| ConfigError::Syntax {
             origin: origin.to_owned(),

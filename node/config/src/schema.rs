@@ -111,13 +111,12 @@ impl NodeConfig {
         if let Addressing::Static {
             address, gateway, ..
         } = &self.addressing
+            && gateway.is_some_and(|gateway| gateway.is_ipv4() != address.address.is_ipv4())
         {
-            if gateway.is_some_and(|gateway| gateway.is_ipv4() != address.address.is_ipv4()) {
-                return Err(ConfigError::value(
-                    "network.gateway",
-                    "is of another address family than network.address",
-                ));
-            }
+            return Err(ConfigError::value(
+                "network.gateway",
+                "is of another address family than network.address",
+            ));
         }
         self.location.as_ref().map_or(Ok(()), LocationConfig::check)
     }
