@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
+use crate::printer::Printer;
 use crate::signals::{Stop, interrupted};
 
-/// How long work gets to clean up before the process ends anyway.
-const CLEAN_UP: Duration = Duration::from_secs(5);
+/// How long work gets to clean up before the process ends anyway; a compressor finishes its running
+/// blocks first.
+const CLEAN_UP: Duration = Duration::from_secs(30);
 
 /// Carried by the unwinding that ends cancelled work.
 struct Cancelled;
@@ -31,6 +33,7 @@ impl Cancel {
 
 /// Runs blocking work on a thread of its own until it is done or the process is asked to stop.
 pub async fn run<T: Send + 'static>(
+    printer: &Printer,
     work: impl FnOnce(&Cancel) -> Outcome<T> + Send + 'static,
 ) -> Outcome<T> {
     let stop = Stop::listen()?;
@@ -41,8 +44,13 @@ pub async fn run<T: Send + 'static>(
         joined = &mut task => joined,
         () = stop.requested() => {
             cancel.0.store(true, Ordering::Relaxed);
-            // Work that is deep inside a system call or a child process is left behind.
-            let _ = tokio::time::timeout(CLEAN_UP, task).await;
+            printer.message("cleaning up; Ctrl-C again ends at once");
+            let again = Stop::listen()?;
+            // Work that is deep inside a child process may be left behind.
+            tokio::select! {
+                _ = tokio::time::timeout(CLEAN_UP, task) => {}
+                () = again.requested() => {}
+            }
             return Err(interrupted());
         }
     };

@@ -203,8 +203,7 @@ fn failure_json(failure: &Failure) -> String {
 fn harmless(json: &str) -> String {
     let mut text = String::with_capacity(json.len() + 1);
     for c in json.chars() {
-        let is_shown = c.is_ascii() && c != '\u{7f}' || !Untrusted::from(c.to_string()).is_blank();
-        if is_shown || c.is_whitespace() && !c.is_control() {
+        if is_harmless(c) {
             text.push(c);
         } else {
             // Outside strings JSON is ASCII, so this is inside one.
@@ -217,9 +216,31 @@ fn harmless(json: &str) -> String {
     text
 }
 
+/// Whether a terminal only shows it.
+fn is_harmless(c: char) -> bool {
+    match c {
+        '\n' | ' '..='~' => true,
+        c if c.is_control() => false,
+        c => c.is_whitespace() || !Untrusted::from(c.to_string()).is_blank(),
+    }
+}
+
+/// YAML has no escapes outside quotes, so what a terminal would act on is replaced.
+fn disarm(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) if !text.chars().all(is_harmless) => {
+            *text = text.replace(|c: char| !is_harmless(c), "\u{fffd}");
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(disarm),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(disarm),
+        _ => {}
+    }
+}
+
 fn yaml<T: Serialize>(value: &T) -> Outcome<String> {
     // By way of JSON: both machine formats then show exactly the same fields and types.
-    let value = serde_json::to_value(value).map_err(unserialisable)?;
+    let mut value = serde_json::to_value(value).map_err(unserialisable)?;
+    disarm(&mut value);
     let mut text = serde_saphyr::to_string(&value)
         .map_err(|error| Failure::new(crate::exit::ExitStatus::Failed, error.to_string()))?;
     if !text.ends_with('\n') {

@@ -1,4 +1,9 @@
 //! The UI driven by scripted events: what it asks for, what it keeps, and what it looks like.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail like tests"
+)]
 
 #[path = "../src/testing.rs"]
 mod testing;

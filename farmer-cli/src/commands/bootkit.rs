@@ -165,7 +165,7 @@ pub async fn show(context: &Context<'_>, args: BootkitShowArgs) -> Outcome<ExitS
         debs: args.deb,
         kernel: None,
     };
-    let kit = blocking::run(move |cancel| {
+    let kit = blocking::run(context.printer, move |cancel| {
         let mut progress = Progress::new(&printer);
         fetch(&wanted, &cache_dir, &mut progress, cancel)
     })

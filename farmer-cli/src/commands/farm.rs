@@ -220,7 +220,11 @@ impl Show for Shown {
             page.field("e-mail", &farm.email);
         }
         for wallet in &farm.wallet_addresses {
-            page.field("wallet", format!("{} {}", wallet.asset, wallet.address));
+            let text = match wallet.address.raw() {
+                NO_WALLET => "none: no reward can be paid".to_owned(),
+                _ => format!("{} {}", wallet.asset, wallet.address),
+            };
+            page.field("wallet", text);
         }
         let counts = &self.nodes;
         let total = &self.total_capacity;

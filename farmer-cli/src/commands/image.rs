@@ -215,7 +215,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         printer: context.printer.clone(),
     };
     let to_stdout = matches!(job.target, Target::Stdout);
-    let built = blocking::run(move |cancel| make(&job, cancel)).await?;
+    let built = blocking::run(context.printer, move |cancel| make(&job, cancel)).await?;
     if to_stdout {
         // Standard output is the image; its description must not end up inside.
         context.printer.message(&format!("sha256 {}", built.sha256));
@@ -320,18 +320,27 @@ fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
         kernel: payload.kernel_version.clone(),
         bootkit: kit.id().to_string(),
         node_sha256: payload.manifest.node_sha256.to_string(),
-        regions: plan
-            .regions
-            .regions
-            .iter()
-            .map(|region| BuiltRegion {
-                name: region.name.clone(),
-                offset: region.span.offset,
-                length: region.span.length,
-            })
-            .collect(),
+        regions: own_regions(&plan),
         missing_firmware: payload.manifest.missing_firmware.clone(),
     })
+}
+
+/// The regions, and where copies of what they were built with lie.
+fn own_regions(plan: &Plan) -> Vec<BuiltRegion> {
+    let table = &plan.regions;
+    let defaults = ("defaults".to_owned(), table.defaults);
+    let regions = table
+        .regions
+        .iter()
+        .map(|region| (region.name.clone(), region.span));
+    regions
+        .chain([defaults])
+        .map(|(name, span)| BuiltRegion {
+            name,
+            offset: span.offset,
+            length: span.length,
+        })
+        .collect()
 }
 
 fn make_payload(
