@@ -71,11 +71,13 @@ pub fn find(root: &Path, wanted: &Medium) -> Found {
         if matches!(wanted, Medium::Disk(name) if *name != guid) {
             continue;
         }
+        // A stick beats a CD of the same content: it can be written to.
         if disk.starts_with("sr") {
-            result = Found::OnCd { disk };
+            if result == Found::Nothing {
+                result = Found::OnCd { disk };
+            }
             continue;
         }
-        // A stick beats a CD of the same content: it can be written to.
         match farmcfg_of(root, &disk) {
             Some(device) => return Found::Farmcfg { device, disk },
             None => result = Found::NoFarmcfg { disk },

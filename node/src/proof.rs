@@ -57,10 +57,12 @@ fn hypervisor(inventory: &Inventory) -> Vec<Untrusted> {
 }
 
 type Text<'a> = Option<&'a Untrusted>;
+/// Number of a table's type, its name, its properties.
+type Table<'a> = (i64, &'a str, &'a [(&'a str, Text<'a>)]);
 
 fn sections(inventory: &Inventory) -> Vec<DmiSection> {
     let (bios, system, board) = (&inventory.bios, &inventory.system, &inventory.board);
-    let tables: [(i64, &str, &[(&str, Text<'_>)]); 3] = [
+    let tables: [Table<'_>; 3] = [
         (
             0,
             "BIOS Information",
@@ -154,7 +156,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

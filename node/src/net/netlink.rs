@@ -269,7 +269,7 @@ impl Message {
         let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
         self.bytes(&length.to_ne_bytes()).bytes(&kind.to_ne_bytes());
         self.bytes(value);
-        while self.0.len() % 4 != 0 {
+        while !self.0.len().is_multiple_of(4) {
             self.0.push(0);
         }
     }
