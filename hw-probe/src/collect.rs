@@ -1,5 +1,6 @@
 //! Reading a machine: one collector per section of the inventory.
 
+mod ask;
 mod boot;
 mod cpu;
 mod disks;
@@ -7,6 +8,7 @@ mod firmware;
 mod memory;
 mod nics;
 mod sgio;
+mod transport;
 mod udev;
 mod verdict;
 mod virtualisation;

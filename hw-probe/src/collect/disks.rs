@@ -2,20 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::Duration;
 
-use super::sgio;
 use super::udev::UdevRecord;
 use super::verdict::{self, Evidence, Verdict};
+use super::{ask, transport};
 use crate::inventory::{Disk, DiskKind, Exclusion, Transport, Warning};
 use crate::root::Root;
 use crate::smbios::meaningful;
 use crate::text::Untrusted;
 use crate::units::Bytes;
 
-/// Longer than one question may take, so that only a hanging device runs into it.
-const DEVICE_DEADLINE: Duration = Duration::from_secs(6);
 /// More disks than any machine has; a snapshot may hold anything.
 const DISKS_MAX: usize = 4096;
 /// `size` counts these whatever the sector size.
@@ -33,7 +29,21 @@ pub(super) fn collect(
         .map(|name| Candidate::read(root, name, &mounted))
         .collect();
     if root.is_live() {
-        ask_devices(root, &mut candidates, warnings);
+        let questions = candidates
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.is_worth_asking())
+            .map(|(index, candidate)| ask::Question {
+                index,
+                device: PathBuf::from(candidate.disk.path.raw()),
+                ata: candidate.speaks_ata,
+                scsi: candidate.speaks_scsi,
+            });
+        for (index, answers) in ask::all(root, questions.collect(), warnings) {
+            if let Some(candidate) = candidates.get_mut(index) {
+                candidate.learn(answers);
+            }
+        }
     }
     let mut disks: Vec<Disk> = candidates
         .into_iter()
@@ -169,7 +179,7 @@ impl Candidate {
             .unwrap_or_default();
         let model = text("device/model").or_else(|| from_udev("ID_MODEL"));
         let model_name = model.clone().unwrap_or_default();
-        let transport = transport(root, name, &path);
+        let transport = transport::of(root, name, &path);
         let scsi_type = number("device/type").and_then(|kind| u32::try_from(kind).ok());
         let class = Class::of(name, &path, scsi_type);
         let is_ata = vendor.trim() == "ATA" || transport == Some(Transport::Ata);
@@ -225,7 +235,7 @@ impl Candidate {
                 discards: number("queue/discard_max_bytes").is_some_and(|bytes| bytes > 0),
             },
             hidden: flag("hidden") == Some(true),
-            test_device: under(&path, |part| part.starts_with("pseudo_")),
+            test_device: transport::under(&path, |part| part.starts_with("pseudo_")),
             speaks_ata: is_ata && !raid_volume,
             speaks_scsi: scsi_type.is_some(),
             disk,
@@ -241,6 +251,20 @@ impl Candidate {
                 Some(Transport::Usb | Transport::Firewire)
             )
             && self.disk.size_bytes.is_some_and(|size| size.0 > 0)
+    }
+
+    fn learn(&mut self, answers: ask::Answers) {
+        if let Some(identity) = answers.identity {
+            self.evidence.ata_rotation = Some(identity.rotation_rate);
+            // sysfs cuts the model at 16 characters.
+            let disk = &mut self.disk;
+            disk.model = identity.model.or(disk.model.take());
+            disk.serial = identity.serial.or(disk.serial.take());
+            disk.firmware = identity.firmware.or(disk.firmware.take());
+        }
+        if let Some(page) = &answers.rate_page {
+            self.evidence.scsi_rotation = rotation_of_page(page).or(self.evidence.scsi_rotation);
+        }
     }
 
     fn judge(self, boot_medium: Option<&str>) -> Disk {
@@ -350,91 +374,6 @@ fn in_use(
     udev.get("DEVTYPE").map(|_| false)
 }
 
-fn under(path: &Path, test: impl Fn(&str) -> bool) -> bool {
-    path.components()
-        .any(|part| part.as_os_str().to_str().is_some_and(&test))
-}
-
-fn transport(root: &Root, name: &str, device: &Path) -> Option<Transport> {
-    let numbered = |part: &str, prefix: &str| {
-        part.strip_prefix(prefix)
-            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-    };
-    let any = |prefix: &str| under(device, |part| numbered(part, prefix));
-    if name.starts_with("nvme") {
-        return Some(nvme_transport(root, name, device));
-    }
-    Some(if any("usb") {
-        Transport::Usb
-    } else if any("fw") {
-        Transport::Firewire
-    } else if under(device, |part| part == "mmc_host") || name.starts_with("mmcblk") {
-        Transport::Mmc
-    } else if any("virtio") {
-        Transport::Virtio
-    } else if name.starts_with("xvd") || any("vbd-") {
-        Transport::Xen
-    } else if any("rport-") {
-        Transport::Fc
-    } else if any("session") {
-        Transport::Iscsi
-    } else if any("end_device-") {
-        Transport::Sas
-    } else if any("ata") {
-        Transport::Ata
-    } else if device.starts_with("/sys/devices/virtual") {
-        Transport::Virtual
-    } else if any("host") {
-        match host_driver(root, device).as_deref() {
-            Some("hv_storvsc") => Transport::Hyperv,
-            Some("vmw_pvscsi") => Transport::VmwarePvscsi,
-            _ if under(device, |part| part.starts_with("VMBUS:")) => Transport::Hyperv,
-            _ => Transport::Scsi,
-        }
-    } else {
-        return None;
-    })
-}
-
-/// Driver of the nearest ancestor that has one above the SCSI host.
-fn host_driver(root: &Root, device: &Path) -> Option<String> {
-    let host = device.ancestors().find(|path| {
-        path.file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_prefix("host"))
-            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-    })?;
-    root.link_name(host.parent()?.join("driver"))
-}
-
-/// A namespace is remote only if every controller it is reached by is.
-fn nvme_transport(root: &Root, name: &str, device: &Path) -> Transport {
-    let parent = device.parent().unwrap_or(Path::new("/")).to_owned();
-    let mut controllers: Vec<PathBuf> =
-        vec![parent.clone(), format!("/sys/block/{name}/device").into()];
-    for child in root
-        .names(&parent)
-        .iter()
-        .filter(|child| child.starts_with("nvme"))
-    {
-        controllers.push(parent.join(child));
-    }
-    let transports: Vec<String> = controllers
-        .iter()
-        .filter_map(|path| root.text(path.join("transport")))
-        .collect();
-    let fabrics = if transports.is_empty() {
-        under(device, |part| part == "nvme-fabrics")
-    } else {
-        transports.iter().all(|transport| transport != "pcie")
-    };
-    if fabrics {
-        Transport::NvmeFabrics
-    } else {
-        Transport::Nvme
-    }
-}
-
 /// A second path to a disk is the same identity, size and serial again. The first name wins.
 fn exclude_second_paths(disks: &mut [Disk]) {
     type Identity = (String, Option<Bytes>, Option<Untrusted>);
@@ -462,167 +401,9 @@ fn exclude_second_paths(disks: &mut [Disk]) {
     }
 }
 
-/// What a device said about itself.
-#[derive(Default)]
-struct Answers {
-    identify: Option<[u8; 512]>,
-    rate_page: Option<[u8; 64]>,
-    problem: Option<String>,
-}
-
-/// Asks every disk that can answer, each in a thread of its own: a dying disk answers after
-/// seconds or never, and must not hold up the others. A thread that hangs is left behind.
-fn ask_devices(root: &Root, candidates: &mut [Candidate], warnings: &mut Vec<Warning>) {
-    let (sender, answers) = mpsc::channel();
-    let mut waiting = BTreeMap::new();
-    for (index, candidate) in candidates
-        .iter()
-        .enumerate()
-        .filter(|(_, c)| c.is_worth_asking())
-    {
-        let Some(root) = root.try_clone() else {
-            continue;
-        };
-        let path = PathBuf::from(candidate.disk.path.raw());
-        let (ata, scsi) = (candidate.speaks_ata, candidate.speaks_scsi);
-        let sender = sender.clone();
-        let spawned = std::thread::Builder::new()
-            .name("disk".into())
-            .spawn(move || {
-                // Nobody listens any more once the deadline has passed.
-                let _ = sender.send((index, ask(&root, &path, ata, scsi)));
-            });
-        if spawned.is_ok() {
-            waiting.insert(index, ());
-        }
-    }
-    drop(sender);
-    while !waiting.is_empty() {
-        let Ok((index, answer)) = answers.recv_timeout(DEVICE_DEADLINE) else {
-            break;
-        };
-        waiting.remove(&index);
-        if let Some(candidate) = candidates.get_mut(index) {
-            if let Some(problem) = &answer.problem {
-                warnings.push(Warning::new("disks", problem.as_str()));
-            }
-            candidate.learn(&answer);
-        }
-    }
-    for index in waiting.into_keys() {
-        if let Some(candidate) = candidates.get(index) {
-            warnings.push(Warning::new(
-                "disks",
-                format!("{}: the device does not answer", candidate.disk.name),
-            ));
-        }
-    }
-}
-
-fn ask(root: &Root, path: &Path, ata: bool, scsi: bool) -> Answers {
-    let device = match root.open_block_device(path) {
-        Ok(device) => device,
-        Err(error) => {
-            let why = if error.is_denied() {
-                "only root may ask the device"
-            } else {
-                "no device node"
-            };
-            let problem = format!("{}: {why}, weaker evidence is used", path.display());
-            return Answers {
-                problem: Some(problem),
-                ..Answers::default()
-            };
-        }
-    };
-    let identify = if ata {
-        sgio::ata_identify(&device)
-    } else {
-        None
-    };
-    // A disk that answered IDENTIFY has said it all.
-    let rate_page = if scsi && identify.is_none() {
-        sgio::scsi_vpd(&device, 0xb1)
-    } else {
-        None
-    };
-    Answers {
-        identify,
-        rate_page,
-        problem: None,
-    }
-}
-
-impl Candidate {
-    fn learn(&mut self, answers: &Answers) {
-        if let Some(identify) = &answers.identify {
-            let identity = AtaIdentity::parse(identify);
-            self.evidence.ata_rotation = Some(identity.rotation_rate);
-            // sysfs cuts the model at 16 characters.
-            let disk = &mut self.disk;
-            disk.model = identity.model.or(disk.model.take());
-            disk.serial = identity.serial.or(disk.serial.take());
-            disk.firmware = identity.firmware.or(disk.firmware.take());
-        }
-        if let Some(page) = &answers.rate_page {
-            self.evidence.scsi_rotation = rotation_of_page(page).or(self.evidence.scsi_rotation);
-        }
-    }
-}
-
-/// The fields of IDENTIFY DEVICE data (ACS-3, 7.12.7) that matter here.
-struct AtaIdentity {
-    rotation_rate: u16,
-    model: Option<Untrusted>,
-    serial: Option<Untrusted>,
-    firmware: Option<Untrusted>,
-}
-
-impl AtaIdentity {
-    fn parse(data: &[u8; 512]) -> Self {
-        let (words, _) = data.as_chunks::<2>();
-        // ATA strings hold two characters per word, the first in the high byte.
-        let text = |range: std::ops::Range<usize>| {
-            let bytes: Vec<u8> = words
-                .get(range)
-                .into_iter()
-                .flatten()
-                .flat_map(|[low, high]| [*high, *low])
-                .collect();
-            meaningful(&String::from_utf8_lossy(&bytes))
-        };
-        Self {
-            rotation_rate: words.get(217).map_or(0, |word| u16::from_le_bytes(*word)),
-            model: text(27..47),
-            serial: text(10..20),
-            firmware: text(23..27),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn identify_data() {
-        let mut data = [0_u8; 512];
-        let mut put = |word: usize, text: &str| {
-            for (pair, at) in text.as_bytes().chunks(2).zip(word..) {
-                data[at * 2 + 1] = pair[0];
-                data[at * 2] = *pair.get(1).unwrap_or(&b' ');
-            }
-        };
-        put(10, "QM00001             ");
-        put(27, "QEMU HARDDISK                           ");
-        put(23, "2.5+    ");
-        data[434..436].copy_from_slice(&7200_u16.to_le_bytes());
-        let identity = AtaIdentity::parse(&data);
-        assert_eq!(identity.rotation_rate, 7200);
-        assert_eq!(identity.model.unwrap().raw(), "QEMU HARDDISK");
-        assert_eq!(identity.serial.unwrap().raw(), "QM00001");
-        assert_eq!(identity.firmware.unwrap().raw(), "2.5+");
-    }
 
     #[test]
     fn second_paths_need_the_same_identity() {

@@ -1,5 +1,10 @@
 //! Behaviour of the probe at its public edge, over small machines of our own.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests stop at the first surprise, as tests do"
+)]
+
 mod machines;
 mod program;
 mod smbios_tables;

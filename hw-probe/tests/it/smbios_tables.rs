@@ -92,6 +92,8 @@ fn entry_64(address: u64, table: &[u8]) -> Vec<u8> {
     out.extend_from_slice(&[0, 24, 3, 2, 0, 1, 0]);
     out.extend_from_slice(&u32::try_from(table.len()).unwrap().to_le_bytes());
     out.extend_from_slice(&address.to_le_bytes());
+    let sum = out.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+    out[5] = sum.wrapping_neg();
     out
 }
 
@@ -154,6 +156,34 @@ fn a_server_is_understood() {
         inventory.system.uuid.as_ref().unwrap().raw(),
         "00112233-4455-6677-8899-aabbccddeeff"
     );
+}
+
+/// The tables of these tests are written by the same hands as the decoder; dmidecode is not.
+#[test]
+fn dmidecode_reads_the_same_table_the_same_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("dump.bin");
+    std::fs::write(&file, padded(entry_64(0x20, &server()), 0x20, &server())).unwrap();
+    let output = std::process::Command::new("dmidecode")
+        .arg("--from-dump")
+        .arg(&file)
+        .output()
+        .expect("dmidecode is installed (scripts/test says which tools the tests need)");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let count = |line: &str| text.lines().filter(|l| l.trim() == line).count();
+    assert_eq!(count("Size: 16 GB"), 1, "{text}");
+    assert_eq!(count("Size: 64 GB"), 1, "{text}");
+    assert_eq!(count("Size: No Module Installed"), 1, "{text}");
+    assert_eq!(count("Error Correction Type: Multi-bit ECC"), 1, "{text}");
+    assert_eq!(count("Core Count: 16"), 2, "{text}");
+    assert_eq!(count("Thread Count: 32"), 2, "{text}");
+    assert_eq!(count("Status: Unpopulated"), 1, "{text}");
+    assert_eq!(
+        count("UUID: 00112233-4455-6677-8899-aabbccddeeff"),
+        1,
+        "{text}"
+    );
+    assert_eq!(count("Configured Memory Speed: 2933 MT/s"), 2, "{text}");
 }
 
 #[test]
