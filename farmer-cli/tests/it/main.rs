@@ -2,7 +2,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "helpers of tests fail like tests"
+    clippy::disallowed_methods,
+    reason = "helpers of tests fail like tests, and wait in real time"
 )]
 
 mod boot;
