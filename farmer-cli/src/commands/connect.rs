@@ -74,7 +74,18 @@ pub fn client(directory: &DirectoryConfig) -> Outcome<Client> {
         user_agent: concat!("farmer/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..ClientOptions::new(directory.url.as_str())
     };
-    Ok(Client::new(&options)?)
+    match (Client::new(&options), &options.trust) {
+        // A minimal system has no list of authorities; the bundled one is as public.
+        (Err(Error::TrustSetup { reason }), Trust::System) => {
+            tracing::info!(%reason, "using the bundled certificate authorities");
+            let options = ClientOptions {
+                trust: Trust::Bundled,
+                ..options
+            };
+            Ok(Client::new(&options)?)
+        }
+        (client, _) => Ok(client?),
+    }
 }
 
 /// A client that asks for what everybody may see.
