@@ -7,7 +7,9 @@ use directory::clock::UnixTime;
 use directory::wire::{Node, NodeState};
 use hw_probe::cloud_units::CloudUnits;
 
-use crate::node::{Liveness, capacity, decision, duration_text, report_age_seconds};
+use crate::node::{
+    Liveness, capacity, decision, duration_text, report_age_seconds, uptime_seconds,
+};
 use crate::theme::Glyphs;
 
 /// A column.
@@ -169,8 +171,7 @@ impl Column {
             Self::Hru => if_known(resources.hru_bytes.to_string()),
             Self::Cu => if_known(CloudUnits::v3(&resources).cu().to_string()),
             Self::Su => if_known(CloudUnits::v3(&resources).su().to_string()),
-            Self::Uptime if node.uptime > 0 => duration_text(node.uptime),
-            Self::Uptime => "-".to_owned(),
+            Self::Uptime => uptime_seconds(node, now).map_or("-".to_owned(), duration_text),
             Self::Seen => report_age_seconds(node, now).map_or("-".to_owned(), duration_text),
             Self::Place => place(node),
             Self::Os => node.os_version.to_string(),
@@ -192,7 +193,7 @@ impl Column {
             Self::Hru => resource(|node| node.total_resources.hru),
             Self::Cu => units(a).cu_micro.cmp(&units(b).cu_micro),
             Self::Su => units(a).su_micro.cmp(&units(b).su_micro),
-            Self::Uptime => a.uptime.cmp(&b.uptime),
+            Self::Uptime => uptime_seconds(a, now).cmp(&uptime_seconds(b, now)),
             // Never seen sorts as seen longest ago.
             Self::Seen => report_age_seconds(a, now)
                 .unwrap_or(i64::MAX)

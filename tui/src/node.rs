@@ -67,6 +67,15 @@ pub fn report_age_seconds(node: &Node, now: UnixTime) -> Option<i64> {
         .then(|| now.seconds_since(UnixTime::from(node.updated)).max(0))
 }
 
+/// Seconds the node is up: while it reports on time, the time since its last report counts too.
+/// `None` before its first report.
+#[must_use]
+pub fn uptime_seconds(node: &Node, now: UnixTime) -> Option<i64> {
+    let age = report_age_seconds(node, now)?;
+    let since = if age <= UP_MAX_AGE_SECONDS { age } else { 0 };
+    Some(node.uptime.saturating_add(since))
+}
+
 /// What the farm's owner decided, also for directories that know only `approved`.
 #[must_use]
 pub fn decision(node: &Node) -> NodeState {
@@ -188,6 +197,14 @@ mod tests {
             node.updated = UnixTime::from_secs(now.secs - age).into();
             node.uptime = uptime;
             assert_eq!(Liveness::of(&node, now), expected, "{age} {uptime}");
+            let up = (uptime > 0).then(|| {
+                if expected == Liveness::Up {
+                    5 + age.max(0)
+                } else {
+                    5
+                }
+            });
+            assert_eq!(uptime_seconds(&node, now), up);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::tui::columns::place;
 use ::tui::node::{
     Assessment, Liveness, capacity, decision, duration_text, has_reported, inventory,
-    report_age_seconds,
+    report_age_seconds, uptime_seconds,
 };
 use directory::client::NodeFilter;
 use directory::clock::{Clock as _, SystemClock, UnixTime};
@@ -32,6 +32,8 @@ struct Listed {
     liveness: Liveness,
     /// Since the last uptime report.
     reported_seconds_ago: Option<i64>,
+    /// Since it booted, the time since its last report included while it is up.
+    up_for_seconds: Option<i64>,
 }
 
 impl Listed {
@@ -39,6 +41,7 @@ impl Listed {
         Self {
             liveness: Liveness::of(&node, now),
             reported_seconds_ago: report_age_seconds(&node, now),
+            up_for_seconds: uptime_seconds(&node, now),
             node,
         }
     }
@@ -73,11 +76,7 @@ impl Show for Nodes {
 fn row(listed: &Listed) -> Vec<String> {
     let node = &listed.node;
     let resources = capacity(node);
-    let uptime = if node.uptime > 0 {
-        duration_text(node.uptime)
-    } else {
-        "-".to_owned()
-    };
+    let uptime = listed.up_for_seconds.map_or("-".to_owned(), duration_text);
     vec![
         node.node_id.to_string(),
         listed.liveness.word().to_owned(),
@@ -151,11 +150,8 @@ impl Show for Shown {
             .field("host", &node.hostname)
             .field("place", place(node))
             .field("system", &node.os_version);
-        if node.os_version.raw().starts_with("farm-node/") {
-            page.field("", "(farm-node reports capacity; it hosts no workloads)");
-        }
-        if node.uptime > 0 {
-            page.field("up for", duration_text(node.uptime));
+        if let Some(seconds) = self.listed.up_for_seconds {
+            page.field("up for", duration_text(seconds));
         }
         if node.total_resources.cru == 0 {
             page.field("capacity", "not reported yet");

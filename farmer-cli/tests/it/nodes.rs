@@ -21,7 +21,12 @@ fn register(directory: &Directory, farm_id: u64, seed: [u8; 32], reports: bool) 
         country: "BE".into(),
         ..Location::default()
     };
-    let mut registration = Registration::new(&seed, farm_id, "farm-node/0.1.0", location);
+    let mut registration = Registration::new(
+        &seed,
+        farm_id,
+        "farm-node/0.1.0 (hosts no workloads)",
+        location,
+    );
     registration.hostname = "evil\u{1b}[31m\u{202e}host".into();
     let capacity = CapacityPost {
         capacity: ResourceAmount::from_bytes(8, 32 * GIB, 1000 * GIB, 0),

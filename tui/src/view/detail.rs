@@ -9,7 +9,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{fit, freshness_style, put};
 use crate::columns::place;
-use crate::node::{Assessment, Liveness, decision, duration_text, inventory, report_age_seconds};
+use crate::node::{
+    Assessment, Liveness, decision, duration_text, inventory, report_age_seconds, uptime_seconds,
+};
 use crate::state::State;
 
 /// Width of the names in front of the values.
@@ -67,8 +69,8 @@ fn lines(node: &Node, state: &State) -> Vec<Entry> {
         ("place", place(node)),
         ("system", node.os_version.to_string()),
     ];
-    if node.uptime > 0 {
-        lines.push(("up for", duration_text(node.uptime)));
+    if let Some(seconds) = uptime_seconds(node, state.wall) {
+        lines.push(("up for", duration_text(seconds)));
     }
     if node.total_resources.cru == 0 {
         lines.push(("capacity", "not reported yet".to_owned()));
