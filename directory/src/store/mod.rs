@@ -10,7 +10,7 @@ mod users;
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -103,6 +103,16 @@ impl Store {
                 source,
             })?;
         let path = data_dir.join(FILE_NAME);
+        // SQLite gives its log files the mode of the database: e-mail addresses are inside.
+        fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| OpenError::Io {
+                path: data_dir.to_owned(),
+                source,
+            })?;
         let database = |source| OpenError::Database {
             path: path.clone(),
             source,

@@ -282,6 +282,38 @@ async fn data_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn the_data_is_for_the_servers_eyes_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let fx = Fixture::strict().await;
+    fx.farm("alpha", 1).await;
+    let data = fx.dir.path().join("data");
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_data_directory_that_cannot_be_made_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "in the way").unwrap();
+    for path in [file.clone(), file.join("below")] {
+        let config = directory::server::ServerConfig::new(([127, 0, 0, 1], 0).into(), &path);
+        let Err(error) = directory::server::start(config).await else {
+            panic!("it started")
+        };
+        assert!(
+            error.to_string().contains("cannot use data directory"),
+            "{error}"
+        );
+        assert!(error.hint().is_some());
+    }
+}
+
+#[tokio::test]
 async fn a_newer_database_is_not_touched() {
     let fx = Fixture::strict().await;
     let Fixture { dir, server, .. } = fx;
