@@ -117,6 +117,7 @@ impl Hotplug {
             self.loader.index().len()
         );
         self.console.say(Stage::Modules, text);
+        self.loader.prune();
         self.devices.send_modify(|devices| devices.settled = true);
     }
 

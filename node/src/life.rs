@@ -48,6 +48,8 @@ pub struct Machine {
 struct Settings {
     effective: Effective,
     sources: Vec<Source>,
+    /// Whether a log can be left on FARMCFG.
+    writable: bool,
 }
 
 impl Machine {
@@ -118,6 +120,7 @@ impl Machine {
                 measured,
                 registered: registered_sender,
             };
+            let log_device = device_of(&found).filter(|_| settings.writable);
             let measuring = measure::run(
                 self.console.clone(),
                 self.devices.clone(),
@@ -131,9 +134,11 @@ impl Machine {
                     sleep(READ_AGAIN).await;
                 }
                 () = measuring => return "nothing measures the machine any more".to_owned(),
-                () = self.keep_log(&found, registered) => {}
+                () = self.keep_log(log_device, registered) => {}
                 () = self.settings_changed(&medium, &settings) => {
-                    self.console.say(Stage::Config, "farm.toml has changed: starting over with it");
+                    self.console.say(Stage::Config, "a stick with other settings: starting over with it");
+                    found = look(&medium).await;
+                    stick::say_found(&self.console, &medium, &found);
                 }
             }
         }
@@ -151,7 +156,11 @@ impl Machine {
                         Ok(effective) => {
                             settings::show(&self.console, &effective);
                             self.apply_debug(&effective.config);
-                            return Settings { effective, sources };
+                            return Settings {
+                                effective,
+                                sources,
+                                writable: contents.writable,
+                            };
                         }
                         Err(error) => self.console.warn(Stage::Config, settings::words(&error)),
                     }
@@ -161,11 +170,10 @@ impl Machine {
                     format_args!("{why}. To do: use another stick"),
                 ),
             }
-            stick::leave_log(device_of(found), &self.console).await;
+            let device = device_of(found).filter(|_| contents.writable);
+            stick::leave_log(device, &self.console).await;
             let _ = timeout(READ_AGAIN, self.a_disk_comes()).await;
-            let wanted = medium.clone();
-            let looked = tokio::task::spawn_blocking(move || find(Path::new("/"), &wanted)).await;
-            *found = looked.unwrap_or(Found::Nothing);
+            *found = look(medium).await;
         }
     }
 
@@ -229,8 +237,7 @@ impl Machine {
     }
 
     /// Leaves the log when the node is registered, and once before if that takes long. Never ends.
-    async fn keep_log(&self, found: &Found, mut registered: watch::Receiver<bool>) {
-        let device = device_of(found);
+    async fn keep_log(&self, device: Option<PathBuf>, mut registered: watch::Receiver<bool>) {
         if timeout(LOG_AFTER, registered.wait_for(|is| *is))
             .await
             .is_err()
@@ -246,14 +253,18 @@ impl Machine {
         std::future::pending().await
     }
 
-    /// Waits until a stick comes whose farm.toml differs from what is in use.
+    /// Waits until a stick comes whose farm.toml differs from what is in use, or that can keep the
+    /// key of a node that has it in memory only.
     async fn settings_changed(&self, medium: &Medium, settings: &Settings) {
         loop {
             self.a_disk_comes().await;
             let wanted = medium.clone();
             let read = tokio::task::spawn_blocking(move || read_sources(&wanted)).await;
             let Ok(Some(sources)) = read else { continue };
-            if sources != settings.sources {
+            let is_homeless = self
+                .known_identity()
+                .is_none_or(|identity| matches!(identity.store, Store::Memory(_)));
+            if sources != settings.sources || is_homeless {
                 return;
             }
         }
@@ -276,6 +287,12 @@ fn read_sources(medium: &Medium) -> Option<Vec<Source>> {
     let found = find(Path::new("/"), medium);
     let farmcfg = crate::farmcfg::Farmcfg::mount(&device_of(&found)?).ok()?;
     settings::farm_toml(&farmcfg).ok().map(with_image)
+}
+
+async fn look(medium: &Medium) -> Found {
+    let wanted = medium.clone();
+    let looked = tokio::task::spawn_blocking(move || find(Path::new("/"), &wanted)).await;
+    looked.unwrap_or(Found::Nothing)
 }
 
 fn with_image(farm_toml: Option<Source>) -> Vec<Source> {

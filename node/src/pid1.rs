@@ -66,6 +66,14 @@ fn start(console: &Console, failures: &[mounts::MountError]) -> std::io::Result<
         format_args!("Linux {release}, console on {consoles}"),
     );
 
+    if !facts.kernel_version.is_empty() && facts.kernel_version != release {
+        let text = format!(
+            "this image has modules for Linux {}, and Linux {release} runs: drivers will be missing",
+            facts.kernel_version
+        );
+        console.warn(Stage::Start, text);
+    }
+
     let devices = hotplug::start(console.clone(), facts.clone());
     if let Some(failure) = mounts::efivars() {
         console.say(Stage::Start, crate::words::chain(&failure));

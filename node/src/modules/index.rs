@@ -2,7 +2,7 @@
 //!
 //! Text formats of modules.dep(5): `modules.dep`, `modules.alias`, `modules.softdep`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::glob;
@@ -137,6 +137,31 @@ impl Index {
             }
         }
         found
+    }
+
+    /// Modules that serve nothing but PCI devices, which are all there at power-on. NVMe is not
+    /// among them: servers let people plug such disks in while they run.
+    pub fn pci_only(&self) -> impl Iterator<Item = &str> {
+        const PLUGGABLE: [&str; 1] = ["nvme"];
+        let served_by = |bus: &str| -> HashSet<&str> {
+            let patterns = self.aliases.get(bus).into_iter().flatten();
+            patterns.map(|(_, module)| module.as_str()).collect()
+        };
+        let others: HashSet<&str> = self
+            .aliases
+            .iter()
+            .filter(|(bus, _)| *bus != "pci")
+            .flat_map(|(_, patterns)| patterns.iter().map(|(_, module)| module.as_str()))
+            .collect();
+        served_by("pci")
+            .into_iter()
+            .filter(move |module| !others.contains(module) && !PLUGGABLE.contains(module))
+    }
+
+    /// The file of a module.
+    pub fn path(&self, module: &str) -> Option<PathBuf> {
+        let module = self.modules.get(module)?;
+        Some(self.directory.join(&module.path))
     }
 
     /// What has to be loaded, in order, to have `module`: soft dependencies before, hard
@@ -292,6 +317,14 @@ softdep sd_mod post: missing crct10dif-pclmul
         );
         assert!(resolve("pci:v00008086d00001237sv0sd0bc06sc00i00").is_empty());
         assert!(resolve("").is_empty());
+    }
+
+    #[test]
+    fn pci_only_modules_are_those_without_another_use() {
+        let alias = "alias pci:v1d* a\nalias pci:v2d* b\nalias usb:v2* b\nalias pci:v3* nvme\n\
+                     alias fs-x a_fs\nalias pci:v4d* c\nalias rtnl-link-c c\n";
+        let index = Index::parse(Path::new("/m"), "", alias, "");
+        assert_eq!(index.pci_only().collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]

@@ -54,6 +54,17 @@ impl Loader {
         self.loaded.contains(module)
     }
 
+    /// Takes files off the root file system, which is memory, that nobody will ask for again:
+    /// modules that are loaded, and drivers of PCI cards this machine does not have.
+    pub fn prune(&self) {
+        let loaded = self.loaded.iter().map(String::as_str);
+        for module in loaded.chain(self.index.pci_only()) {
+            if let Some(path) = self.index.path(module) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+
     /// Loads what serves a device or a name, with everything that needs first. A module that the
     /// kernel refused is not tried again by this loader.
     pub fn load(&mut self, alias: &str) -> Vec<LoadError> {
