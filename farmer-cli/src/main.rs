@@ -3,6 +3,7 @@
 mod args;
 mod blocking;
 mod commands;
+mod environment;
 mod exit;
 mod failure;
 mod logging;
@@ -17,9 +18,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::args::Cli;
+use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
-use crate::settings::Environment;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

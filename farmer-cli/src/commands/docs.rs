@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::Context;
 use crate::args::{Cli, CompletionsArgs, HelpArgs, ManArgs};
+use crate::environment::VARIABLES;
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
 use crate::page::{Align, Page};
 use crate::printer::Show;
-use crate::settings::VARIABLES;
 
 /// `farmer completions`
 pub fn completions(context: &Context<'_>, args: &CompletionsArgs) -> Outcome<ExitStatus> {

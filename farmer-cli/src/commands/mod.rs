@@ -16,10 +16,11 @@ use crate::args::{
     BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
     GlobalArgs, ImageCommand, NodeCommand,
 };
+use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
-use crate::settings::{Environment, Settings};
+use crate::settings::Settings;
 use crate::signals;
 
 /// What every command may use.
