@@ -29,6 +29,8 @@ mod collect;
 pub mod root;
 #[cfg(feature = "probe")]
 pub mod smbios;
+#[cfg(feature = "snapshot")]
+pub mod snapshot;
 
 #[cfg(feature = "probe")]
 pub use collect::{ProbeOptions, probe};

@@ -4,15 +4,20 @@
 //! Paths are resolved inside the root by the kernel (`openat2` with `RESOLVE_IN_ROOT`), so neither
 //! a stale nor a hostile snapshot can lead to a file of the host. Only regular files are read, and
 //! only up to a limit, so neither a FIFO nor an endless file stops the probe.
+//!
+//! What cannot be read as a file (ioctls, netlink, CPUID) is asked through [`Root::ask`] and
+//! [`Device::ask`], so that a snapshot keeps the answers and gives them again.
 
+#[cfg(feature = "snapshot")]
+pub(crate) mod tape;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
+use rustix::io::Errno;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
-use rustix::io::Errno;
 
 /// Largest attribute read by default. sysfs attributes are at most one page; `/proc/cpuinfo` of a
 /// large machine is the exception and names its own limit.
@@ -24,6 +29,14 @@ const DIRECTORY_MAX_ENTRIES: usize = 65_536;
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RootError {
+    /// A snapshot whose record of answers cannot be understood.
+    #[error("{} is not a record of answers that this version understands: {reason}", path.display())]
+    Answers {
+        /// The path inside the root.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The kernel refused.
     #[error("cannot read {}", path.display())]
     Io {
@@ -79,6 +92,8 @@ pub struct Root {
     /// `None`: nothing is there.
     dir: Option<OwnedFd>,
     live: bool,
+    #[cfg(feature = "snapshot")]
+    tape: tape::Tape,
 }
 
 impl Root {
@@ -90,19 +105,28 @@ impl Root {
         Ok(Self {
             dir: Some(open_root(Path::new("/"))?),
             live: true,
+            #[cfg(feature = "snapshot")]
+            tape: tape::Tape::default(),
         })
     }
 
     /// Another machine's tree below `dir`. No device is opened and no ioctl issued, whatever the
-    /// tree holds.
+    /// tree holds; with the feature `snapshot`, answers that the tree brings along are given
+    /// instead.
     ///
     /// # Errors
-    /// When `dir` cannot be opened or is no directory.
+    /// When `dir` cannot be opened or is no directory, or its answers cannot be understood.
     pub fn at(dir: impl AsRef<Path>) -> Result<Self, RootError> {
-        Ok(Self {
+        #[cfg_attr(not(feature = "snapshot"), expect(unused_mut))]
+        let mut root = Self {
             dir: Some(open_root(dir.as_ref())?),
             live: false,
-        })
+            #[cfg(feature = "snapshot")]
+            tape: tape::Tape::default(),
+        };
+        #[cfg(feature = "snapshot")]
+        root.load_answers()?;
+        Ok(root)
     }
 
     /// A machine of which nothing is known; for reading a firmware table by itself.
@@ -111,6 +135,8 @@ impl Root {
         Self {
             dir: None,
             live: false,
+            #[cfg(feature = "snapshot")]
+            tape: tape::Tape::EMPTY,
         }
     }
 
@@ -119,6 +145,38 @@ impl Root {
     #[must_use]
     pub const fn is_live(&self) -> bool {
         self.live
+    }
+
+    /// Whether questions that no file answers are worth asking: the running machine, or a snapshot
+    /// that kept the answers.
+    #[must_use]
+    pub fn answers_questions(&self) -> bool {
+        #[cfg(feature = "snapshot")]
+        if self.tape.replays() {
+            return true;
+        }
+        self.live
+    }
+
+    /// The answer to a question that no file answers: `question` about `subject`, such as
+    /// `permanent-mac` about `eth0`. The running machine is asked by `ask`; a snapshot gives what
+    /// was answered when it was taken, and nothing else.
+    pub fn ask(
+        &self,
+        subject: &str,
+        question: &str,
+        ask: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
+        #[cfg(feature = "snapshot")]
+        {
+            self.tape
+                .answer(subject, question, || self.live.then(ask).flatten())
+        }
+        #[cfg(not(feature = "snapshot"))]
+        {
+            let _ = (subject, question);
+            self.live.then(ask).flatten()
+        }
     }
 
     /// Whole contents of a regular file of at most [`ATTRIBUTE_MAX_BYTES`].
@@ -151,6 +209,18 @@ impl Root {
     /// See [`RootError`].
     pub fn read_start(&self, path: impl AsRef<Path>, limit: usize) -> Result<Vec<u8>, RootError> {
         let path = path.as_ref();
+        #[cfg(feature = "snapshot")]
+        {
+            self.replayed_error(path)?;
+            let result = self.read_start_untaped(path, limit);
+            self.record_file(path, &result);
+            result
+        }
+        #[cfg(not(feature = "snapshot"))]
+        self.read_start_untaped(path, limit)
+    }
+
+    fn read_start_untaped(&self, path: &Path, limit: usize) -> Result<Vec<u8>, RootError> {
         let io = |source: std::io::Error| RootError::Io {
             path: path.to_owned(),
             source,
@@ -196,6 +266,18 @@ impl Root {
     /// See [`RootError`].
     pub fn read_dir(&self, path: impl AsRef<Path>) -> Result<Vec<String>, RootError> {
         let path = path.as_ref();
+        #[cfg(feature = "snapshot")]
+        {
+            self.replayed_error(path)?;
+            let result = self.read_dir_untaped(path);
+            self.record_names(path, &result);
+            result
+        }
+        #[cfg(not(feature = "snapshot"))]
+        self.read_dir_untaped(path)
+    }
+
+    fn read_dir_untaped(&self, path: &Path) -> Result<Vec<String>, RootError> {
         let io = |errno: Errno| RootError::Io {
             path: path.to_owned(),
             source: errno.into(),
@@ -229,6 +311,8 @@ impl Root {
             path: path.to_owned(),
             source: errno.into(),
         })?;
+        #[cfg(feature = "snapshot")]
+        self.record_presence(path, false);
         Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
     }
 
@@ -253,15 +337,44 @@ impl Root {
 
     /// Whether something is there.
     pub fn exists(&self, path: impl AsRef<Path>) -> bool {
-        self.open(path.as_ref(), OFlags::PATH | OFlags::CLOEXEC)
-            .is_ok()
+        let path = path.as_ref();
+        let there = self.open(path, OFlags::PATH | OFlags::CLOEXEC).is_ok();
+        #[cfg(feature = "snapshot")]
+        if there {
+            self.record_presence(path, true);
+        }
+        there
     }
 
-    /// Opens a block device of the running machine for asking it questions.
+    /// Opens a block device for asking it questions. In a snapshot no device is opened: it has the
+    /// answers, or the error, of the machine it was taken on.
     ///
     /// # Errors
-    /// Also when this is not the running machine, or the node is no block device.
-    pub(crate) fn open_block_device(&self, path: &Path) -> Result<OwnedFd, RootError> {
+    /// Also when there is nothing to open, or the node is no block device.
+    pub fn open_block_device(&self, path: &Path) -> Result<Device, RootError> {
+        #[cfg(feature = "snapshot")]
+        let result = match self.tape.replayed_open(path) {
+            Some(Ok(())) => Ok(None),
+            Some(Err(source)) => Err(RootError::Io {
+                path: path.to_owned(),
+                source,
+            }),
+            None => self.open_live_block_device(path).map(Some),
+        };
+        #[cfg(not(feature = "snapshot"))]
+        let result = self.open_live_block_device(path).map(Some);
+        #[cfg(feature = "snapshot")]
+        self.tape.record_open(path, &result);
+        Ok(Device {
+            fd: result?,
+            #[cfg(feature = "snapshot")]
+            path: path.to_owned(),
+            #[cfg(feature = "snapshot")]
+            tape: self.tape.clone(),
+        })
+    }
+
+    fn open_live_block_device(&self, path: &Path) -> Result<OwnedFd, RootError> {
         let io = |errno: Errno| RootError::Io {
             path: path.to_owned(),
             source: errno.into(),
@@ -286,6 +399,8 @@ impl Root {
         Some(Self {
             dir,
             live: self.live,
+            #[cfg(feature = "snapshot")]
+            tape: self.tape.clone(),
         })
     }
 
@@ -325,6 +440,46 @@ impl Root {
                 path: path.to_owned(),
             })
         }
+    }
+}
+
+/// A block device that answers questions: an open one of the running machine, or the memory of one
+/// in a snapshot.
+#[derive(Debug)]
+pub struct Device {
+    /// `None` in a snapshot.
+    fd: Option<OwnedFd>,
+    #[cfg(feature = "snapshot")]
+    path: PathBuf,
+    #[cfg(feature = "snapshot")]
+    tape: tape::Tape,
+}
+
+impl Device {
+    /// The answer to `question`, a stable name such as `ata-identify`; `ask` puts it to the open
+    /// device.
+    pub fn ask(
+        &self,
+        question: &str,
+        ask: impl FnOnce(&OwnedFd) -> Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
+        let live = || self.fd.as_ref().and_then(ask);
+        #[cfg(feature = "snapshot")]
+        {
+            let subject = self.path.to_string_lossy();
+            self.tape.answer(&subject, question, live)
+        }
+        #[cfg(not(feature = "snapshot"))]
+        {
+            let _ = question;
+            live()
+        }
+    }
+
+    /// The open device for what is momentary and must not be replayed; `None` in a snapshot.
+    #[must_use]
+    pub fn fd(&self) -> Option<&OwnedFd> {
+        self.fd.as_ref()
     }
 }
 

@@ -97,13 +97,17 @@ fn ask(root: &Root, question: &Question) -> Answers {
         }
     };
     let identify = if question.ata {
-        sgio::ata_identify(&device)
+        device
+            .ask("ata-identify", |fd| Some(sgio::ata_identify(fd)?.to_vec()))
+            .and_then(|data| <[u8; 512]>::try_from(data).ok())
     } else {
         None
     };
     // A disk that answered IDENTIFY has said it all.
     let rate_page = if question.scsi && identify.is_none() {
-        sgio::scsi_vpd(&device, 0xb1)
+        device
+            .ask("scsi-vpd-b1", |fd| Some(sgio::scsi_vpd(fd, 0xb1)?.to_vec()))
+            .and_then(|data| <[u8; 64]>::try_from(data).ok())
     } else {
         None
     };

@@ -28,7 +28,7 @@ pub(super) fn collect(
         .take(DISKS_MAX)
         .map(|name| Candidate::read(root, name, &mounted))
         .collect();
-    if root.is_live() {
+    if root.answers_questions() {
         let questions = candidates
             .iter()
             .enumerate()

@@ -176,33 +176,36 @@ struct CpuidAnswer {
     signature: Option<String>,
 }
 
-/// Asks the processor; only the one we run on can answer.
-#[cfg(target_arch = "x86_64")]
+/// Asks the processor: bit 31 of leaf 1's ECX as one byte, then the signature. Only the processor
+/// we run on can answer.
 fn cpuid(root: &Root) -> Option<CpuidAnswer> {
-    use std::arch::x86_64::__cpuid;
-    const HYPERVISOR_PRESENT: u32 = 1 << 31;
-    if !root.is_live() {
-        return None;
-    }
-    let hypervisor = __cpuid(1).ecx & HYPERVISOR_PRESENT != 0;
-    let signature = hypervisor.then(|| {
-        let leaf = __cpuid(0x4000_0000);
-        let bytes: Vec<u8> = [leaf.ebx, leaf.ecx, leaf.edx]
-            .iter()
-            .flat_map(|word| word.to_le_bytes())
-            .collect();
-        String::from_utf8_lossy(&bytes)
-            .trim_matches(['\0', ' '])
-            .to_owned()
-    });
+    let answer = root.ask("cpuid", "hypervisor", ask_processor)?;
+    let (present, signature) = answer.split_first()?;
+    let hypervisor = *present != 0;
+    let signature = String::from_utf8_lossy(signature);
     Some(CpuidAnswer {
         hypervisor,
-        signature,
+        signature: hypervisor.then(|| signature.trim_matches(['\0', ' ']).to_owned()),
     })
 }
 
+#[cfg(target_arch = "x86_64")]
+fn ask_processor() -> Option<Vec<u8>> {
+    use std::arch::x86_64::__cpuid;
+    const HYPERVISOR_PRESENT: u32 = 1 << 31;
+    if __cpuid(1).ecx & HYPERVISOR_PRESENT == 0 {
+        return Some(vec![0]);
+    }
+    let leaf = __cpuid(0x4000_0000);
+    let mut answer = vec![1];
+    for word in [leaf.ebx, leaf.ecx, leaf.edx] {
+        answer.extend_from_slice(&word.to_le_bytes());
+    }
+    Some(answer)
+}
+
 #[cfg(not(target_arch = "x86_64"))]
-fn cpuid(_: &Root) -> Option<CpuidAnswer> {
+fn ask_processor() -> Option<Vec<u8>> {
     None
 }
 
