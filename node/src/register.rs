@@ -34,6 +34,9 @@ pub enum Trouble {
         /// The farm.
         farm_id: u32,
     },
+    /// An address the node was speaking from is gone.
+    #[error("the network changed meanwhile")]
+    NetworkChanged,
 }
 
 impl Trouble {
@@ -45,12 +48,17 @@ impl Trouble {
                  country and city into farm.toml"
             ),
             Self::Directory(error) => directory_words(error, url),
+            Self::NetworkChanged => self.to_string(),
         }
     }
 
     /// Whether trying again soon makes no sense, because a person has to do something first.
     pub fn needs_a_person(&self) -> bool {
-        !matches!(self, Self::Directory(error) if error.is_retryable())
+        match self {
+            Self::Directory(error) => !error.is_retryable(),
+            Self::NoLocation { .. } => true,
+            Self::NetworkChanged => false,
+        }
     }
 }
 

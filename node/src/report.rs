@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use directory::client::{Backoff, Client, Error};
 use directory::wire::{Iface, NodeState};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::net::NetState;
+use crate::net::state::Network;
 use crate::register::{Registrar, Trouble, interfaces};
 use crate::stages::Stage;
 
@@ -36,7 +39,7 @@ impl Registrar {
         let mut pauses = Pauses::new();
         loop {
             self.wait_for_network().await;
-            let trouble = match self.register(&client).await {
+            let trouble = match unless_cut_off(self.net.clone(), self.register(&client)).await {
                 Ok(state) => {
                     pauses.reset();
                     // Comes back only when the node has to register again.
@@ -65,7 +68,9 @@ impl Registrar {
         let mut pauses = Pauses::new();
         let mut told = interfaces(&self.net.borrow());
         loop {
-            match self.tell(client, &mut due, &mut state).await {
+            let net = self.net.clone();
+            let telling = self.tell(client, &mut due, &mut state);
+            match unless_cut_off(net, telling).await {
                 Ok(()) if pauses.is_pausing() => {
                     pauses.reset();
                     self.console.say(Stage::Report, "directory answers again");
@@ -148,6 +153,28 @@ impl Registrar {
     }
 }
 
+/// Gives up a request when an address is lost that it may be coming from: nobody would answer to
+/// it, and the time limit of a request is long.
+async fn unless_cut_off<T>(
+    mut net: watch::Receiver<NetState>,
+    request: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    let before = addresses(&net.borrow_and_update());
+    let lost = net.wait_for(|now| {
+        let now = addresses(now);
+        before.iter().any(|address| !now.contains(address))
+    });
+    tokio::select! {
+        result = request => result,
+        Ok(_) = lost => Err(Trouble::NetworkChanged),
+    }
+}
+
+fn addresses(net: &NetState) -> Vec<Network> {
+    let ports = net.ports.iter().filter(|port| port.carrier);
+    ports.flat_map(|port| port.addresses.clone()).collect()
+}
+
 /// The node has to register again: it was deleted, or the directory lost its data. A blocked node
 /// asks again too, slowly, in case the farmer changes their mind.
 fn means_unregistered(trouble: &Trouble) -> bool {
@@ -201,6 +228,7 @@ impl Pauses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::state::PortState;
 
     #[test]
     fn reports_are_ten_minutes_apart_and_not_all_at_once() {
@@ -223,6 +251,33 @@ mod tests {
         assert!(pauses.next(&outage) >= LONGEST_PAUSE / 2);
         pauses.reset();
         assert!(pauses.next(&outage) <= FIRST_PAUSE);
+    }
+
+    #[tokio::test]
+    async fn a_request_from_a_lost_address_is_given_up() {
+        let with = |addresses: &[u8]| NetState {
+            ports: vec![PortState {
+                carrier: true,
+                addresses: addresses
+                    .iter()
+                    .map(|a| ([10, 0, 0, *a].into(), 24))
+                    .collect(),
+                ..PortState::default()
+            }],
+            ..NetState::default()
+        };
+        let (sender, net) = watch::channel(with(&[1]));
+        let request = std::future::pending::<Result<(), Trouble>>();
+        let given_up = tokio::spawn(unless_cut_off(net.clone(), request));
+        tokio::task::yield_now().await;
+        sender.send_replace(with(&[1, 2]));
+        tokio::task::yield_now().await;
+        assert!(!given_up.is_finished(), "another address does no harm");
+        sender.send_replace(with(&[2]));
+        let result = given_up.await.unwrap();
+        assert!(matches!(result, Err(Trouble::NetworkChanged)));
+        let answered = unless_cut_off(net, async { Ok(7) }).await;
+        assert!(matches!(answered, Ok(7)));
     }
 
     #[test]
