@@ -13,7 +13,7 @@ use crate::cloud_units::CloudUnits;
 use crate::inventory::Inventory;
 use crate::reward::{
     Certification, DEFAULT_CONNECTION_PRICE_MUSD, Reward, RewardInputs, RewardPolicy, Scenario,
-    V2Y2020, V3Minting,
+    V2Y2020, V3Calculator, V3Minting,
 };
 
 /// TFT minted when the v2 rule started, as its published simulation takes it.
@@ -76,8 +76,11 @@ impl Report {
             minted_tft: V2_MINTED_TFT,
             ..v3
         };
-        let policies: [(&dyn RewardPolicy, RewardInputs); 2] =
-            [(&V3Minting::default(), v3), (&V2Y2020, v2)];
+        let policies: [(&dyn RewardPolicy, RewardInputs); 3] = [
+            (&V3Minting::default(), v3),
+            (&V3Calculator, v3),
+            (&V2Y2020, v2),
+        ];
         let mut rewards = Vec::new();
         for (policy, inputs) in policies {
             rewards.push(policy.reward(&inputs));
@@ -163,9 +166,9 @@ mod tests {
             .unwrap();
         assert_eq!(real.musd, 0);
         assert_eq!(what_if.musd, 22600 + 6666);
-        assert_eq!(report.rewards.len(), 4);
+        assert_eq!(report.rewards.len(), 6);
         let report = Report::of(&machine(false), &ReportOptions::default());
-        assert_eq!(report.rewards.len(), 2);
+        assert_eq!(report.rewards.len(), 3);
         assert_eq!(
             report
                 .reward("v3-minting", Scenario::AsMeasured)

@@ -4,6 +4,7 @@
 //! assumed and from which inputs, because the published sources disagree with each other.
 
 mod v2_2020;
+mod v3_calculator;
 mod v3_minting;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use v2_2020::V2Y2020;
+pub use v3_calculator::V3Calculator;
 pub use v3_minting::{
     DEFAULT_CONNECTION_PRICE_MUSD, FarmingPolicy, PERIOD_SECONDS, Tariff, V3Minting, period_end,
     period_start,

@@ -87,10 +87,14 @@ impl RewardPolicy for V2Y2020 {
                 ),
                 format!("{} TFT are minted already", inputs.minted_tft),
                 "resources in whole gigabytes of 2^30 bytes, as a v2 node reports them".to_owned(),
+                "CU is the lesser of 2 per thread and (memory - 1) / 4, without an SSD limit; SU = \
+                 HDD / 1200 + SSD / 240 (from September 2021: SSD / 300 x 0.8)"
+                    .to_owned(),
                 "40 dollars of investment per production unit, paid back in six months".to_owned(),
                 "uptime below 99 % (certified: 99.8 %) pays nothing; utilisation and bandwidth, \
                  planned but never switched on, count as full"
                     .to_owned(),
+                "certified nodes get no bonus, only a stricter uptime".to_owned(),
                 "the rule ended in 2021: history, not a promise".to_owned(),
             ],
             inputs: *inputs,

@@ -200,24 +200,39 @@ impl V3Minting {
                 self.policy.tariff.ipv4
             ),
             format!(
-                "one TFT is worth {} dollars, fixed when the node registers",
+                "one TFT is worth {} dollars, fixed when the node registers (receipts print 0.080 \
+                 whatever it is)",
                 super::Usd(inputs.connection_price_musd)
             ),
+            "CU is the least of 2 per thread, (memory - 1 GB) / 4 and SSD / 50; SU = HDD / 1200 + \
+             SSD / 250 (older texts: SSD / 240, SSD / 300 x 0.8, no SSD limit)"
+                .to_owned(),
             "1 GB is 2^30 bytes".to_owned(),
-            "the hardware is the same for the whole period".to_owned(),
+            "the hardware is the same for the whole period (after a change the program takes the \
+             last, the manual the smallest)"
+                .to_owned(),
+            "a farmerbot missed no wake-up (the program forgives one in a period, the manual none)"
+                .to_owned(),
+            "a period is 2630880 seconds; the manual's table is a day early from the end of \
+             September 2025"
+                .to_owned(),
         ];
         if inputs.uptime_seconds.is_none() {
             list.push("the node is up for the whole period of 30.45 days".to_owned());
         }
         if self.policy.is_proportional() {
             list.push(
-                "uptime below 95 % (certified: 98 %) of the period pays nothing, above it in \
-                 proportion"
+                "uptime below 95 % (certified: 98 %) of the whole period pays nothing, above it in \
+                 proportion (older texts: 97, 99 or 99.5 %, all or nothing, or from the first day)"
                     .to_owned(),
             );
         }
         if self.policy.id == 1 && inputs.certification == Certification::Certified {
-            list.push("certified nodes get a quarter more".to_owned());
+            list.push(
+                "certified nodes get 5/4 (farming policy 2 instead has prices of its own, rounded \
+                 up)"
+                    .to_owned(),
+            );
         }
         list
     }
