@@ -157,10 +157,11 @@ impl Inner {
             self.log_bytes -= oldest.len();
         }
         self.devices.retain(|device| {
+            // The terminal adds the carriage return.
             let line = if warning && device.colour {
-                format!("\x1b[1;31mfarm-node: {text}\x1b[0m\r\n")
+                format!("\x1b[1;31mfarm-node: {text}\x1b[0m\n")
             } else {
-                format!("farm-node: {text}\r\n")
+                format!("farm-node: {text}\n")
             };
             !matches!(
                 device.lines.try_send(line),
@@ -237,11 +238,11 @@ mod tests {
         let wait = Duration::from_secs(5);
         assert_eq!(
             screen.recv_timeout(wait).unwrap(),
-            "\x1b[1;31mfarm-node: network: no cable on eth0\x1b[0m\r\n"
+            "\x1b[1;31mfarm-node: network: no cable on eth0\x1b[0m\n"
         );
         assert_eq!(
             serial.recv_timeout(wait).unwrap(),
-            "farm-node: network: no cable on eth0\r\n"
+            "farm-node: network: no cable on eth0\n"
         );
     }
 

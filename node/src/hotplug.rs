@@ -2,6 +2,7 @@
 //! there, then listens for those that come.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,9 +35,15 @@ pub fn start(console: Console, facts: PayloadFacts) -> watch::Receiver<Devices> 
     let (sender, devices) = watch::channel(Devices::default());
     let thread = {
         let console = console.clone();
+        let watch = move || loop {
+            let hotplug = Hotplug::new(console.clone(), facts.clone(), sender.clone());
+            // The panic hook has said what happened; without this thread no disk is ever noticed.
+            let _ = catch_unwind(AssertUnwindSafe(|| hotplug.run()));
+            std::thread::sleep(QUIET);
+        };
         std::thread::Builder::new()
             .name("hotplug".to_owned())
-            .spawn(move || Hotplug::new(console, facts, sender).run())
+            .spawn(watch)
     };
     if let Err(error) = thread {
         console.warn(Stage::Modules, format_args!("no thread: {error}"));

@@ -119,29 +119,34 @@ async fn supervise(console: &Console, machine: Arc<Machine>) -> std::io::Result<
 
 fn spawn_life(machine: Arc<Machine>, ended: mpsc::Sender<String>) -> std::io::Result<()> {
     let live = move || {
-        let lived = catch_unwind(AssertUnwindSafe(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .max_blocking_threads(8)
-                .build()
-                .map_err(|error| error.to_string());
-            match runtime {
-                Ok(runtime) => {
-                    let why = runtime.block_on(machine.live());
-                    // A thread that hangs on a bad disk must not hold the next life.
-                    runtime.shutdown_background();
-                    why
-                }
-                Err(why) => why,
-            }
-        }));
-        let why = lived.unwrap_or_else(|_| "internal error".to_owned());
+        let why = caught(|| live(&machine));
         let _ = ended.blocking_send(why);
     };
     std::thread::Builder::new()
         .name("life".to_owned())
         .spawn(live)
         .map(drop)
+}
+
+fn live(machine: &Machine) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let why = runtime.block_on(machine.live());
+            // A thread that hangs on a bad disk must not hold the next life.
+            runtime.shutdown_background();
+            why
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Runs a life; a panic is an end like any other.
+fn caught(live: impl FnOnce() -> String) -> String {
+    catch_unwind(AssertUnwindSafe(live)).unwrap_or_else(|_| "internal error".to_owned())
 }
 
 /// Orphans end up with PID 1, whoever started them.
@@ -159,5 +164,23 @@ fn leave(console: &Console, how: RebootCommand) {
     std::thread::sleep(LAST_WORDS);
     if let Err(error) = reboot(how) {
         console.warn(Stage::Start, format_args!("the kernel refused: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::caught;
+
+    #[test]
+    fn a_panic_ends_a_life_and_nothing_else() {
+        assert_eq!(
+            caught(|| "the network stopped".to_owned()),
+            "the network stopped"
+        );
+        let why = caught(|| {
+            let empty: Vec<String> = Vec::new();
+            empty[0].clone()
+        });
+        assert_eq!(why, "internal error");
     }
 }
