@@ -1,5 +1,10 @@
 //! `farm-node` as a program: what it does on a machine it is not the first process of.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests; a failure is a failed test"
+)]
+
 use std::path::Path;
 use std::process::{Command, Output};
 
