@@ -12,6 +12,8 @@
 //!
 //! The library starts no process, prints nothing and reads no environment.
 
+#[cfg(feature = "snapshot")]
+pub mod anonymise;
 pub mod capacity;
 pub mod chain;
 pub mod cloud_units;

@@ -4,11 +4,11 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
-use hw_probe::ProbeOptions;
-use hw_probe::report::{Report, ReportOptions, render_table};
+use clap::{Parser, Subcommand, ValueEnum};
+use hw_probe::report::{ClockCheck, Report, ReportOptions, render_table};
 use hw_probe::root::Root;
-use hw_probe::smbios;
+use hw_probe::snapshot::{self, Snapshot, SnapshotError};
+use hw_probe::{ProbeOptions, anonymise, smbios};
 
 /// Shows what this machine is, what the ThreeFold Grid counts of it, and what it would pay.
 ///
@@ -20,18 +20,41 @@ use hw_probe::smbios;
     after_help = "Examples:\n  \
         hw-probe                              this machine, for people\n  \
         sudo hw-probe -o json --out me.json   everything, for programs\n  \
-        hw-probe --sysroot DIR                another machine's copied /proc and /sys\n  \
+        hw-probe --anonymise -o json          without serial numbers and addresses\n  \
+        sudo hw-probe snapshot me.tar.zst     all that was read, to be read elsewhere\n  \
+        hw-probe --sysroot me.tar.zst         that other machine\n  \
         hw-probe --smbios dump.bin            what a firmware table says"
 )]
 struct Arguments {
-    /// Read the /proc and /sys of another machine below DIR instead of this machine
-    #[arg(long, value_name = "DIR")]
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Read another machine: a directory with its /proc and /sys, or a snapshot's archive
+    #[arg(long, value_name = "PATH", global = true)]
     sysroot: Option<PathBuf>,
 
     /// Take the firmware's table from FILE (dmidecode --dump-bin, a bare table, Windows RSMB);
     /// without --sysroot nothing else is read
     #[arg(long, value_name = "FILE")]
     smbios: Option<PathBuf>,
+
+    /// Replace serial numbers, UUIDs, world wide names, addresses and labels by keyed hashes
+    #[arg(long, global = true)]
+    anonymise: bool,
+
+    /// Take the key of --anonymise from FILE, so that several reports can be compared; without it
+    /// every report has its own
+    #[arg(long, value_name = "FILE", requires = "anonymise")]
+    anonymise_key: Option<PathBuf>,
+
+    /// The true time in seconds since 1970 (`date +%s` on a machine that knows): says how far this
+    /// machine's clock is off
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["sysroot", "smbios"])]
+    reference_time: Option<i64>,
+
+    /// End with exit status 2 when there are warnings
+    #[arg(long)]
+    strict: bool,
 
     /// Data format
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
@@ -44,6 +67,18 @@ struct Arguments {
     /// Replace FILE if it exists
     #[arg(long, requires = "out")]
     force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write all that the probe reads to a new archive, for a bug report or for --sysroot
+    ///
+    /// It has serial numbers and addresses in it; only its owner can read the file.
+    Snapshot {
+        /// The archive; an existing file is never replaced
+        #[arg(value_name = "OUT.tar.zst")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -79,7 +114,7 @@ impl Failure {
 fn main() -> ExitCode {
     // clap ends the process itself for --help (0) and for wrong usage (2).
     match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             let mut text = format!("error: {}\n", failure.message);
             if let Some(hint) = failure.hint {
@@ -92,24 +127,46 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), Failure> {
+fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let table = arguments.smbios.as_deref().map(read_smbios).transpose()?;
     let root = match (&arguments.sysroot, &table) {
-        (Some(dir), _) => Root::at(dir),
+        (Some(path), _) => snapshot::open(path),
         // A foreign table says nothing about this machine's processors and disks.
         (None, Some(_)) => Ok(Root::empty()),
-        (None, None) => Root::live(),
+        (None, None) => Root::live().map_err(SnapshotError::from),
     }
     .map_err(|error| {
         Failure::new(with_sources(&error)).hint(error.hint().or_else(|| {
-            Some("--sysroot wants a directory that holds another machine's proc and sys".to_owned())
+            Some(
+                "--sysroot wants a snapshot, or a directory that holds another machine's proc and \
+                 sys"
+                .to_owned(),
+            )
         }))
     })?;
+    if let Some(Command::Snapshot { out }) = &arguments.command {
+        return take_snapshot(root, out, arguments);
+    }
     let options = ProbeOptions {
         smbios: table,
         ..ProbeOptions::default()
     };
-    let report = Report::of(&hw_probe::probe(&root, &options), &ReportOptions::default());
+    let mut inventory = hw_probe::probe(&root, &options);
+    if arguments.anonymise {
+        let key = anonymising_key(arguments.anonymise_key.as_deref())?;
+        inventory = anonymise::inventory(&inventory, &key)
+            .map_err(|error| Failure::new(with_sources(&error)).hint(error.hint()))?;
+    }
+    let code = if arguments.strict && !inventory.warnings.is_empty() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    };
+    let report_options = ReportOptions {
+        clock: arguments.reference_time.map(clock_check),
+        ..ReportOptions::default()
+    };
+    let report = Report::of(&inventory, &report_options);
 
     let file = arguments
         .out
@@ -131,15 +188,71 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             .map_err(|error| Failure::new(format!("cannot write YAML: {error}")))?,
     };
     match file {
-        Some(path) => write_file(path, &text, arguments.force),
-        None => match io::stdout().lock().write_all(text.as_bytes()) {
-            // The reader has seen enough, as `head` does.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(Failure::new(format!(
-                "cannot write to standard output: {error}"
-            ))),
-            Ok(()) => Ok(()),
-        },
+        Some(path) => write_file(path, &text, arguments.force)?,
+        None => print(&text)?,
+    }
+    Ok(code)
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // The reader has seen enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(format!(
+            "cannot write to standard output: {error}"
+        ))),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn take_snapshot(root: Root, out: &Path, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    if arguments.anonymise {
+        return Err(Failure::new(
+            "a snapshot cannot be anonymised: firmware tables and devices' answers are kept as \
+             they are",
+        )
+        .hint(Some(
+            "share `hw-probe --anonymise -o json` instead, or the snapshot with whom you trust"
+                .to_owned(),
+        )));
+    }
+    if arguments.smbios.is_some() {
+        return Err(Failure::new(
+            "a snapshot holds what the probe reads of a machine; --smbios is no part of it",
+        ));
+    }
+    let root = root.recording();
+    let inventory = hw_probe::probe(&root, &ProbeOptions::default());
+    let snapshot = Snapshot::of(&root).ok_or_else(|| Failure::new("nothing was recorded"))?;
+    snapshot
+        .create(out)
+        .map_err(|error| Failure::new(with_sources(&error)).hint(error.hint()))?;
+    print(&format!(
+        "{}: {} files, directories and links; {} warnings\n",
+        out.display(),
+        snapshot.len(),
+        inventory.warnings.len()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn anonymising_key(file: Option<&Path>) -> Result<anonymise::Key, Failure> {
+    let key =
+        match file {
+            Some(path) => anonymise::Key::from_bytes(&std::fs::read(path).map_err(|error| {
+                Failure::new(format!("cannot read {}: {error}", path.display()))
+            })?),
+            None => anonymise::Key::random(),
+        };
+    key.map_err(|error| Failure::new(with_sources(&error)).hint(error.hint()))
+}
+
+/// This machine's clock beside the given time.
+fn clock_check(reference_unix_seconds: i64) -> ClockCheck {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    ClockCheck {
+        machine_unix_seconds: now.tv_sec,
+        reference_unix_seconds,
     }
 }
 

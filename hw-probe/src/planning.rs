@@ -1,6 +1,12 @@
 //! Rules of thumb for planning a farm: payback, electricity, heat and bandwidth, as the grid's
 //! manuals give them. Estimates in real numbers; nothing here decides a payment.
 
+mod estimate;
+mod upgrades;
+
+pub use estimate::{Estimate, EstimateInputs, Power, estimate};
+pub use upgrades::{Part, Upgrade, upgrades};
+
 use crate::capacity::Capacity;
 use crate::units::{GIB, TIB};
 

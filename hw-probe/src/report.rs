@@ -1,16 +1,20 @@
 //! The whole answer for one machine: inventory, capacity, cloud units, rewards and advice.
 
 mod advice;
+mod estimate;
+mod page;
 mod table;
 
 use serde::{Deserialize, Serialize};
 
 pub use advice::{Advice, Severity};
+pub use estimate::render_estimate;
 pub use table::render_table;
 
 use crate::capacity::CapacityViews;
 use crate::cloud_units::CloudUnits;
 use crate::inventory::Inventory;
+use crate::planning::{Upgrade, upgrades};
 use crate::reward::{
     Certification, DEFAULT_CONNECTION_PRICE_MUSD, Reward, RewardInputs, RewardPolicy, Scenario,
     V2Y2020, V3Calculator, V3Minting,
@@ -21,6 +25,24 @@ const V2_MINTED_TFT: u64 = 800_000_000;
 /// Price of one TFT that the v2 rule was published with, in thousandths of a US dollar.
 const V2_PRICE_MUSD: u64 = 150;
 
+/// The same node in the world the v2 rule was published for.
+pub(crate) fn v2_inputs(inputs: &RewardInputs) -> RewardInputs {
+    RewardInputs {
+        connection_price_musd: V2_PRICE_MUSD,
+        minted_tft: V2_MINTED_TFT,
+        ..*inputs
+    }
+}
+
+/// A clock that is off, as far as somebody with a better one can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockCheck {
+    /// What the machine's clock shows, Unix seconds.
+    pub machine_unix_seconds: i64,
+    /// What time it really is.
+    pub reference_unix_seconds: i64,
+}
+
 /// What a report assumes about the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReportOptions {
@@ -30,6 +52,8 @@ pub struct ReportOptions {
     pub connection_price_musd: u64,
     /// Uptime within the period in seconds; `None` for the whole period.
     pub uptime_seconds: Option<u64>,
+    /// The machine's clock beside a better one; `None` says nothing about the clock.
+    pub clock: Option<ClockCheck>,
 }
 
 impl Default for ReportOptions {
@@ -38,6 +62,7 @@ impl Default for ReportOptions {
             certification: Certification::Diy,
             connection_price_musd: DEFAULT_CONNECTION_PRICE_MUSD,
             uptime_seconds: None,
+            clock: None,
         }
     }
 }
@@ -55,6 +80,8 @@ pub struct Report {
     pub cloud_units: CloudUnits,
     /// Rewards: each policy for the machine as it is and, if it is virtual, as if it were not.
     pub rewards: Vec<Reward>,
+    /// What one more part would bring under v3, best first; as if the machine were not virtual.
+    pub upgrades: Vec<Upgrade>,
     /// What the farmer should know or do.
     pub advice: Vec<Advice>,
 }
@@ -71,16 +98,13 @@ impl Report {
             uptime_seconds: options.uptime_seconds,
             ..RewardInputs::new(capacity.zero_os, virtualised)
         };
-        let v2 = RewardInputs {
-            connection_price_musd: V2_PRICE_MUSD,
-            minted_tft: V2_MINTED_TFT,
-            ..v3
-        };
+        let v2 = v2_inputs(&v3);
         let policies: [(&dyn RewardPolicy, RewardInputs); 3] = [
             (&V3Minting::default(), v3),
             (&V3Calculator, v3),
             (&V2Y2020, v2),
         ];
+        let upgrades = upgrades(&v3);
         let mut rewards = Vec::new();
         for (policy, inputs) in policies {
             rewards.push(policy.reward(&inputs));
@@ -97,7 +121,8 @@ impl Report {
             capacity,
             cloud_units: CloudUnits::v3(&capacity.zero_os),
             rewards,
-            advice: advice::advise(inventory, &capacity),
+            advice: advice::advise(inventory, &capacity, &upgrades, options),
+            upgrades,
         }
     }
 

@@ -126,11 +126,13 @@ impl Snapshot {
                 }
             }
         }
-        let answers = serde_json::to_vec_pretty(&self.recording.answers)?;
-        let mut header = header(tar::EntryType::Regular, 0o644);
-        header.set_size(u64::try_from(answers.len()).unwrap_or(u64::MAX));
-        let path = ANSWERS_PATH.trim_start_matches('/');
-        archive.append_data(&mut header, path, answers.as_slice())?;
+        if self.recording.answerable {
+            let answers = serde_json::to_vec_pretty(&self.recording.answers)?;
+            let mut header = header(tar::EntryType::Regular, 0o644);
+            header.set_size(u64::try_from(answers.len()).unwrap_or(u64::MAX));
+            let path = ANSWERS_PATH.trim_start_matches('/');
+            archive.append_data(&mut header, path, answers.as_slice())?;
+        }
         archive.into_inner()?.finish()?.flush()
     }
 
@@ -172,7 +174,6 @@ impl Snapshot {
     pub fn is_empty(&self) -> bool {
         self.recording.entries.is_empty()
     }
-
 }
 
 /// Takes out what the probe had to read but never uses: passwords in the environment of process 1

@@ -67,10 +67,12 @@ pub(super) fn all(
             break;
         };
         waiting.remove(&index);
-        if let Some(problem) = &answers.problem {
-            warnings.push(Warning::new("disks", problem.as_str()));
-        }
         answered.push((index, answers));
+    }
+    // Threads end in any order; the report does not change with it.
+    answered.sort_by_key(|(index, _)| *index);
+    for problem in answered.iter().filter_map(|(_, a)| a.problem.as_deref()) {
+        warnings.push(Warning::new("disks", problem));
     }
     for device in waiting.into_values() {
         let text = format!("{}: the device does not answer", device.display());

@@ -28,11 +28,13 @@ pub(super) fn collect(root: &Root, cpu: &CpuInfo, warnings: &mut Vec<Warning>) -
         Boot {
             firmware: Some(Firmware::Uefi),
             secure_boot,
+            ..Boot::default()
         }
     } else if root.exists("/sys/firmware") && cpu.family == Family::X86 {
         Boot {
             firmware: Some(Firmware::Bios),
             secure_boot: Some(false),
+            ..Boot::default()
         }
     } else {
         Boot::default()

@@ -38,6 +38,7 @@ fn nic(root: &Root, name: &str) -> Nic {
             _ => None,
         },
         kind: kind(root, &dir, device_type),
+        ..Nic::default()
     }
 }
 

@@ -3,29 +3,19 @@
 
 use std::fmt::Write as _;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
+use super::page::{Page, Style};
 use super::{Report, Severity};
 use crate::capacity::Capacity;
 use crate::inventory::{Confidence, Disk, DiskKind, Firmware, KindSource, Nic, Transport};
-use crate::reward::Scenario;
+use crate::reward::{Reward, Scenario};
 use crate::text::Untrusted;
 use crate::units::Bytes;
-
-const LABEL: usize = 13;
-
-/// Below this the tables cannot be read.
-const WIDTH_MIN: usize = 64;
 
 /// The report as aligned text, at most `width` columns wide (at least 64 are used). `colour` adds
 /// SGR sequences; whether to ask for it (`NO_COLOR`, a terminal) is the caller's business.
 #[must_use]
 pub fn render_table(report: &Report, width: usize, colour: bool) -> String {
-    let mut page = Page {
-        out: String::new(),
-        width: width.max(WIDTH_MIN),
-        colour,
-    };
+    let mut page = Page::new(width, colour);
     machine(&mut page, report);
     disks(&mut page, &report.inventory.disks);
     nics(&mut page, &report.inventory.nics);
@@ -52,7 +42,8 @@ pub fn render_table(report: &Report, width: usize, colour: bool) -> String {
             );
         }
     }
-    page.out
+    assumptions(&mut page, &report.rewards);
+    page.finish()
 }
 
 fn known(text: Option<&Untrusted>) -> String {
@@ -196,6 +187,7 @@ fn evidence(disk: &Disk) -> String {
         KindSource::ScsiVpdB1 => "SCSI page B1",
         KindSource::UdevDb => "udev",
         KindSource::Rotational => "kernel flag",
+        KindSource::SeekTest => "seek test",
         KindSource::Discard => "takes discards",
         KindSource::Hypervisor => "hypervisor",
         KindSource::None => "no evidence",
@@ -304,7 +296,7 @@ fn capacity(page: &mut Page, report: &Report) {
             style,
         );
     };
-    line("as the grid sees", &report.capacity.zero_os, Style::Strong);
+    line("Zero-OS reports", &report.capacity.zero_os, Style::Strong);
     if let Some(installed) = &report.capacity.installed {
         line("installed", installed, Style::Plain);
     }
@@ -319,9 +311,31 @@ fn capacity(page: &mut Page, report: &Report) {
     );
 }
 
+/// What every rule takes for granted: the sources disagree, so none is shown without.
+pub(super) fn assumptions(page: &mut Page, rewards: &[Reward]) {
+    page.heading("Rules and what they assume");
+    let mut shown: Vec<&str> = Vec::new();
+    for reward in rewards {
+        if shown.contains(&reward.policy.as_str()) {
+            continue;
+        }
+        shown.push(&reward.policy);
+        let safe = |text: &str| Untrusted::from(text).to_string();
+        let title = format!("{}: {}", safe(&reward.policy), safe(&reward.source));
+        page.wrapped("  ", &title, Style::Plain);
+        for assumption in &reward.assumptions {
+            page.wrapped("   - ", &safe(assumption), Style::Dim);
+        }
+    }
+}
+
 fn rewards(page: &mut Page, report: &Report) {
     page.heading("Reward");
-    for reward in &report.rewards {
+    reward_lines(page, &report.rewards);
+}
+
+pub(super) fn reward_lines(page: &mut Page, rewards: &[Reward]) {
+    for reward in rewards {
         let scenario = match reward.scenario {
             Scenario::AsMeasured => "as it is",
             Scenario::AsIfBareMetal => "as if bare metal",
@@ -344,139 +358,4 @@ fn rewards(page: &mut Page, report: &Report) {
         let policy = Untrusted::from(reward.policy.as_str());
         page.wrapped("   ", &format!("{policy}, {scenario}: {amount}"), style);
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Style {
-    Plain,
-    Strong,
-    Dim,
-    Warn,
-    Bad,
-}
-
-struct Page {
-    out: String,
-    width: usize,
-    colour: bool,
-}
-
-impl Page {
-    fn styled(&mut self, text: &str, style: Style) {
-        let code = match style {
-            _ if !self.colour => None,
-            Style::Plain => None,
-            Style::Strong => Some("1"),
-            Style::Dim => Some("2"),
-            Style::Warn => Some("33"),
-            Style::Bad => Some("31"),
-        };
-        match code {
-            Some(code) => {
-                let _ = writeln!(self.out, "\u{1b}[{code}m{text}\u{1b}[0m");
-            }
-            None => {
-                let _ = writeln!(self.out, "{text}");
-            }
-        }
-    }
-
-    fn heading(&mut self, text: &str) {
-        if !self.out.is_empty() {
-            self.out.push('\n');
-        }
-        self.styled(text, Style::Strong);
-    }
-
-    fn field(&mut self, label: &str, value: &str) {
-        let mut first = true;
-        for line in wrap(value, self.width.saturating_sub(LABEL + 2)) {
-            let label = if first { label } else { "" };
-            self.styled(&format!("  {label:<LABEL$}{line}"), Style::Plain);
-            first = false;
-        }
-    }
-
-    fn wrapped(&mut self, mark: &str, text: &str, style: Style) {
-        let indent = mark.width();
-        for (index, line) in wrap(text, self.width.saturating_sub(indent))
-            .iter()
-            .enumerate()
-        {
-            let lead = if index == 0 { mark } else { "" };
-            self.styled(&format!("{lead:<indent$}{line}"), style);
-        }
-    }
-
-    /// Fixed columns, then one that takes what is left.
-    fn row(&mut self, columns: &[usize], cells: &[&str], style: Style) {
-        let mut line = String::from("  ");
-        for (index, cell) in cells.iter().enumerate() {
-            let left = self.width.saturating_sub(line.width());
-            match columns.get(index) {
-                Some(&column) if column < left => {
-                    let text = cut(cell, column - 1);
-                    line.push_str(&text);
-                    line.extend(std::iter::repeat_n(' ', column - text.width()));
-                }
-                _ => line.push_str(&cut(cell, left)),
-            }
-        }
-        let line = line.trim_end().to_owned();
-        self.styled(&line, style);
-    }
-}
-
-/// The text, shortened with an ellipsis to at most `width` columns.
-fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut out = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        let w = c.width().unwrap_or(0);
-        if used + w + 1 > width {
-            break;
-        }
-        out.push(c);
-        used += w;
-    }
-    if width > 0 {
-        out.push('…');
-    }
-    out
-}
-
-/// Lines of at most `width` columns, broken at spaces where there are any.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let mut word = word.to_owned();
-        let last = lines.last().map_or(0, |line| line.width());
-        if last > 0 && last + 1 + word.width() > width {
-            lines.push(String::new());
-        }
-        while word.width() > width && width > 0 {
-            let mut head = String::new();
-            while let Some(c) = word.chars().next() {
-                if !head.is_empty() && head.width() + c.width().unwrap_or(0) > width {
-                    break;
-                }
-                head.push(c);
-                word.remove(0);
-            }
-            if let Some(line) = lines.last_mut() {
-                line.push_str(&head);
-            }
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(&word);
-        }
-    }
-    lines
 }

@@ -231,7 +231,7 @@ impl V3Minting {
             list.push(
                 "certified nodes get 5/4 (farming policy 2 instead has prices of its own, rounded \
                  up)"
-                    .to_owned(),
+                .to_owned(),
             );
         }
         list

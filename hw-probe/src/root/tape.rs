@@ -55,6 +55,9 @@ pub(crate) struct Recording {
     /// By path from the root, without a leading slash.
     pub entries: BTreeMap<PathBuf, Entry>,
     pub answers: Answers,
+    /// Whether somebody was there to answer. A copied tree without answers stays one: replaying
+    /// "no answer" is not the same as not asking.
+    pub answerable: bool,
 }
 
 /// Recorder and memory of one root; both absent for an ordinary probe.
@@ -150,6 +153,7 @@ impl Root {
                 schema_version: ANSWERS_VERSION,
                 ..Answers::default()
             },
+            answerable: self.answers_questions(),
             ..Recording::default()
         };
         self.tape.recording = Some(Arc::new(Mutex::new(recording)));

@@ -80,10 +80,13 @@ pub fn decode(table: &Table) -> Firmware {
             vendor: string(parts, 0x04),
             product: string(parts, 0x05),
             version: string(parts, 0x06),
+            sku: string(parts, 0x19),
+            family: string(parts, 0x1a),
             serial: string(parts, 0x07),
             uuid: parts
                 .get_field_data(0x08, 0x18)
                 .and_then(|raw| uuid(raw, table.version)),
+            ..System::default()
         };
     }
     if let Some(board) = data.first::<SMBiosBaseboardInformation<'_>>() {
@@ -211,7 +214,14 @@ fn memory(table: &Table, firmware: &mut Firmware) {
                 .and_then(|form| form_name(&form.value))
                 .filter(|_| populated)
                 .map(str::to_owned),
+            bank: string(parts, 0x11),
             speed_mts: speed(parts).filter(|_| populated),
+            max_speed_mts: transfers(parts, 0x15, 0x54).filter(|_| populated),
+            // The low four bits of the attributes; 0 for unknown.
+            ranks: parts
+                .get_field_byte(0x1b)
+                .map(|attributes| u32::from(attributes & 0x0f))
+                .filter(|ranks| populated && *ranks > 0),
             ecc: widths
                 .filter(|_| populated)
                 .map(|(total, data)| total > data),
@@ -219,6 +229,7 @@ fn memory(table: &Table, firmware: &mut Firmware) {
             part_number: string(parts, 0x1a).filter(|_| populated),
             serial: string(parts, 0x18).filter(|_| populated),
             is_system_memory,
+            ..Dimm::default()
         });
     }
     if !listed {
@@ -269,17 +280,21 @@ fn size(
     Some(size)
 }
 
-/// Configured speed, else the module's own; 0xFFFF refers to the 32-bit fields.
+/// Configured speed, else the module's own.
 fn speed(parts: &UndefinedStruct) -> Option<u32> {
-    let field = |narrow: usize, wide: usize| match parts.get_field_word(narrow)? {
+    transfers(parts, 0x20, 0x58).or_else(|| transfers(parts, 0x15, 0x54))
+}
+
+/// A speed in MT/s: 0 unknown, 0xFFFF refers to the 32-bit field.
+fn transfers(parts: &UndefinedStruct, narrow: usize, wide: usize) -> Option<u32> {
+    match parts.get_field_word(narrow)? {
         0 => None,
         0xffff => parts
             .get_field_dword(wide)
             .map(|mts| mts & 0x7fff_ffff)
             .filter(|mts| *mts > 0),
         mts => Some(u32::from(mts)),
-    };
-    field(0x20, 0x58).or_else(|| field(0x15, 0x54))
+    }
 }
 
 fn ecc_name(code: u8) -> Option<&'static str> {

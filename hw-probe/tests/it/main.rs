@@ -8,3 +8,4 @@
 mod machines;
 mod program;
 mod smbios_tables;
+mod snapshots;
