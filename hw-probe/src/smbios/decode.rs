@@ -86,7 +86,6 @@ pub fn decode(table: &Table) -> Firmware {
             uuid: parts
                 .get_field_data(0x08, 0x18)
                 .and_then(|raw| uuid(raw, table.version)),
-            ..System::default()
         };
     }
     if let Some(board) = data.first::<SMBiosBaseboardInformation<'_>>() {
@@ -229,7 +228,6 @@ fn memory(table: &Table, firmware: &mut Firmware) {
             part_number: string(parts, 0x1a).filter(|_| populated),
             serial: string(parts, 0x18).filter(|_| populated),
             is_system_memory,
-            ..Dimm::default()
         });
     }
     if !listed {

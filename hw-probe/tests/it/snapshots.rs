@@ -28,7 +28,7 @@ fn replays(root: Root) {
     let again = probe(&snapshot::open(&archive).unwrap(), &ProbeOptions::default());
     assert_eq!(again, seen);
 
-    // Other tools unpack it too.
+    // Other tools unpack it too: GNU tar and zstd, which scripts/test installs or asks for.
     let tree = dir.path().join("tree");
     std::fs::create_dir(&tree).unwrap();
     let status = Command::new("tar")
@@ -37,7 +37,7 @@ fn replays(root: Root) {
         .arg("-C")
         .arg(&tree)
         .status()
-        .expect("tar and zstd are installed (scripts/test says which tools the tests need)");
+        .unwrap();
     assert!(status.success());
     let again = probe(&Root::at(&tree).unwrap(), &ProbeOptions::default());
     assert_eq!(again, seen);
