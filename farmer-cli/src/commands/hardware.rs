@@ -43,6 +43,7 @@ fn options(tariff: &TariffArgs) -> ReportOptions {
         certification: certification(tariff),
         connection_price_musd: price_musd(tariff),
         uptime_seconds: uptime_seconds(tariff),
+        ..ReportOptions::default()
     }
 }
 
