@@ -6,17 +6,21 @@ use std::process::ExitCode;
 
 use node_config::{NodeConfig, SCHEMA_VERSION};
 
+use crate::register::client_for;
 use crate::settings;
+use crate::words::chain;
 
 const HELP: &str = "\
 farm-node is the first process of the ThreeFold farmer's node OS. It is meant to be /init of a boot
 image (`farmer image build` makes one) and does nothing on a running system.
 
-Usage: farm-node [--help | --version | --check-config FILE]
+Usage: farm-node [--help | --version | --check-config FILE | --check-directory FILE]
 
-  --check-config FILE  read FILE as a node would read the settings in its image, and say what is wrong
-  --version            version, and the version of the settings' schema it accepts
-  --help               this text
+  --check-config FILE     read FILE as a node would read the settings in its image, and say what is
+                          wrong
+  --check-directory FILE  the same, then ask the directory it names for the farm, as a node would
+  --version               version, and the version of the settings' schema it accepts
+  --help                  this text
 ";
 
 /// Follows the arguments without touching the machine.
@@ -29,6 +33,10 @@ pub fn run(arguments: &[String]) -> ExitCode {
             (text, false)
         }
         ["--check-config", file] => match check(Path::new(file)) {
+            Ok(text) => (text, false),
+            Err(text) => (text, true),
+        },
+        ["--check-directory", file] => match ask(Path::new(file)) {
             Ok(text) => (text, false),
             Err(text) => (text, true),
         },
@@ -53,13 +61,40 @@ pub fn run(arguments: &[String]) -> ExitCode {
 }
 
 fn check(path: &Path) -> Result<String, String> {
+    read(path).map(|config| config.to_toml())
+}
+
+/// Name look-up, trust and answer in one: what a node needs of its directory.
+fn ask(path: &Path) -> Result<String, String> {
+    let config = read(path)?;
+    let farm_id = config.farm_id;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("error: {error}\n"))?;
+    let answer = runtime.block_on(async {
+        client_for(&config.directory)?
+            .farm(u64::from(farm_id.get()), None)
+            .await
+    });
+    match answer {
+        Ok(farm) => {
+            let name = farm.value.name.shown();
+            Ok(format!(
+                "farm {farm_id} is {name} at {}\n",
+                config.directory.url
+            ))
+        }
+        Err(error) => Err(format!("error: {}\n", chain(&error))),
+    }
+}
+
+fn read(path: &Path) -> Result<NodeConfig, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("error: {}: {error}\n", path.display()))?;
     let origin = path.display().to_string();
-    match NodeConfig::from_toml(&text, &origin) {
-        Ok(config) => Ok(config.to_toml()),
-        Err(error) => Err(format!("error: {}\n", settings::words(&error))),
-    }
+    NodeConfig::from_toml(&text, &origin)
+        .map_err(|error| format!("error: {}\n", settings::words(&error)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use directory::client::{Client, ClientOptions, Error, Response, Trust};
 use directory::clock::{Clock as _, SystemClock, UnixTime};
 use directory::identity::Seed;
 use directory::wire::{Cidr, Iface, Location, MacAddr, Node, NodeState, Registration};
-use node_config::{LocationConfig, NodeConfig};
+use node_config::{DirectoryConfig, LocationConfig, NodeConfig};
 use tokio::sync::watch;
 
 use crate::console::{Console, uptime};
@@ -85,6 +85,23 @@ fn directory_words(error: &Error, url: &str) -> String {
     }
 }
 
+/// A client of the directory that the settings name, with the trust they give it.
+pub fn client_for(directory: &DirectoryConfig) -> Result<Client, Error> {
+    let trust = match (&directory.pin, &directory.ca_pem) {
+        (Some(pin), _) => Trust::Pin(pin.as_str().parse().map_err(|_| Error::TrustSetup {
+            reason: format!("{} is not a pin", pin.as_str()),
+        })?),
+        (None, Some(pem)) => Trust::Ca(pem.clone()),
+        (None, None) => Trust::Bundled,
+    };
+    Client::new(&ClientOptions {
+        trust,
+        insecure_http: directory.insecure_http,
+        user_agent: concat!("farm-node/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..ClientOptions::new(directory.url.as_str())
+    })
+}
+
 /// Speaks to the directory as this node.
 pub struct Registrar {
     /// The consoles.
@@ -106,20 +123,7 @@ pub struct Registrar {
 impl Registrar {
     /// The directory's client, as the settings want it.
     pub fn client(&self) -> Result<Client, Error> {
-        let directory = &self.config.directory;
-        let trust = match (&directory.pin, &directory.ca_pem) {
-            (Some(pin), _) => Trust::Pin(pin.as_str().parse().map_err(|_| Error::TrustSetup {
-                reason: format!("{} is not a pin", pin.as_str()),
-            })?),
-            (None, Some(pem)) => Trust::Ca(pem.clone()),
-            (None, None) => Trust::Bundled,
-        };
-        Client::new(&ClientOptions {
-            trust,
-            insecure_http: directory.insecure_http,
-            user_agent: concat!("farm-node/", env!("CARGO_PKG_VERSION")).to_owned(),
-            ..ClientOptions::new(directory.url.as_str())
-        })
+        client_for(&self.config.directory)
     }
 
     /// Registers, and says so in the words that end a start.

@@ -231,7 +231,7 @@ fn a_stick_keeps_its_identity_and_a_cd_says_that_it_cannot() {
     machine.medium = Some((lab.image.clone(), Bus::Cd));
     let mut guest = machine.boot("identity-cd").expect("QEMU starts");
     guest
-        .wait_for("identity: memory", BOOT_PATIENCE)
+        .wait_for("kept in memory only", BOOT_PATIENCE)
         .expect("the loss is announced");
     assert_ne!(registered(&mut guest), first);
 }

@@ -72,6 +72,8 @@ fn opened(program: &Path, arguments: &[&str]) -> String {
         "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
     )
     .expect("file");
+    let settings = "farm_id = 1\n[directory]\nurl = \"https://directory.invalid\"\n";
+    std::fs::write(at("etc/node.toml"), settings).expect("file");
     std::fs::copy(program, at("program")).expect("a copy");
     let log = root.path().join("strace.log");
     let output = Command::new("strace")
@@ -113,7 +115,7 @@ fn farmer_looks_names_up_without_the_hosts_libraries() {
 
 #[test]
 fn farm_node_looks_names_up_without_the_hosts_libraries() {
-    let arguments = ["--check-directory", "https://directory.invalid"];
+    let arguments = ["--check-directory", "/etc/node.toml"];
     assert_no_host_library(&opened(crate::support::farm_node(), &arguments));
 }
 

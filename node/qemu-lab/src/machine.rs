@@ -244,11 +244,16 @@ impl Machine {
             ));
             let device = match disk.kind {
                 DiskKind::Nvme => format!("nvme,drive=disk{index},serial=NVME{index}"),
+                // Ports are named: QEMU would put an unnamed one behind the CD drive.
                 DiskKind::SataHdd => {
-                    format!("ide-hd,drive=disk{index},serial=HDD{index},rotation_rate=7200")
+                    format!(
+                        "ide-hd,drive=disk{index},bus=ide.{index},serial=HDD{index},rotation_rate=7200"
+                    )
                 }
                 DiskKind::SataSsd => {
-                    format!("ide-hd,drive=disk{index},serial=SSD{index},rotation_rate=1")
+                    format!(
+                        "ide-hd,drive=disk{index},bus=ide.{index},serial=SSD{index},rotation_rate=1"
+                    )
                 }
                 DiskKind::Virtio => format!("virtio-blk-pci,drive=disk{index}"),
             };
