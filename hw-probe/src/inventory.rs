@@ -53,10 +53,11 @@ pub struct Inventory {
     pub bios: Bios,
     /// Case (SMBIOS type 3).
     pub chassis: Chassis,
-    /// Functions on the PCI buses, in the order of their addresses.
-    pub pci: Vec<PciDevice>,
-    /// Graphics and compute accelerators among them.
-    pub gpus: Vec<Gpu>,
+    /// Functions on the PCI buses, in the order of their addresses; unknown when
+    /// nobody looked.
+    pub pci: Option<Vec<PciDevice>>,
+    /// Graphics and compute accelerators among them; unknown when nobody looked.
+    pub gpus: Option<Vec<Gpu>>,
     /// Baseboard management controller.
     pub bmc: Bmc,
     /// Trusted platform module.
@@ -82,8 +83,8 @@ impl Default for Inventory {
             board: Board::default(),
             bios: Bios::default(),
             chassis: Chassis::default(),
-            pci: Vec::new(),
-            gpus: Vec::new(),
+            pci: None,
+            gpus: None,
             bmc: Bmc::default(),
             tpm: Tpm::default(),
             boot: Boot::default(),

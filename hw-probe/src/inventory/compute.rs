@@ -45,10 +45,11 @@ pub struct Cpu {
     pub smt: Option<bool>,
     /// Whether the cores differ in kind. Unknown where nothing was found to tell them apart by.
     pub hybrid: Option<bool>,
-    /// The kinds of cores of a hybrid processor, fastest first; empty on any other.
-    pub core_kinds: Vec<CoreKind>,
-    /// The NUMA nodes one by one.
-    pub numa: Vec<NumaNode>,
+    /// The kinds of cores of a hybrid processor, fastest first; empty on any other,
+    /// unknown when nobody looked.
+    pub core_kinds: Option<Vec<CoreKind>>,
+    /// The NUMA nodes one by one; unknown when nobody looked.
+    pub numa: Option<Vec<NumaNode>>,
     /// Marketing name of the first processor.
     pub model: Option<Untrusted>,
     /// Vendor id, such as `GenuineIntel`.
@@ -69,8 +70,9 @@ pub struct Cpu {
     /// Whether hardware virtualisation is there and not switched off by the firmware: `svm` or
     /// `vmx` is among the flags. The grid refuses nodes without.
     pub hardware_virtualisation: Option<bool>,
-    /// Known weaknesses of the processor and what the kernel does about them.
-    pub vulnerabilities: Vec<Vulnerability>,
+    /// Known weaknesses of the processor and what the kernel does about them; unknown
+    /// when nobody looked.
+    pub vulnerabilities: Option<Vec<Vulnerability>>,
     /// Where the counts come from.
     pub source: Option<CpuSource>,
 }

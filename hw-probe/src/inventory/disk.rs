@@ -215,13 +215,13 @@ pub struct Disk {
     /// Whether partitions, a file system or other devices lie on it; Zero-OS takes only empty
     /// disks.
     pub in_use: Option<bool>,
-    /// Why `in_use` is true, in words.
-    pub used_by: Vec<Untrusted>,
+    /// Why `in_use` is true, in words; unknown when nobody looked.
+    pub used_by: Option<Vec<Untrusted>>,
     /// What was found on the whole disk: partition table, file system, RAID or volume member. Empty
     /// when nothing was found; unknown when nobody could look.
     pub signatures: Option<Vec<Signature>>,
-    /// The partitions the kernel sees.
-    pub partitions: Vec<Partition>,
+    /// The partitions the kernel sees; unknown when nobody looked.
+    pub partitions: Option<Vec<Partition>>,
     /// Form factor, such as `2.5 inch`.
     pub form_factor: Option<String>,
     /// Temperature in degrees Celsius.

@@ -205,6 +205,7 @@ fn contents(disk: &Disk) -> String {
     let on_partitions = disk
         .partitions
         .iter()
+        .flatten()
         .flat_map(|partition| partition.signatures.iter().flatten());
     for signature in disk.signatures.iter().flatten().chain(on_partitions) {
         let kind = Untrusted::from(signature.kind.as_str()).to_string();
@@ -222,7 +223,7 @@ fn contents(disk: &Disk) -> String {
 /// What the firmware's setup should be changed to.
 fn firmware(adviser: &mut Adviser, inventory: &Inventory) {
     let has_class = |prefix: &str| {
-        inventory.pci.iter().any(|device| {
+        inventory.pci.iter().flatten().any(|device| {
             device
                 .class
                 .as_deref()
@@ -469,10 +470,12 @@ mod tests {
             kind: "gpt".to_owned(),
             ..Default::default()
         }]);
-        bad.pci.push(crate::inventory::PciDevice {
-            class: Some("010400".to_owned()),
-            ..Default::default()
-        });
+        bad.pci
+            .get_or_insert_default()
+            .push(crate::inventory::PciDevice {
+                class: Some("010400".to_owned()),
+                ..Default::default()
+            });
         bad.cpu.present = Some(16);
         bad.cpu.smt = Some(false);
         bad.boot.secure_boot = Some(true);
