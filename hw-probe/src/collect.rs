@@ -16,6 +16,7 @@ mod virtualisation;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::inventory::{Inventory, Live, Warning};
+use crate::overrides::DiskOverrides;
 use crate::root::Root;
 
 /// What the caller knows better than the machine.
@@ -27,6 +28,11 @@ pub struct ProbeOptions {
     /// Kernel name of the disk this system was started from (`sda`), which never counts as
     /// capacity. The caller recognises it by the label of our images.
     pub boot_medium_disk: Option<String>,
+    /// What the operator says about disks; it goes before all evidence.
+    pub overrides: DiskOverrides,
+    /// Measure seek times of disks whose kind nothing else tells (`SeekTest` evidence). Reads only,
+    /// but for about a second, and the numbers depend on what else the machine does.
+    pub seek_test: bool,
     /// What the processor answers to CPUID leaf 4000_0000h (`KVMKVMKVM`), when a snapshot is read
     /// and the answer is known from elsewhere. The running machine is asked directly.
     pub hypervisor_signature: Option<String>,

@@ -18,6 +18,7 @@ pub mod capacity;
 pub mod chain;
 pub mod cloud_units;
 pub mod inventory;
+pub mod overrides;
 pub mod planning;
 pub mod report;
 pub mod reward;

@@ -148,6 +148,8 @@ pub enum Exclusion {
     BootMedium,
     /// A hardware device that is no disk (tape, enclosure, RPMB and boot partitions).
     NotADisk,
+    /// The operator said so.
+    Operator,
     /// Written by a newer version of this library.
     #[serde(other)]
     Other,
@@ -171,6 +173,7 @@ impl Exclusion {
             Self::ReadOnly => "read-only",
             Self::BootMedium => "boot medium",
             Self::NotADisk => "not a disk",
+            Self::Operator => "left out by the operator",
             Self::Other => "other reason",
         }
     }
