@@ -31,6 +31,8 @@ mod collect;
 #[cfg(feature = "probe")]
 pub mod root;
 #[cfg(feature = "probe")]
+pub mod signature;
+#[cfg(feature = "probe")]
 pub mod smbios;
 #[cfg(feature = "snapshot")]
 pub mod snapshot;

@@ -7,5 +7,6 @@
 
 mod machines;
 mod program;
+mod signatures;
 mod smbios_tables;
 mod snapshots;
