@@ -17,6 +17,8 @@ pub mod anonymise;
 pub mod capacity;
 pub mod chain;
 pub mod cloud_units;
+#[cfg(feature = "probe")]
+pub mod health;
 pub mod inventory;
 pub mod overrides;
 pub mod planning;
