@@ -1,21 +1,18 @@
 //! Reading a machine: one collector per section of the inventory.
 
-mod ask;
 mod boot;
+mod boot_medium;
 mod cpu;
 mod disks;
 mod firmware;
 mod memory;
+mod mounts;
 mod nics;
-mod sgio;
-mod transport;
-mod udev;
-mod verdict;
 mod virtualisation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::inventory::{Inventory, Live, Warning};
+use crate::inventory::{Boot, Inventory, Live, Warning};
 use crate::overrides::DiskOverrides;
 use crate::root::Root;
 
@@ -60,16 +57,17 @@ pub fn probe(root: &Root, options: &ProbeOptions) -> Inventory {
             &firmware,
         )
     });
-    let disks = guarded("disks", w, |w| {
-        disks::collect(root, options.boot_medium_disk.as_deref(), w)
-    });
+    let disks = guarded("disks", w, |w| disks::collect(root, options, w));
     let nics = guarded("nics", w, |_| nics::collect(root));
-    let boot = guarded("boot", w, |w| boot::collect(root, &cpuinfo, w));
+    let boot = Boot {
+        medium: disks.boot_medium,
+        ..guarded("boot", w, |w| boot::collect(root, &cpuinfo, w))
+    };
     let live = guarded("live", w, |_| live(root));
     Inventory {
         cpu,
         memory,
-        disks,
+        disks: disks.list,
         nics,
         virtualisation,
         system: firmware.system,

@@ -8,8 +8,11 @@
 //! What cannot be read as a file (ioctls, netlink, CPUID) is asked through [`Root::ask`] and
 //! [`Device::ask`], so that a snapshot keeps the answers and gives them again.
 
+mod device;
 #[cfg(feature = "snapshot")]
 pub(crate) mod tape;
+
+pub use device::Device;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
 use rustix::io::Errno;
@@ -346,50 +349,6 @@ impl Root {
         there
     }
 
-    /// Opens a block device for asking it questions. In a snapshot no device is opened: it has the
-    /// answers, or the error, of the machine it was taken on.
-    ///
-    /// # Errors
-    /// Also when there is nothing to open, or the node is no block device.
-    pub fn open_block_device(&self, path: &Path) -> Result<Device, RootError> {
-        #[cfg(feature = "snapshot")]
-        let result = match self.tape.replayed_open(path) {
-            Some(Ok(())) => Ok(None),
-            Some(Err(source)) => Err(RootError::Io {
-                path: path.to_owned(),
-                source,
-            }),
-            None => self.open_live_block_device(path).map(Some),
-        };
-        #[cfg(not(feature = "snapshot"))]
-        let result = self.open_live_block_device(path).map(Some);
-        #[cfg(feature = "snapshot")]
-        self.tape.record_open(path, &result);
-        Ok(Device {
-            fd: result?,
-            #[cfg(feature = "snapshot")]
-            path: path.to_owned(),
-            #[cfg(feature = "snapshot")]
-            tape: self.tape.clone(),
-        })
-    }
-
-    fn open_live_block_device(&self, path: &Path) -> Result<OwnedFd, RootError> {
-        let io = |errno: Errno| RootError::Io {
-            path: path.to_owned(),
-            source: errno.into(),
-        };
-        if !self.live {
-            return Err(io(Errno::NODEV));
-        }
-        let fd = self.open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK)?;
-        let mode = fstat(&fd).map_err(io)?.st_mode;
-        if FileType::from_raw_mode(mode) != FileType::BlockDevice {
-            return Err(io(Errno::NOTBLK));
-        }
-        Ok(fd)
-    }
-
     /// A second handle on the same root, for a thread of its own.
     pub(crate) fn try_clone(&self) -> Option<Self> {
         let dir = match &self.dir {
@@ -440,46 +399,6 @@ impl Root {
                 path: path.to_owned(),
             })
         }
-    }
-}
-
-/// A block device that answers questions: an open one of the running machine, or the memory of one
-/// in a snapshot.
-#[derive(Debug)]
-pub struct Device {
-    /// `None` in a snapshot.
-    fd: Option<OwnedFd>,
-    #[cfg(feature = "snapshot")]
-    path: PathBuf,
-    #[cfg(feature = "snapshot")]
-    tape: tape::Tape,
-}
-
-impl Device {
-    /// The answer to `question`, a stable name such as `ata-identify`; `ask` puts it to the open
-    /// device.
-    pub fn ask(
-        &self,
-        question: &str,
-        ask: impl FnOnce(&OwnedFd) -> Option<Vec<u8>>,
-    ) -> Option<Vec<u8>> {
-        let live = || self.fd.as_ref().and_then(ask);
-        #[cfg(feature = "snapshot")]
-        {
-            let subject = self.path.to_string_lossy();
-            self.tape.answer(&subject, question, live)
-        }
-        #[cfg(not(feature = "snapshot"))]
-        {
-            let _ = question;
-            live()
-        }
-    }
-
-    /// The open device for what is momentary and must not be replayed; `None` in a snapshot.
-    #[must_use]
-    pub fn fd(&self) -> Option<&OwnedFd> {
-        self.fd.as_ref()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::inventory::Signature;
 use bytes::Bytes;
 
 pub use gpt::{GptEntry, gpt_entries};
-pub use record::{decode, encode};
+pub use record::{decode, decode_gpt, encode, encode_gpt};
 
 /// Kind given to media that our image builder made.
 pub const FARMER_MEDIUM: &str = "farmer-medium";

@@ -1,6 +1,7 @@
-//! Signatures as lines of text, which is how a snapshot keeps them: four fields with tabs between,
+//! Findings as lines of text, which is how a snapshot keeps them: four fields with tabs between,
 //! `%XX` for what could be mistaken.
 
+use super::GptEntry;
 use crate::inventory::Signature;
 use crate::text::Untrusted;
 
@@ -42,7 +43,42 @@ pub fn decode(text: &str) -> Vec<Signature> {
         .collect()
 }
 
-pub(crate) fn escape(text: &str) -> String {
+/// The entries of a GPT as lines.
+#[must_use]
+pub fn encode_gpt(entries: &[GptEntry]) -> String {
+    let lines = entries.iter().map(|entry| {
+        let GptEntry {
+            start_bytes,
+            size_bytes,
+            uuid,
+            name,
+        } = entry;
+        let (uuid, name) = (escape(uuid), escape(name));
+        format!("{start_bytes}\t{size_bytes}\t{uuid}\t{name}\n")
+    });
+    lines.collect()
+}
+
+/// The entries in the lines of [`encode_gpt`]; what is no such line is left out.
+#[must_use]
+pub fn decode_gpt(text: &str) -> Vec<GptEntry> {
+    text.lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [start, size, uuid, name] = *fields.as_slice() else {
+                return None;
+            };
+            Some(GptEntry {
+                start_bytes: start.parse().ok()?,
+                size_bytes: size.parse().ok()?,
+                uuid: unescape(uuid),
+                name: unescape(name),
+            })
+        })
+        .collect()
+}
+
+fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c == '%' || c.is_ascii_control() {
@@ -54,7 +90,7 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-pub(crate) fn unescape(text: &str) -> String {
+fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
@@ -95,8 +131,14 @@ mod tests {
         }
 
         #[test]
+        fn partitions_too(start_bytes: u64, size_bytes: u64, uuid in ".*", name in ".*") {
+            let entry = GptEntry { start_bytes, size_bytes, uuid, name };
+            prop_assert_eq!(decode_gpt(&encode_gpt(std::slice::from_ref(&entry))), [entry]);
+        }
+
+        #[test]
         fn any_text_is_survived(text in ".*") {
-            let _ = decode(&text);
+            let _ = (decode(&text), decode_gpt(&text));
         }
     }
 }

@@ -58,7 +58,7 @@ fn blkid(path: &Path) -> BTreeMap<String, String> {
         .args(["-p", "-o", "export"])
         .arg(path)
         .output()
-        .expect("blkid (Debian: util-linux)");
+        .unwrap();
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| line.split_once('='))

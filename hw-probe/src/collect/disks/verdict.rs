@@ -3,6 +3,7 @@
 //! `queue/rotational` alone is wrong for hypervisors' disks, RAID volumes and USB bridges, so it
 //! comes after what the device says itself and only counts on honest transports.
 
+use super::seek;
 use crate::inventory::{Confidence, DiskKind, KindSource, Transport};
 
 /// Evidence about one disk, from whatever could be read.
@@ -23,6 +24,8 @@ pub(super) struct Evidence {
     pub rotational: Option<bool>,
     /// `queue/discard_max_bytes` is not 0.
     pub discards: bool,
+    /// Median time of a read far away, in nanoseconds; measured only when asked for.
+    pub seek_nanos: Option<u64>,
 }
 
 /// The outcome.
@@ -91,7 +94,19 @@ pub(super) fn decide(evidence: &Evidence) -> Verdict {
         }
         None => {}
     }
+    let seek = || {
+        let kind = seek::kind_of(evidence.seek_nanos?)?;
+        Some(verdict(
+            kind,
+            KindSource::SeekTest,
+            Confidence::Medium,
+            None,
+        ))
+    };
     if evidence.hypervisor {
+        if let Some(measured) = seek() {
+            return measured;
+        }
         // Its rotational and discard flags describe the hypervisor's mood, not a medium.
         return verdict(
             DiskKind::UnknownVm,
@@ -118,7 +133,7 @@ pub(super) fn decide(evidence: &Evidence) -> Verdict {
     if evidence.discards {
         return verdict(DiskKind::Ssd, KindSource::Discard, Confidence::Low, None);
     }
-    Verdict::default()
+    seek().unwrap_or_default()
 }
 
 /// Whether vendor and model name a RAID controller's volume rather than a disk.
@@ -227,6 +242,33 @@ mod tests {
             ..disk(Transport::Scsi, true)
         };
         assert_eq!(outcome(trims), (DiskKind::Ssd, KindSource::Discard));
+    }
+
+    #[test]
+    fn seek_times_decide_where_nothing_else_does() {
+        let measured = |transport, hypervisor, nanos| Evidence {
+            transport: Some(transport),
+            raid_volume: true,
+            hypervisor,
+            rotational: Some(true),
+            seek_nanos: Some(nanos),
+            ..Evidence::default()
+        };
+        let volume = |nanos| outcome(measured(Transport::Scsi, false, nanos));
+        assert_eq!(volume(100_000), (DiskKind::Ssd, KindSource::SeekTest));
+        assert_eq!(volume(9_000_000), (DiskKind::Hdd, KindSource::SeekTest));
+        assert_eq!(volume(2_000_000).0, DiskKind::Unknown);
+        let virtio = |nanos| outcome(measured(Transport::Virtio, true, nanos));
+        assert_eq!(virtio(9_000_000).0, DiskKind::Hdd);
+        assert_eq!(virtio(2_000_000).0, DiskKind::UnknownVm);
+        let says_itself = Evidence {
+            ata_rotation: Some(7200),
+            ..measured(Transport::Ata, false, 100_000)
+        };
+        assert_eq!(
+            outcome(says_itself),
+            (DiskKind::Hdd, KindSource::AtaIdentify)
+        );
     }
 
     #[test]
