@@ -46,7 +46,7 @@ pub(super) fn collect(root: &Root, firmware: &Firmware, warnings: &mut Vec<Warni
 }
 
 /// `MemTotal` of a meminfo file, whose lines end in `NUMBER kB` (kibibytes in truth).
-fn mem_total(root: &Root, path: &str, label: &str) -> Option<Bytes> {
+pub(super) fn mem_total(root: &Root, path: &str, label: &str) -> Option<Bytes> {
     let text = root.text(path)?;
     let line = text
         .lines()
