@@ -9,7 +9,6 @@ use crate::capacity::Capacity;
 use crate::inventory::{Confidence, Disk, DiskKind, KindSource, Nic, Transport};
 use crate::reward::{Reward, Scenario};
 use crate::text::Untrusted;
-use crate::units::Bytes;
 
 /// The report as aligned text, at most `width` columns wide (at least 64 are used). `colour` adds
 /// SGR sequences; whether to ask for it (`NO_COLOR`, a terminal) is the caller's business.

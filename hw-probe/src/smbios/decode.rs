@@ -370,7 +370,7 @@ fn uuid(raw: &[u8], version: Option<(u8, u8)>) -> Option<Untrusted> {
 
 /// The text, unless it is one of the fillers that board makers leave in.
 pub(crate) fn meaningful(text: &str) -> Option<Untrusted> {
-    const FILLERS: [&str; 22] = [
+    const FILLERS: [&str; 24] = [
         "to be filled by o.e.m.",
         "to be filled by o.e.m",
         "default string",
@@ -393,6 +393,8 @@ pub(crate) fn meaningful(text: &str) -> Option<Untrusted> {
         "oem",
         "o.e.m.",
         "123456789",
+        "0123456789",
+        "no enclosure",
     ];
     let trimmed = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     let filler = trimmed.is_empty()
