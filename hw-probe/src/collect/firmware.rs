@@ -16,17 +16,14 @@ pub(super) fn collect(root: &Root, given: Option<&[u8]>, warnings: &mut Vec<Warn
     };
     let mut firmware = match table {
         Ok(Some(table)) => smbios::decode(&table),
-        Ok(None) => Firmware::default(),
+        Ok(None) => from_udev(root, warnings),
         Err(error) => {
             warnings.push(Warning::new("firmware", error));
-            let mut firmware = Firmware::default();
-            if given.is_none() && dmi_memory::fill(root, &mut firmware) {
-                warnings.push(Warning::new(
-                    "memory",
-                    "memory modules come from udev's record of the firmware's tables",
-                ));
+            if given.is_none() {
+                from_udev(root, warnings)
+            } else {
+                Firmware::default()
             }
-            firmware
         }
     };
     for text in firmware.warnings.drain(..) {
@@ -34,6 +31,18 @@ pub(super) fn collect(root: &Root, given: Option<&[u8]>, warnings: &mut Vec<Warn
     }
     if given.is_none() {
         fill_from_sysfs(root, &mut firmware);
+    }
+    firmware
+}
+
+/// What is known of the memory modules without the tables.
+fn from_udev(root: &Root, warnings: &mut Vec<Warning>) -> Firmware {
+    let mut firmware = Firmware::default();
+    if dmi_memory::fill(root, &mut firmware) {
+        warnings.push(Warning::new(
+            "memory",
+            "memory modules come from udev's record of the firmware's tables",
+        ));
     }
     firmware
 }
