@@ -1,13 +1,21 @@
 //! Reading a machine: one collector per section of the inventory.
 
+mod acpi;
+mod bmc;
 mod boot;
 mod boot_medium;
 mod cpu;
+mod deadline;
 mod disks;
+mod dmi_memory;
+mod efivars;
+mod ethtool;
 mod firmware;
 mod memory;
 mod mounts;
 mod nics;
+mod pci;
+mod tpm;
 mod virtualisation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +41,10 @@ pub struct ProbeOptions {
     /// What the processor answers to CPUID leaf 4000_0000h (`KVMKVMKVM`), when a snapshot is read
     /// and the answer is known from elsewhere. The running machine is asked directly.
     pub hypervisor_signature: Option<String>,
+    /// Mount the EFI variables for the time of the probe where nobody has, as in an initramfs:
+    /// without them nothing is known about Secure Boot. Needs root rights, and is done on the
+    /// running machine only.
+    pub mount_efivars: bool,
 }
 
 /// Reads a machine. Never fails: what cannot be read is `null` and a warning, and a collector that
@@ -41,6 +53,12 @@ pub struct ProbeOptions {
 pub fn probe(root: &Root, options: &ProbeOptions) -> Inventory {
     let mut warnings = Vec::new();
     let w = &mut warnings;
+    // For the disks too: a boot loader leaves the name of its partition in a variable.
+    let efivars = guarded("boot", w, |w| {
+        options
+            .mount_efivars
+            .then(|| efivars::Mounted::new(root, w))
+    });
     let firmware = guarded("firmware", w, |w| {
         firmware::collect(root, options.smbios.as_deref(), w)
     });
@@ -58,11 +76,19 @@ pub fn probe(root: &Root, options: &ProbeOptions) -> Inventory {
         )
     });
     let disks = guarded("disks", w, |w| disks::collect(root, options, w));
-    let nics = guarded("nics", w, |_| nics::collect(root));
+    let nics = guarded("nics", w, |w| nics::collect(root, w));
+    let pci = guarded("pci", w, |_| pci::collect(root));
+    let gpus = guarded("gpus", w, |_| {
+        pci.as_deref()
+            .map(|devices| pci::accelerators(root, devices))
+    });
+    let bmc = guarded("bmc", w, |w| bmc::collect(root, &firmware, w));
+    let tpm = guarded("tpm", w, |_| tpm::collect(root, &firmware));
     let boot = Boot {
         medium: disks.boot_medium,
         ..guarded("boot", w, |w| boot::collect(root, &cpuinfo, w))
     };
+    drop(efivars);
     let live = guarded("live", w, |_| live(root));
     Inventory {
         cpu,
@@ -73,6 +99,11 @@ pub fn probe(root: &Root, options: &ProbeOptions) -> Inventory {
         system: firmware.system,
         board: firmware.board,
         bios: firmware.bios,
+        chassis: firmware.platform.chassis,
+        pci,
+        gpus,
+        bmc,
+        tpm,
         boot,
         live,
         warnings,

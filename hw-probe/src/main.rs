@@ -52,6 +52,11 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS", conflicts_with_all = ["sysroot", "smbios"])]
     reference_time: Option<i64>,
 
+    /// Mount the EFI variables for the time of the probe if nobody has, as in an initramfs: tells
+    /// about Secure Boot (needs root)
+    #[arg(long, conflicts_with_all = ["sysroot", "smbios"])]
+    mount_efivars: bool,
+
     /// End with exit status 2 when there are warnings
     #[arg(long)]
     strict: bool,
@@ -149,6 +154,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let options = ProbeOptions {
         smbios: table,
+        mount_efivars: arguments.mount_efivars,
         ..ProbeOptions::default()
     };
     let mut inventory = hw_probe::probe(&root, &options);
@@ -222,7 +228,11 @@ fn take_snapshot(root: Root, out: &Path, arguments: &Arguments) -> Result<ExitCo
         ));
     }
     let root = root.recording();
-    let inventory = hw_probe::probe(&root, &ProbeOptions::default());
+    let options = ProbeOptions {
+        mount_efivars: arguments.mount_efivars,
+        ..ProbeOptions::default()
+    };
+    let inventory = hw_probe::probe(&root, &options);
     let snapshot = Snapshot::of(&root).ok_or_else(|| Failure::new("nothing was recorded"))?;
     snapshot
         .create(out)

@@ -2,6 +2,7 @@
 
 mod advice;
 mod estimate;
+mod machine;
 mod page;
 mod table;
 

@@ -7,11 +7,14 @@
 //! part and nothing else.
 
 mod decode;
+mod platform;
 
 use smbioslib::{SMBiosData, SMBiosVersion};
 
 pub(crate) use decode::meaningful;
 pub use decode::{Firmware, Processors, decode};
+pub(crate) use platform::chassis_kind;
+pub use platform::{HostInterface, IpmiDevice, Platform};
 
 use crate::root::Root;
 

@@ -108,6 +108,7 @@ fn machines(corpus: &Path, board: &mut Board) {
             "numa_nodes",
             cpu.numa_nodes.map(u64::from),
         );
+        consistent(&inventory, &mut problems);
         let memory = &inventory.memory;
         let bytes = if row["memory_kind"].starts_with("installed") {
             memory.installed_bytes
@@ -155,6 +156,78 @@ fn machines(corpus: &Path, board: &mut Board) {
                 row["machine"],
                 problems.join("; ")
             );
+        }
+    }
+}
+
+/// What must hold of every machine, whatever its truth table knows.
+fn consistent(inventory: &Inventory, problems: &mut Vec<String>) {
+    let cpu = &inventory.cpu;
+    let nodes = cpu.numa.as_deref().unwrap_or_default();
+    if cpu.numa_nodes.unwrap_or(0) as usize != nodes.len() {
+        problems.push(format!(
+            "{:?} nodes, {} listed",
+            cpu.numa_nodes,
+            nodes.len()
+        ));
+    }
+    for node in nodes {
+        let count = node.distances.len();
+        if count != 0 && count != nodes.len() {
+            problems.push(format!("node {} has {count} distances", node.id));
+        }
+    }
+    if let Some(kinds) = cpu.core_kinds.as_deref().filter(|kinds| !kinds.is_empty()) {
+        let threads: u32 = kinds.iter().map(|kind| kind.threads).sum();
+        let cores: u32 = kinds.iter().map(|kind| kind.cores).sum();
+        if Some(threads) != cpu.logical || Some(cores) != cpu.cores || kinds.len() < 2 {
+            problems.push(format!("kinds of cores do not add up: {kinds:?}"));
+        }
+    }
+    if cpu.hybrid.is_some() != cpu.core_kinds.is_some() {
+        problems.push(format!(
+            "hybrid is {:?}, kinds {:?}",
+            cpu.hybrid, cpu.core_kinds
+        ));
+    }
+    if cpu
+        .threads_per_core
+        .zip(cpu.cores)
+        .zip(cpu.logical)
+        .is_some_and(|((threads, cores), logical)| threads * cores < logical)
+    {
+        problems.push(format!(
+            "{:?} threads per core are too few",
+            cpu.threads_per_core
+        ));
+    }
+    for (name, groups, least) in [
+        ("dies", cpu.dies, cpu.sockets),
+        ("clusters", cpu.clusters, cpu.dies),
+    ] {
+        if groups
+            .zip(least)
+            .is_some_and(|(groups, least)| groups < least)
+            || groups
+                .zip(cpu.cores)
+                .is_some_and(|(groups, cores)| groups > cores)
+        {
+            problems.push(format!("{name} {groups:?}, cores {:?}", cpu.cores));
+        }
+    }
+    let pci = inventory.pci.as_deref().unwrap_or_default();
+    if let Some(device) = pci
+        .iter()
+        .find(|device| device.vendor_id.is_none() || device.class.is_none())
+    {
+        problems.push(format!(
+            "PCI function {:?} has no class or vendor",
+            device.address
+        ));
+    }
+    for gpu in inventory.gpus.iter().flatten() {
+        if !pci.iter().any(|device| device.address == gpu.address) {
+            problems.push(format!("accelerator {:?} is on no bus", gpu.address));
         }
     }
 }
@@ -240,6 +313,12 @@ fn forms(corpus: &Path, board: &mut Board) {
             let mut problems = Vec::new();
             if inventory.memory != truth.memory {
                 problems.push("memory differs".to_owned());
+            }
+            if inventory.chassis != truth.chassis
+                || inventory.bmc.evidence != truth.bmc.evidence
+                || inventory.tpm != truth.tpm
+            {
+                problems.push("chassis, BMC or TPM differs".to_owned());
             }
             if inventory.cpu != truth.cpu || inventory.system != truth.system {
                 problems.push(format!(

@@ -1,9 +1,10 @@
 //! The firmware's tables, with the kernel's copies of single fields where the tables themselves
 //! may be read by root only.
 
+use super::dmi_memory;
 use crate::inventory::Warning;
 use crate::root::Root;
-use crate::smbios::{self, Firmware, meaningful};
+use crate::smbios::{self, Firmware, chassis_kind, meaningful};
 use crate::text::Untrusted;
 
 pub(super) fn collect(root: &Root, given: Option<&[u8]>, warnings: &mut Vec<Warning>) -> Firmware {
@@ -15,10 +16,14 @@ pub(super) fn collect(root: &Root, given: Option<&[u8]>, warnings: &mut Vec<Warn
     };
     let mut firmware = match table {
         Ok(Some(table)) => smbios::decode(&table),
-        Ok(None) => Firmware::default(),
+        Ok(None) => from_udev(root, warnings),
         Err(error) => {
             warnings.push(Warning::new("firmware", error));
-            Firmware::default()
+            if given.is_none() {
+                from_udev(root, warnings)
+            } else {
+                Firmware::default()
+            }
         }
     };
     for text in firmware.warnings.drain(..) {
@@ -26,6 +31,18 @@ pub(super) fn collect(root: &Root, given: Option<&[u8]>, warnings: &mut Vec<Warn
     }
     if given.is_none() {
         fill_from_sysfs(root, &mut firmware);
+    }
+    firmware
+}
+
+/// What is known of the memory modules without the tables.
+fn from_udev(root: &Root, warnings: &mut Vec<Warning>) -> Firmware {
+    let mut firmware = Firmware::default();
+    if dmi_memory::fill(root, &mut firmware) {
+        warnings.push(Warning::new(
+            "memory",
+            "memory modules come from udev's record of the firmware's tables",
+        ));
     }
     firmware
 }
@@ -49,4 +66,14 @@ fn fill_from_sysfs(root: &Root, firmware: &mut Firmware) {
     fill(&mut firmware.bios.vendor, "bios_vendor");
     fill(&mut firmware.bios.version, "bios_version");
     fill(&mut firmware.bios.date, "bios_date");
+    let chassis = &mut firmware.platform.chassis;
+    fill(&mut chassis.vendor, "chassis_vendor");
+    fill(&mut chassis.version, "chassis_version");
+    fill(&mut chassis.serial, "chassis_serial");
+    if chassis.kind.is_none() {
+        chassis.kind = root
+            .number("/sys/class/dmi/id/chassis_type")
+            .and_then(chassis_kind)
+            .map(str::to_owned);
+    }
 }

@@ -23,6 +23,7 @@ pub(super) fn collect(root: &Root, firmware: &Firmware, warnings: &mut Vec<Warni
         ));
         usable = None;
     }
+    cross_check(root, usable, &mut warn);
 
     let mut installed = firmware.installed_bytes;
     let mut lower_bound = firmware.installed_is_lower_bound;
@@ -45,8 +46,42 @@ pub(super) fn collect(root: &Root, firmware: &Firmware, warnings: &mut Vec<Warni
     }
 }
 
+/// Compares with what sysinfo finds on the running machine, which also knows of the limit that a
+/// container may have been given: a farmer who probes inside one sees why it has less.
+fn cross_check(root: &Root, usable: Option<Bytes>, warn: &mut impl FnMut(String)) {
+    let answer = root.ask("kernel", "memory", || {
+        let mut system = sysinfo::System::new().ok()?;
+        system.refresh_memory_specifics(sysinfo::MemoryRefreshKind::nothing().with_ram());
+        let total = system.total_memory();
+        let limit = system
+            .cgroup_limits()
+            .map_or(0, |limits| limits.total_memory);
+        Some(format!("{total} {limit}").into_bytes())
+    });
+    let numbers = answer.and_then(|answer| {
+        let text = String::from_utf8(answer).ok()?;
+        let (total, limit) = text.split_once(' ')?;
+        Some((Bytes(total.parse().ok()?), Bytes(limit.parse().ok()?)))
+    });
+    let (Some(usable), Some((total, limit))) = (usable, numbers) else {
+        return;
+    };
+    // By more than 5 %.
+    let less = |a: Bytes, b: Bytes| u128::from(a.0) * 100 < u128::from(b.0) * 95;
+    if total > Bytes::ZERO && (less(total, usable) || less(usable, total)) {
+        warn(format!(
+            "the kernel gives {usable} as usable, sysinfo {total}"
+        ));
+    }
+    if limit > Bytes::ZERO && less(limit, usable) {
+        warn(format!(
+            "a control group limits programs here to {limit} of the {usable}"
+        ));
+    }
+}
+
 /// `MemTotal` of a meminfo file, whose lines end in `NUMBER kB` (kibibytes in truth).
-fn mem_total(root: &Root, path: &str, label: &str) -> Option<Bytes> {
+pub(super) fn mem_total(root: &Root, path: &str, label: &str) -> Option<Bytes> {
     let text = root.text(path)?;
     let line = text
         .lines()

@@ -179,7 +179,7 @@ pub struct Bmc {
     pub firmware: Option<Untrusted>,
     /// Whether it offers a network to the host, as for Redfish (SMBIOS type 42).
     pub host_network: Option<bool>,
-    /// What gave it away: `driver`, `smbios-38`, `smbios-42`, `acpi-spmi`.
+    /// What gave it away: `driver`, `smbios-38`, `smbios-42`, `acpi-spmi`, `acpi-device`.
     pub evidence: Vec<String>,
 }
 

@@ -4,19 +4,18 @@
 use std::fmt::Write as _;
 
 use super::page::{Page, Style};
-use super::{Report, Severity};
+use super::{Report, Severity, machine};
 use crate::capacity::Capacity;
-use crate::inventory::{Confidence, Disk, DiskKind, Firmware, KindSource, Nic, Transport};
+use crate::inventory::{Confidence, Disk, DiskKind, KindSource, Nic, Transport};
 use crate::reward::{Reward, Scenario};
 use crate::text::Untrusted;
-use crate::units::Bytes;
 
 /// The report as aligned text, at most `width` columns wide (at least 64 are used). `colour` adds
 /// SGR sequences; whether to ask for it (`NO_COLOR`, a terminal) is the caller's business.
 #[must_use]
 pub fn render_table(report: &Report, width: usize, colour: bool) -> String {
     let mut page = Page::new(width, colour);
-    machine(&mut page, report);
+    machine::machine(&mut page, &report.inventory);
     disks(&mut page, &report.inventory.disks);
     nics(&mut page, &report.inventory.nics);
     capacity(&mut page, report);
@@ -46,102 +45,8 @@ pub fn render_table(report: &Report, width: usize, colour: bool) -> String {
     page.finish()
 }
 
-fn known(text: Option<&Untrusted>) -> String {
+pub(super) fn known(text: Option<&Untrusted>) -> String {
     text.map_or_else(|| "unknown".to_owned(), ToString::to_string)
-}
-
-fn joined(parts: &[Option<&Untrusted>]) -> Option<String> {
-    let parts: Vec<String> = parts.iter().flatten().map(ToString::to_string).collect();
-    (!parts.is_empty()).then(|| parts.join(" "))
-}
-
-fn machine(page: &mut Page, report: &Report) {
-    let inventory = &report.inventory;
-    page.heading("Machine");
-    let system = &inventory.system;
-    if let Some(text) = joined(&[system.vendor.as_ref(), system.product.as_ref()]) {
-        page.field("System", &text);
-    }
-    let board = &inventory.board;
-    if let Some(text) = joined(&[board.vendor.as_ref(), board.product.as_ref()]) {
-        page.field("Board", &text);
-    }
-    let bios = &inventory.bios;
-    if let Some(text) = joined(&[
-        bios.vendor.as_ref(),
-        bios.version.as_ref(),
-        bios.date.as_ref(),
-    ]) {
-        page.field("Firmware", &text);
-    }
-    let boot = match (inventory.boot.firmware, inventory.boot.secure_boot) {
-        (Some(Firmware::Uefi), Some(true)) => "UEFI, Secure Boot on",
-        (Some(Firmware::Uefi), Some(false)) => "UEFI, Secure Boot off",
-        (Some(Firmware::Uefi), None) => "UEFI",
-        (Some(Firmware::Bios), _) => "BIOS",
-        _ => "unknown",
-    };
-    page.field("Boot", boot);
-
-    let cpu = &inventory.cpu;
-    page.field("Processor", &known(cpu.model.as_ref()));
-    let count = |n: Option<u32>, one: &str| match n {
-        None => format!("? {one}s"),
-        Some(1) => format!("1 {one}"),
-        Some(n) => format!("{n} {one}s"),
-    };
-    page.field(
-        "",
-        &format!(
-            "{}, {}, {}, {}",
-            count(cpu.logical, "thread"),
-            count(cpu.cores, "core"),
-            count(cpu.sockets, "socket"),
-            count(cpu.numa_nodes, "NUMA node"),
-        ),
-    );
-    page.field(
-        "KVM",
-        match cpu.hardware_virtualisation {
-            Some(true) => "supported by the processor",
-            Some(false) => "not offered by the processor",
-            None => "unknown",
-        },
-    );
-
-    let memory = &inventory.memory;
-    let size = |bytes: Option<Bytes>| bytes.map_or_else(|| "?".to_owned(), |b| b.to_string());
-    let at_least = if memory.installed_is_lower_bound {
-        "at least "
-    } else {
-        ""
-    };
-    let populated = memory
-        .dimms
-        .iter()
-        .filter(|d| d.is_system_memory && d.size_bytes != Some(Bytes(0)))
-        .count();
-    let mut text = format!(
-        "{} usable, {at_least}{} installed",
-        size(memory.usable_bytes),
-        size(memory.installed_bytes)
-    );
-    if let Some(slots) = memory.slots {
-        let _ = write!(text, ", {populated} of {slots} slots");
-    }
-    if let Some(ecc) = &memory.ecc {
-        let _ = write!(text, ", ECC {ecc}");
-    }
-    page.field("Memory", &text);
-
-    let virtualisation = &inventory.virtualisation;
-    let text = match (virtualisation.is_virtual, virtualisation.kind.as_deref()) {
-        (Some(false), _) => "none, bare metal".to_owned(),
-        (Some(true), Some(kind)) => Untrusted::from(kind).to_string(),
-        (Some(true), None) => "yes, hypervisor unknown".to_owned(),
-        (None, _) => "unknown".to_owned(),
-    };
-    page.field("Virtual", &text);
 }
 
 fn kind_name(kind: DiskKind) -> &'static str {
@@ -276,7 +181,27 @@ fn nics(page: &mut Page, nics: &[Nic]) {
             ],
             Style::Plain,
         );
+        let details = nic_details(nic);
+        if !details.is_empty() {
+            page.wrapped(&" ".repeat(18), &details.join(", "), Style::Dim);
+        }
     }
+}
+
+fn nic_details(nic: &Nic) -> Vec<String> {
+    let mut details = Vec::new();
+    if let Some(firmware) = &nic.firmware {
+        details.push(format!("firmware {firmware}"));
+    }
+    if nic.permanent_mac.is_some() && nic.permanent_mac != nic.mac {
+        details.push(format!("burnt in {}", known(nic.permanent_mac.as_ref())));
+    }
+    if nic.is_virtual_function == Some(true) {
+        details.push("virtual function".to_owned());
+    } else if let (Some(on), Some(total @ 1..)) = (nic.sriov_vfs, nic.sriov_total_vfs) {
+        details.push(format!("SR-IOV {on} of {total}"));
+    }
+    details
 }
 
 fn capacity(page: &mut Page, report: &Report) {

@@ -7,6 +7,7 @@ use smbioslib::{
 };
 
 use super::Table;
+use super::platform::{self, Platform};
 use crate::inventory::{Bios, Board, Dimm, System};
 use crate::text::Untrusted;
 use crate::units::{Bytes, KIB, MIB, TIB};
@@ -43,6 +44,8 @@ pub struct Firmware {
     pub board: Board,
     /// Type 4.
     pub processors: Processors,
+    /// Types 3, 38, 42 and 43.
+    pub platform: Platform,
     /// Type 17, in table order.
     pub dimms: Vec<Dimm>,
     /// Sum over the modules; `None` when the table lists no slot.
@@ -97,6 +100,7 @@ pub fn decode(table: &Table) -> Firmware {
         };
     }
     firmware.processors = processors(table);
+    firmware.platform = platform::decode(table);
     memory(table, &mut firmware);
     firmware
 }
@@ -295,6 +299,7 @@ fn transfers(parts: &UndefinedStruct, narrow: usize, wide: usize) -> Option<u32>
     }
 }
 
+/// Names of error corrections (DSP0134, 7.17.3).
 fn ecc_name(code: u8) -> Option<&'static str> {
     Some(match code {
         3 => "none",
@@ -335,7 +340,7 @@ fn form_name(form: &MemoryFormFactor) -> Option<&'static str> {
 }
 
 /// The string a field refers to. An index beyond the strings is no error, just no string.
-fn string(parts: &UndefinedStruct, offset: usize) -> Option<Untrusted> {
+pub(super) fn string(parts: &UndefinedStruct, offset: usize) -> Option<Untrusted> {
     let index = usize::from(parts.get_field_byte(offset)?).checked_sub(1)?;
     let raw = parts.strings.iter().nth(index)?;
     meaningful(&String::from_utf8_lossy(raw))
@@ -365,7 +370,7 @@ fn uuid(raw: &[u8], version: Option<(u8, u8)>) -> Option<Untrusted> {
 
 /// The text, unless it is one of the fillers that board makers leave in.
 pub(crate) fn meaningful(text: &str) -> Option<Untrusted> {
-    const FILLERS: [&str; 22] = [
+    const FILLERS: [&str; 24] = [
         "to be filled by o.e.m.",
         "to be filled by o.e.m",
         "default string",
@@ -388,6 +393,8 @@ pub(crate) fn meaningful(text: &str) -> Option<Untrusted> {
         "oem",
         "o.e.m.",
         "123456789",
+        "0123456789",
+        "no enclosure",
     ];
     let trimmed = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     let filler = trimmed.is_empty()

@@ -11,10 +11,10 @@ use hw_probe::units::{Bytes, GIB};
 use hw_probe::{ProbeOptions, probe};
 
 /// A machine under construction.
-struct Machine(tempfile::TempDir);
+pub struct Machine(tempfile::TempDir);
 
 impl Machine {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
@@ -28,21 +28,21 @@ impl Machine {
         .unwrap()
     }
 
-    fn file(&self, path: &str, text: impl AsRef<[u8]>) -> &Self {
+    pub fn file(&self, path: &str, text: impl AsRef<[u8]>) -> &Self {
         let path = self.0.path().join(path.trim_start_matches('/'));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
         self
     }
 
-    fn link(&self, path: &str, target: &str) -> &Self {
+    pub fn link(&self, path: &str, target: &str) -> &Self {
         let path = self.0.path().join(path.trim_start_matches('/'));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         symlink(target, path).unwrap();
         self
     }
 
-    fn cpu(&self, n: u32, siblings: &str, package: i32) -> &Self {
+    pub fn cpu(&self, n: u32, siblings: &str, package: i32) -> &Self {
         let dir = format!("sys/devices/system/cpu/cpu{n}/topology");
         self.file(&format!("{dir}/core_cpus_list"), format!("{siblings}\n"))
             .file(
@@ -69,11 +69,11 @@ impl Machine {
         )
     }
 
-    fn probe(&self) -> Inventory {
+    pub fn probe(&self) -> Inventory {
         self.probe_with(&ProbeOptions::default())
     }
 
-    fn probe_with(&self, options: &ProbeOptions) -> Inventory {
+    pub fn probe_with(&self, options: &ProbeOptions) -> Inventory {
         probe(&Root::at(self.0.path()).unwrap(), options)
     }
 }

@@ -6,6 +6,8 @@
 )]
 
 mod machines;
+mod platform;
+mod processors;
 mod program;
 mod signatures;
 mod smbios_tables;
