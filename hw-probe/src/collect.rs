@@ -16,6 +16,7 @@ mod mounts;
 mod nics;
 mod pci;
 mod tpm;
+mod udev;
 mod virtualisation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

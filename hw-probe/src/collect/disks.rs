@@ -8,7 +8,6 @@ mod nvme_admin;
 mod seek;
 mod sgio;
 mod transport;
-mod udev;
 mod usage;
 mod verdict;
 

@@ -2,8 +2,7 @@
 //! boot udev's `dmi_memory_id` writes their memory devices into the record of the DMI device, which
 //! everybody may read.
 
-use std::collections::BTreeMap;
-
+use super::udev::UdevRecord;
 use crate::inventory::Dimm;
 use crate::root::Root;
 use crate::smbios::{Firmware, meaningful};
@@ -16,23 +15,14 @@ const MODULE_MAX: Bytes = Bytes(4 * TIB);
 
 /// Fills the memory part of `firmware`; whether there was a record that says anything.
 pub(super) fn fill(root: &Root, firmware: &mut Firmware) -> bool {
-    let Some(text) = root.text("/run/udev/data/+dmi:id") else {
+    let Some(properties) = UdevRecord::read(root, "+dmi:id") else {
         return false;
     };
-    let properties: BTreeMap<&str, &str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("E:")?.split_once('='))
-        .map(|(key, value)| (key, value.trim()))
-        .collect();
     let mut total = Bytes::ZERO;
     let mut unknown = false;
     for index in 0..MODULES_MAX {
         let prefix = format!("MEMORY_DEVICE_{index}_");
-        if !properties
-            .range(prefix.as_str()..)
-            .next()
-            .is_some_and(|(key, _)| key.starts_with(&prefix))
-        {
+        if !properties.has_any(&prefix) {
             break;
         }
         let dimm = dimm(&properties, &prefix);
@@ -54,24 +44,21 @@ pub(super) fn fill(root: &Root, firmware: &mut Firmware) -> bool {
     if total > Bytes::ZERO || !unknown {
         firmware.installed_bytes = Some(total);
     }
-    firmware.ecc = match properties.get("MEMORY_ARRAY_EC_TYPE").copied() {
+    firmware.ecc = match properties.get("MEMORY_ARRAY_EC_TYPE") {
         Some("Parity") => Some("parity"),
         Some("Single-bit ECC") => Some("single-bit"),
         Some("Multi-bit ECC") => Some("multi-bit"),
         Some("CRC") => Some("crc"),
         // `None` is what it does not print, where there is an array at all.
-        None if properties.contains_key("MEMORY_ARRAY_LOCATION") => Some("none"),
+        None if properties.has_any("MEMORY_ARRAY_LOCATION") => Some("none"),
         _ => None,
     }
     .map(str::to_owned);
     true
 }
 
-fn dimm(properties: &BTreeMap<&str, &str>, prefix: &str) -> Dimm {
-    let get = |name: &str| {
-        let value = properties.get(format!("{prefix}{name}").as_str())?;
-        (!value.is_empty()).then_some(*value)
-    };
+fn dimm(properties: &UdevRecord, prefix: &str) -> Dimm {
+    let get = |name: &str| properties.get(&format!("{prefix}{name}"));
     let text = |name: &str| {
         get(name)
             .filter(|t| *t != "<BAD INDEX>")

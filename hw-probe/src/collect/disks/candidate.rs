@@ -4,10 +4,10 @@ use super::ask::{Answer, Language, Question};
 use super::class::Class;
 use super::identity::{form_factor_of_page, rotation_of_page};
 use super::transport;
-use super::udev::UdevRecord;
 use super::usage::{SYSFS_SECTOR_BYTES, Usage};
 use super::verdict::{self, Evidence, Verdict};
 use crate::collect::mounts::Mounts;
+use crate::collect::udev::UdevRecord;
 use crate::inventory::{Confidence, Disk, DiskKind, Exclusion, KindSource, Signature, Transport};
 use crate::overrides::DiskOverride;
 use crate::root::Root;
@@ -53,7 +53,7 @@ impl Candidate {
         let device_number = text("dev");
         let udev = device_number
             .as_deref()
-            .and_then(|number| UdevRecord::read(root, number))
+            .and_then(|number| UdevRecord::read(root, &format!("b{number}")))
             .unwrap_or_default();
         let from_udev = |key: &str| udev.get_decoded(key);
 

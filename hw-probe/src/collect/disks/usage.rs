@@ -1,8 +1,8 @@
 //! What lies on a disk and who uses it, as far as files tell: partitions, holders, mounts, and
 //! udev's findings.
 
-use super::udev::UdevRecord;
 use crate::collect::mounts::Mounts;
+use crate::collect::udev::UdevRecord;
 use crate::inventory::{Partition, Signature};
 use crate::root::Root;
 use crate::text::Untrusted;
@@ -64,7 +64,7 @@ impl Usage {
         let number = root.text(format!("{dir}/dev"));
         let udev = number
             .as_deref()
-            .and_then(|number| UdevRecord::read(root, number))
+            .and_then(|number| UdevRecord::read(root, &format!("b{number}")))
             .unwrap_or_default();
         let sectors = |attribute: &str| {
             root.number::<u64>(format!("{dir}/{attribute}"))

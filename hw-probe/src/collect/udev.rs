@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use crate::root::Root;
 
-/// Properties of one block device.
+/// Properties of one device.
 #[derive(Debug, Default)]
 pub(super) struct UdevRecord(BTreeMap<String, String>);
 
 impl UdevRecord {
-    /// The record of the block device with this `MAJOR:MINOR`, if udev has one.
-    pub(super) fn read(root: &Root, device_number: &str) -> Option<Self> {
-        let text = root.text(format!("/run/udev/data/b{device_number}"))?;
+    /// The record with this name, such as `b8:0` for a block device, if udev has one.
+    pub(super) fn read(root: &Root, name: &str) -> Option<Self> {
+        let text = root.text(format!("/run/udev/data/{name}"))?;
         let properties = text
             .lines()
             .filter_map(|line| line.strip_prefix("E:")?.split_once('='))
@@ -27,6 +27,12 @@ impl UdevRecord {
             .get(key)
             .map(|value| value.trim())
             .filter(|value| !value.is_empty())
+    }
+
+    /// Whether there is any property whose name starts so.
+    pub(super) fn has_any(&self, prefix: &str) -> bool {
+        let mut from = self.0.range(prefix.to_owned()..);
+        from.next().is_some_and(|(key, _)| key.starts_with(prefix))
     }
 
     /// A property whose `_ENC` twin keeps the spaces that udev replaces in the plain one.
