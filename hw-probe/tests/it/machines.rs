@@ -52,7 +52,7 @@ impl Machine {
     }
 
     /// A disk at `device` (below `/sys/devices`), linked from `/sys/block`.
-    fn disk(&self, name: &str, device: &str, gib: u64, attributes: &[(&str, &str)]) -> &Self {
+    pub fn disk(&self, name: &str, device: &str, gib: u64, attributes: &[(&str, &str)]) -> &Self {
         let dir = format!("sys/devices/{device}/block/{name}");
         let dir = if name.starts_with("nvme") {
             format!("sys/devices/{device}/{name}")
@@ -78,15 +78,11 @@ impl Machine {
     }
 }
 
-fn disk<'a>(inventory: &'a Inventory, name: &str) -> &'a Disk {
-    inventory
-        .disks
-        .iter()
-        .find(|disk| disk.name == name)
-        .unwrap()
+pub fn disk<'a>(disks: &'a [Disk], name: &str) -> &'a Disk {
+    disks.iter().find(|disk| disk.name == name).unwrap()
 }
 
-const SATA: &str = "pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0";
+pub const SATA: &str = "pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0";
 
 #[test]
 fn cores_are_sibling_sets_of_online_threads() {
@@ -214,7 +210,7 @@ fn sata_disks_by_the_kernels_flag() {
         b"\x00\x80\x00\x08WD-SER1 ",
     );
     let inventory = machine.probe();
-    let sda = disk(&inventory, "sda");
+    let sda = disk(&inventory.disks, "sda");
     assert_eq!(
         (sda.kind, sda.kind_source),
         (DiskKind::Hdd, KindSource::Rotational)
@@ -234,7 +230,7 @@ fn sata_disks_by_the_kernels_flag() {
         &format!("sys/devices/{SATA}/vpd_pgb1"),
         [0, 0xb1, 0, 60, 0, 1, 0, 0],
     );
-    assert_eq!(disk(&machine.probe(), "sda").kind, DiskKind::Ssd);
+    assert_eq!(disk(&machine.probe().disks, "sda").kind, DiskKind::Ssd);
 }
 
 #[test]
@@ -245,7 +241,7 @@ fn udev_knows_rotation_where_nothing_else_does() {
         "E:ID_MODEL=TOSHIBA_X\nE:ID_MODEL_ENC=TOSHIBA\\x20X\\x20\\x20\nE:ID_SERIAL_SHORT=Y6\nE:ID_WWN=0x5000039\nE:ID_ATA_ROTATION_RATE_RPM=7200\nE:DEVTYPE=disk\n",
     );
     let inventory = machine.probe();
-    let sda = disk(&inventory, "sda");
+    let sda = disk(&inventory.disks, "sda");
     assert_eq!(
         (sda.kind, sda.kind_source, sda.rotation_rpm),
         (DiskKind::Hdd, KindSource::UdevDb, Some(7200))
@@ -342,10 +338,10 @@ fn each_exclusion_has_its_reason() {
         ("sdj", Exclusion::NotADisk),
         ("sdk", Exclusion::BootMedium),
     ] {
-        let disk = disk(&inventory, name);
+        let disk = disk(&inventory.disks, name);
         assert_eq!((disk.counted, disk.reason), (false, Some(reason)), "{name}");
     }
-    let first = disk(&inventory, "sdh");
+    let first = disk(&inventory.disks, "sdh");
     assert!(first.counted && first.transport == Some(Transport::Sas));
     assert_eq!(inventory.counted_disks().count(), 1);
 }
@@ -375,7 +371,7 @@ fn nvme_local_remote_and_hidden_paths() {
         );
     let inventory = machine.probe();
     let of = |name: &str| {
-        let disk = disk(&inventory, name);
+        let disk = disk(&inventory.disks, name);
         (disk.kind, disk.counted, disk.reason)
     };
     assert_eq!(of("nvme0n1"), (DiskKind::Ssd, true, None));
@@ -401,7 +397,7 @@ fn hypervisors_disks_are_unknown_whatever_their_flags_say() {
         ],
     );
     let inventory = machine.probe();
-    let vda = disk(&inventory, "vda");
+    let vda = disk(&inventory.disks, "vda");
     assert_eq!(
         (vda.kind, vda.kind_source),
         (DiskKind::UnknownVm, KindSource::Hypervisor)
@@ -415,7 +411,7 @@ fn a_counted_disk_of_unknown_kind_is_a_warning() {
     let machine = Machine::new();
     machine.disk("sda", SATA, 100, &[]);
     let inventory = machine.probe();
-    assert_eq!(disk(&inventory, "sda").kind, DiskKind::Unknown);
+    assert_eq!(disk(&inventory.disks, "sda").kind, DiskKind::Unknown);
     assert!(
         inventory
             .warnings

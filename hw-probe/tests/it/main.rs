@@ -5,6 +5,7 @@
     reason = "helpers of tests stop at the first surprise, as tests do"
 )]
 
+mod disks;
 mod machines;
 mod platform;
 mod processors;
