@@ -11,6 +11,8 @@
     reason = "a test program of its own: it reports to a person and stops at the first surprise"
 )]
 
+mod smart;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     forms(&corpus, &mut board);
     virtualisation(&corpus, &mut board);
     malformed(&corpus, &mut board);
+    smart::check(&corpus, &mut board);
     board.print();
     if board.failed() {
         ExitCode::FAILURE
