@@ -17,6 +17,7 @@ pub mod anonymise;
 pub mod capacity;
 pub mod chain;
 pub mod cloud_units;
+mod disk_names;
 #[cfg(feature = "probe")]
 pub mod health;
 pub mod inventory;

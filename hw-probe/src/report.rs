@@ -1,6 +1,7 @@
 //! The whole answer for one machine: inventory, capacity, cloud units, rewards and advice.
 
 mod advice;
+mod disks;
 mod estimate;
 mod machine;
 mod page;

@@ -20,9 +20,6 @@ use bytes::Bytes;
 pub use gpt::{GptEntry, gpt_entries};
 pub use record::{decode, decode_gpt, encode, encode_gpt};
 
-/// Kind given to media that our image builder made.
-pub const FARMER_MEDIUM: &str = "farmer-medium";
-
 /// How much of the start is read in one piece: up to and with the btrfs superblock's label.
 const HEAD_BYTES: usize = 0x1_1000;
 /// How much of the end: RAID metadata lies in its last sectors.
@@ -59,7 +56,7 @@ fn farmer_medium(head: &Bytes, found: &mut Vec<Signature>) {
     const LOCATOR: u64 = 32_704;
     if head.has(LOCATOR, b"FARMMED1") {
         let guid = head.get(LOCATOR + 12, 16).map(bytes::guid);
-        found.push(signature(FARMER_MEDIUM, LOCATOR, None, guid));
+        found.push(signature(Signature::FARMER_MEDIUM, LOCATOR, None, guid));
     }
 }
 

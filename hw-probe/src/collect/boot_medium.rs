@@ -6,7 +6,6 @@ use super::disks::Candidate;
 use super::mounts::Mounts;
 use crate::inventory::{BootMedium, BootMediumSource, Signature};
 use crate::root::Root;
-use crate::signature::FARMER_MEDIUM;
 
 /// systemd's Boot Loader Interface: partition that the boot loader was loaded from.
 const LOADER_PARTITION: &str =
@@ -120,7 +119,7 @@ impl Machine<'_> {
         for word in line.split_ascii_whitespace() {
             if let Some(guid) = word.strip_prefix("farm.medium=") {
                 named.extend(self.with_signature(|s| {
-                    matches!(s.kind.as_str(), "gpt" | FARMER_MEDIUM) && has_id(s, guid)
+                    (s.kind == "gpt" || s.is_farmer_medium()) && has_id(s, guid)
                 }));
             } else if let Some(device) = word.strip_prefix("root=") {
                 named.extend(self.named_by_root(device));

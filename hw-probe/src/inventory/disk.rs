@@ -225,6 +225,8 @@ pub struct Disk {
     pub signatures: Option<Vec<Signature>>,
     /// The partitions the kernel sees; unknown when nobody looked.
     pub partitions: Option<Vec<Partition>>,
+    /// Where the whole disk is mounted, without partitions.
+    pub mounted_at: Vec<Untrusted>,
     /// Form factor, such as `2.5 inch`.
     pub form_factor: Option<String>,
     /// Temperature in degrees Celsius.
@@ -253,6 +255,17 @@ pub struct Signature {
     pub label: Option<Untrusted>,
     /// UUID or serial number, lower case.
     pub uuid: Option<Untrusted>,
+}
+
+impl Signature {
+    /// The kind given to media that our image builder made.
+    pub const FARMER_MEDIUM: &str = "farmer-medium";
+
+    /// Whether it marks a medium that our image builder made.
+    #[must_use]
+    pub fn is_farmer_medium(&self) -> bool {
+        self.kind == Self::FARMER_MEDIUM
+    }
 }
 
 /// One partition.

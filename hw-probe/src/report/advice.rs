@@ -1,12 +1,14 @@
 //! What a farmer should know or do about a machine.
 
+mod disks;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ClockCheck, ReportOptions};
 use crate::capacity::CapacityViews;
 use crate::chain::{AdmissionFailure, MIN_MRU_BYTES, MIN_SRU_BYTES, admission_failures};
 use crate::cloud_units::{CloudUnits, CuLimit, Micro};
-use crate::inventory::{Disk, DiskKind, HealthStatus, Inventory, NicKind, Transport};
+use crate::inventory::{DiskKind, Inventory, NicKind, Transport};
 use crate::planning::{Part, Upgrade};
 use crate::text::Untrusted;
 
@@ -41,7 +43,7 @@ const CLOCK_TOLERANCE_SECONDS: u64 = 60;
 /// From this speed farmers report trouble with drivers.
 const FAST_NIC_MBPS: u32 = 10_000;
 
-struct Adviser(Vec<Advice>);
+pub(super) struct Adviser(Vec<Advice>);
 
 impl Adviser {
     fn say(&mut self, severity: Severity, code: &str, message: impl Into<String>) {
@@ -61,7 +63,7 @@ pub(super) fn advise(
 ) -> Vec<Advice> {
     let mut adviser = Adviser(Vec::new());
     admission(&mut adviser, inventory, capacity);
-    disks(&mut adviser, inventory);
+    disks::advise(&mut adviser, inventory);
     firmware(&mut adviser, inventory);
     network(&mut adviser, inventory);
     if let Some(clock) = options.clock {
@@ -119,104 +121,6 @@ fn admission(adviser: &mut Adviser, inventory: &Inventory, capacity: &CapacityVi
             "virtual-machine",
             "this is a virtual machine or container: the grid pays it nothing",
         );
-    }
-}
-
-/// A RAID controller's volume hides what is behind it.
-fn is_raid_volume(disk: &Disk) -> bool {
-    const NAMES: [&str; 6] = [
-        "LOGICAL VOLUME",
-        "PERC",
-        "MEGARAID",
-        "SERVERAID",
-        "RAID",
-        "VIRTUAL DISK",
-    ];
-    let model = disk.model.as_ref().map(|model| model.raw().to_uppercase());
-    matches!(
-        disk.transport,
-        Some(Transport::Scsi | Transport::Sas) | None
-    ) && model.is_some_and(|model| NAMES.iter().any(|name| model.contains(name)))
-}
-
-fn disks(adviser: &mut Adviser, inventory: &Inventory) {
-    let names = |wanted: &dyn Fn(&Disk) -> bool| {
-        let names: Vec<String> = inventory
-            .counted_disks()
-            .filter(|disk| wanted(disk))
-            .map(|disk| disk.name.to_string())
-            .collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    };
-    if let Some(disks) = names(&|disk| disk.kind == DiskKind::Unknown) {
-        adviser.say(
-            Severity::Warning,
-            "disk-kind-unknown",
-            format!("not counted because it is not known whether SSD or HDD: {disks}"),
-        );
-    }
-    let holding: Vec<String> = inventory
-        .counted_disks()
-        .filter(|disk| disk.in_use == Some(true) || disk.signatures.iter().flatten().count() > 0)
-        .map(contents)
-        .collect();
-    if !holding.is_empty() {
-        adviser.say(
-            Severity::Warning,
-            "disks-in-use",
-            format!(
-                "these disks hold data, and Zero-OS takes only empty disks; save what you need, \
-                 then wipe them (formatting is not enough): {}",
-                holding.join(", ")
-            ),
-        );
-    }
-    if let Some(disks) = names(&is_raid_volume) {
-        adviser.say(
-            Severity::Warning,
-            "raid-volume",
-            format!(
-                "behind a RAID controller, which hides the kind and health of its disks; switch \
-                 the controller to HBA (IT) mode: {disks}"
-            ),
-        );
-    }
-    let failing: Vec<String> = inventory
-        .counted_disks()
-        .filter(|disk| {
-            disk.health.as_ref().is_some_and(|health| {
-                matches!(health.status, HealthStatus::Failing | HealthStatus::Warning)
-            })
-        })
-        .map(|disk| disk.name.to_string())
-        .collect();
-    if !failing.is_empty() {
-        adviser.say(
-            Severity::Warning,
-            "disk-health",
-            format!("these disks report trouble: {}", failing.join(", ")),
-        );
-    }
-}
-
-/// A disk's name and what lies on it: `sda (gpt, ext4)`.
-fn contents(disk: &Disk) -> String {
-    let mut kinds: Vec<String> = Vec::new();
-    let on_partitions = disk
-        .partitions
-        .iter()
-        .flatten()
-        .flat_map(|partition| partition.signatures.iter().flatten());
-    for signature in disk.signatures.iter().flatten().chain(on_partitions) {
-        let kind = Untrusted::from(signature.kind.as_str()).to_string();
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
-    }
-    if kinds.is_empty() {
-        disk.name.to_string()
-    } else {
-        format!("{} ({})", disk.name, kinds.join(", "))
     }
 }
 
@@ -441,7 +345,7 @@ mod tests {
         bad.disks[0].kind = DiskKind::Unknown;
         bad.disks[1].in_use = Some(true);
         bad.disks[1].health = Some(crate::inventory::DiskHealth {
-            status: HealthStatus::Failing,
+            status: crate::inventory::HealthStatus::Failing,
             ..Default::default()
         });
         assert_eq!(
@@ -455,9 +359,25 @@ mod tests {
                 "virtual-machine",
                 "disk-kind-unknown",
                 "disks-in-use",
-                "disk-health",
+                "disk-failing",
             ]
         );
+    }
+
+    #[test]
+    fn the_system_disk_is_named_unless_it_is_a_medium_of_ours() {
+        let mut installed = machine(false);
+        installed.disks[0].counted = false;
+        installed.disks[0].reason = Some(crate::inventory::Exclusion::BootMedium);
+        let list = of(&installed, &ReportOptions::default());
+        let advice = list.iter().find(|a| a.code == "system-disk").unwrap();
+        assert_eq!(advice.severity, Severity::Info);
+        assert!(advice.message.raw().contains("nvme0n1 ("), "{advice:?}");
+        installed.disks[0].signatures = Some(vec![crate::inventory::Signature {
+            kind: crate::inventory::Signature::FARMER_MEDIUM.to_owned(),
+            ..Default::default()
+        }]);
+        assert!(!codes(&installed).contains(&"system-disk".to_owned()));
     }
 
     #[test]

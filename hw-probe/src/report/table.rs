@@ -1,12 +1,10 @@
 //! The report for people: aligned, never wider than asked, nothing in it that a device wrote and
 //! a terminal would obey.
 
-use std::fmt::Write as _;
-
 use super::page::{Page, Style};
-use super::{Report, Severity, machine};
+use super::{Report, Severity, disks, machine};
 use crate::capacity::Capacity;
-use crate::inventory::{Confidence, Disk, DiskKind, KindSource, Nic, Transport};
+use crate::inventory::Nic;
 use crate::reward::{Reward, Scenario};
 use crate::text::Untrusted;
 
@@ -16,7 +14,7 @@ use crate::text::Untrusted;
 pub fn render_table(report: &Report, width: usize, colour: bool) -> String {
     let mut page = Page::new(width, colour);
     machine::machine(&mut page, &report.inventory);
-    disks(&mut page, &report.inventory.disks);
+    disks::disks(&mut page, &report.inventory.disks);
     nics(&mut page, &report.inventory.nics);
     capacity(&mut page, report);
     rewards(&mut page, report);
@@ -47,111 +45,6 @@ pub fn render_table(report: &Report, width: usize, colour: bool) -> String {
 
 pub(super) fn known(text: Option<&Untrusted>) -> String {
     text.map_or_else(|| "unknown".to_owned(), ToString::to_string)
-}
-
-fn kind_name(kind: DiskKind) -> &'static str {
-    match kind {
-        DiskKind::Ssd => "ssd",
-        DiskKind::Hdd => "hdd",
-        DiskKind::UnknownVm => "unknown-vm",
-        DiskKind::Virtual => "virtual",
-        DiskKind::Optical => "optical",
-        DiskKind::Mmc => "mmc",
-        DiskKind::Pmem => "pmem",
-        DiskKind::Unknown => "unknown",
-    }
-}
-
-fn transport_name(transport: Option<Transport>) -> &'static str {
-    match transport {
-        Some(Transport::Nvme) => "nvme",
-        Some(Transport::NvmeFabrics) => "nvme-of",
-        Some(Transport::Ata) => "ata",
-        Some(Transport::Sas) => "sas",
-        Some(Transport::Scsi) => "scsi",
-        Some(Transport::Usb) => "usb",
-        Some(Transport::Firewire) => "firewire",
-        Some(Transport::Fc) => "fc",
-        Some(Transport::Iscsi) => "iscsi",
-        Some(Transport::Virtio) => "virtio",
-        Some(Transport::Xen) => "xen",
-        Some(Transport::Hyperv) => "hyperv",
-        Some(Transport::VmwarePvscsi) => "pvscsi",
-        Some(Transport::Mmc) => "mmc",
-        Some(Transport::Virtual) => "virtual",
-        Some(Transport::Other) | None => "?",
-    }
-}
-
-fn evidence(disk: &Disk) -> String {
-    let source = match disk.kind_source {
-        KindSource::Override => "operator",
-        KindSource::Nvme => "nvme",
-        KindSource::DeviceClass => "device class",
-        KindSource::AtaIdentify => "ATA identify",
-        KindSource::ScsiVpdB1 => "SCSI page B1",
-        KindSource::UdevDb => "udev",
-        KindSource::Rotational => "kernel flag",
-        KindSource::SeekTest => "seek test",
-        KindSource::Discard => "takes discards",
-        KindSource::Hypervisor => "hypervisor",
-        KindSource::None => "no evidence",
-    };
-    let mut text = source.to_owned();
-    if let Some(rpm) = disk.rotation_rpm {
-        let _ = write!(text, ", {rpm} rpm");
-    }
-    if disk.confidence == Confidence::Low {
-        text.push_str(", weak");
-    }
-    text
-}
-
-fn disks(page: &mut Page, disks: &[Disk]) {
-    page.heading("Disks");
-    // Devices that are no hardware say nothing about the machine; one line stands for them.
-    let (hardware, other): (Vec<_>, Vec<_>) = disks
-        .iter()
-        .partition(|disk| disk.kind != DiskKind::Virtual);
-    if hardware.is_empty() {
-        page.wrapped("   ", "none found", Style::Plain);
-    } else {
-        let columns = [10, 12, 11, 9];
-        page.row(
-            &columns,
-            &["NAME", "SIZE", "KIND", "BUS", "MODEL"],
-            Style::Dim,
-        );
-        for disk in hardware {
-            let size = disk
-                .size_bytes
-                .map_or_else(|| "?".to_owned(), |size| size.to_string());
-            let model = known(disk.model.as_ref());
-            let (style, why) = match disk.reason {
-                None => (Style::Plain, evidence(disk)),
-                Some(reason) => (Style::Dim, format!("not counted: {}", reason.text())),
-            };
-            page.row(
-                &columns,
-                &[
-                    &disk.name.shown(),
-                    &size,
-                    kind_name(disk.kind),
-                    transport_name(disk.transport),
-                    &model,
-                ],
-                style,
-            );
-            page.wrapped(&" ".repeat(2 + columns[0]), &why, Style::Dim);
-        }
-    }
-    if !other.is_empty() {
-        page.wrapped(
-            "   ",
-            &format!("and {} virtual devices, not counted", other.len()),
-            Style::Dim,
-        );
-    }
 }
 
 fn nics(page: &mut Page, nics: &[Nic]) {

@@ -8,7 +8,7 @@ use hw_probe::inventory::{
     Signature,
 };
 use hw_probe::overrides::{DiskOverride, DiskOverrides, VouchedKind};
-use hw_probe::signature::{self, FARMER_MEDIUM, GptEntry};
+use hw_probe::signature::{self, GptEntry};
 
 use super::machines::{Machine, SATA, disk};
 
@@ -182,7 +182,7 @@ fn our_own_media_never_count() {
     partitioned(&machine);
     let mut answers = Answers::default();
     let guid = "b1a2c3d4-0000-1111-2222-333344445555";
-    let content = [found("gpt", guid), found(FARMER_MEDIUM, guid)];
+    let content = [found("gpt", guid), found(Signature::FARMER_MEDIUM, guid)];
     answers.put(
         "/dev/sda",
         "content",
@@ -201,7 +201,7 @@ fn our_own_media_never_count() {
     two.disk("sdb", &SATA.replace("ata1", "ata2"), 4, &[]);
     let mut answers = Answers::default();
     for device in ["/dev/sda", "/dev/sdb"] {
-        let content = [found(FARMER_MEDIUM, device)];
+        let content = [found(Signature::FARMER_MEDIUM, device)];
         answers.put(device, "content", signature::encode(&content).as_bytes());
     }
     answers.add_to(&two);

@@ -8,10 +8,10 @@ use super::usage::{SYSFS_SECTOR_BYTES, Usage};
 use super::verdict::{self, Evidence, Verdict};
 use crate::collect::mounts::Mounts;
 use crate::collect::udev::UdevRecord;
+use crate::disk_names;
 use crate::inventory::{Confidence, Disk, DiskKind, Exclusion, KindSource, Signature, Transport};
 use crate::overrides::DiskOverride;
 use crate::root::Root;
-use crate::signature::FARMER_MEDIUM;
 use crate::smbios::meaningful;
 use crate::text::Untrusted;
 use crate::units::Bytes;
@@ -33,7 +33,6 @@ pub(in crate::collect) struct Candidate {
     pub number: Option<String>,
     pub partition_numbers: Vec<Option<String>>,
     pub holders: Vec<String>,
-    pub mounted_at: Vec<String>,
     /// Devices that this one is built on.
     pub slaves: Vec<String>,
 }
@@ -66,7 +65,7 @@ impl Candidate {
         let scsi_type = number("device/type").and_then(|kind| u32::try_from(kind).ok());
         let class = Class::of(name, &path, scsi_type);
         let is_ata = vendor.trim() == "ATA" || transport == Some(Transport::Ata);
-        let raid_volume = verdict::is_raid_volume(&vendor, &model_name);
+        let raid_volume = disk_names::is_raid_volume(&vendor, &model_name);
         let paravirtual = matches!(
             transport,
             Some(Transport::Virtio | Transport::Xen | Transport::Hyperv | Transport::VmwarePvscsi)
@@ -104,6 +103,7 @@ impl Candidate {
             temperature_celsius: temperature(root, &link),
             signatures: usage.signatures,
             partitions: Some(usage.partitions),
+            mounted_at: usage.mounted_at.into_iter().map(Into::into).collect(),
             ..Disk::default()
         };
         Self {
@@ -111,7 +111,7 @@ impl Candidate {
             evidence: Evidence {
                 transport,
                 raid_volume,
-                hypervisor: paravirtual || verdict::is_hypervisor_disk(&vendor, &model_name),
+                hypervisor: paravirtual || disk_names::is_hypervisor_disk(&vendor, &model_name),
                 ata_rotation: None,
                 scsi_rotation: rotation_of_page(&rate_page),
                 udev_rpm: udev
@@ -131,7 +131,6 @@ impl Candidate {
             number: device_number,
             partition_numbers: usage.partition_numbers,
             holders: usage.holders,
-            mounted_at: usage.mounted_at,
             slaves: if class == Class::Virtual {
                 root.names(format!("{link}/slaves"))
             } else {
@@ -229,7 +228,7 @@ impl Candidate {
                 .as_ref()
                 .is_some_and(|label| label.raw().trim() == FARMCFG_LABEL)
         };
-        signatures.clone().any(|s| s.kind == FARMER_MEDIUM)
+        signatures.clone().any(Signature::is_farmer_medium)
             || partitions.any(|partition| {
                 is_farmcfg(&partition.label)
                     || partition
@@ -330,8 +329,8 @@ impl Candidate {
                 add(format!("{name} mounted at {point}"));
             }
         }
-        for point in &self.mounted_at {
-            add(format!("mounted at {}", Untrusted::from(point.as_str())));
+        for point in &self.disk.mounted_at {
+            add(format!("mounted at {point}"));
         }
         for holder in &self.holders {
             add(format!("part of {}", Untrusted::from(holder.as_str())));
