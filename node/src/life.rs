@@ -124,7 +124,10 @@ impl Machine {
             let measuring = measure::run(
                 self.console.clone(),
                 self.devices.clone(),
-                disk_of(&found),
+                measure::Told {
+                    boot_disk: disk_of(&found),
+                    disks: measure::overrides(&config.disks),
+                },
                 measured_sender,
             );
             tokio::select! {

@@ -1,12 +1,15 @@
 //! Measuring the machine, once at the start and again when disks come or go.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hw_probe::capacity::Capacity;
 use hw_probe::inventory::Inventory;
+use hw_probe::overrides::{DiskOverride, DiskOverrides, VouchedKind};
 use hw_probe::root::Root;
 use hw_probe::units::Bytes;
 use hw_probe::{ProbeOptions, probe};
+use node_config::{DiskKind, DiskWord};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -27,13 +30,35 @@ pub struct Measured {
     pub capacity: Capacity,
 }
 
+/// What is known of the disks before they are looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// The disk the node was started from: it is not capacity.
+    pub boot_disk: Option<String>,
+    /// The farmer's word on disks.
+    pub disks: DiskOverrides,
+}
+
+/// The words of the settings as the probe takes them.
+#[must_use]
+pub fn overrides(words: &BTreeMap<String, DiskWord>) -> DiskOverrides {
+    let mut overrides = DiskOverrides::default();
+    for (name, word) in words {
+        let kind = word.kind.map(|kind| match kind {
+            DiskKind::Ssd => VouchedKind::Ssd,
+            DiskKind::Hdd => VouchedKind::Hdd,
+        });
+        let ignore = word.ignore;
+        overrides.insert(name, DiskOverride { kind, ignore });
+    }
+    overrides
+}
+
 /// Runs for ever: publishes a new measurement whenever the capacity has changed.
-///
-/// `boot_disk` is the disk the node was started from: it is not capacity.
 pub async fn run(
     console: Console,
     mut devices: watch::Receiver<Devices>,
-    boot_disk: Option<String>,
+    told: Told,
     results: watch::Sender<Option<Measured>>,
 ) {
     if devices.wait_for(|devices| devices.settled).await.is_err() {
@@ -41,8 +66,8 @@ pub async fn run(
     }
     loop {
         let seen = devices.borrow_and_update().block_events;
-        let disk = boot_disk.clone();
-        match tokio::task::spawn_blocking(move || measure(disk)).await {
+        let told = told.clone();
+        match tokio::task::spawn_blocking(move || measure(told)).await {
             Ok(Ok(measured)) => {
                 let is_new = results
                     .borrow()
@@ -64,10 +89,11 @@ pub async fn run(
     }
 }
 
-fn measure(boot_medium_disk: Option<String>) -> Result<Measured, String> {
+fn measure(told: Told) -> Result<Measured, String> {
     let root = Root::live().map_err(|error| crate::words::chain(&error))?;
     let options = ProbeOptions {
-        boot_medium_disk,
+        boot_medium_disk: told.boot_disk,
+        overrides: told.disks,
         ..ProbeOptions::default()
     };
     let inventory = probe(&root, &options);

@@ -1,12 +1,13 @@
 //! Partial settings from one place, and how they are put together.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
-use crate::schema::{DirectoryConfig, LocationConfig, NodeConfig, SCHEMA_VERSION};
+use crate::schema::{DirectoryConfig, DiskWord, LocationConfig, NodeConfig, SCHEMA_VERSION};
 use crate::values::{Addressing, Cidr, DirectoryUrl, FarmId, Pin, RunMode};
 
 /// Where a setting came from, lowest precedence first.
@@ -61,6 +62,10 @@ pub struct Layer {
     /// `[location]`; a layer that names a location names all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<LocationConfig>,
+    /// `[disks."NAME"]`: see [`NodeConfig::disks`]. Layers add to each other; of two words on one
+    /// disk the higher layer's counts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub disks: BTreeMap<String, DiskWord>,
 }
 
 /// `[directory]` of a [`Layer`].
@@ -213,6 +218,7 @@ impl From<&NodeConfig> for Layer {
             },
             network,
             location: config.location.clone(),
+            disks: config.disks.clone(),
         }
     }
 }
@@ -308,6 +314,7 @@ impl Effective {
                 },
             );
         }
+        let disks = disks(&layers, &mut settings);
         let debug = last(&layers, |layer| layer.debug).unwrap_or_default();
         note(&mut settings, "debug", &debug);
 
@@ -322,11 +329,31 @@ impl Effective {
             },
             addressing: addressing.value,
             location: location.map(|location| location.value),
+            disks,
             debug: debug.value,
         };
         config.check()?;
         Ok(Self { config, settings })
     }
+}
+
+/// The words on disks of all layers; each layer's own are a setting of their own.
+fn disks(layers: &[(Origin, Layer)], settings: &mut Vec<Setting>) -> BTreeMap<String, DiskWord> {
+    let mut words = BTreeMap::new();
+    for (origin, layer) in layers {
+        for (name, word) in &layer.disks {
+            words.insert(name.clone(), (*origin, *word));
+        }
+    }
+    for (name, (origin, word)) in &words {
+        let value = format!("{name} = {word}");
+        let origin = *origin;
+        note(settings, "disks", &Sourced { value, origin });
+    }
+    words
+        .into_iter()
+        .map(|(name, (_, word))| (name, word))
+        .collect()
 }
 
 /// A value and the layer it came from.

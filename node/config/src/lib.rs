@@ -18,5 +18,5 @@ pub mod values;
 
 pub use error::ConfigError;
 pub use layer::{Effective, Layer, Origin};
-pub use schema::{DirectoryConfig, LocationConfig, NodeConfig, SCHEMA_VERSION};
+pub use schema::{DirectoryConfig, DiskKind, DiskWord, LocationConfig, NodeConfig, SCHEMA_VERSION};
 pub use values::{Addressing, DirectoryUrl, FarmId, Pin, RunMode};

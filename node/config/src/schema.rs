@@ -1,5 +1,8 @@
 //! The complete configuration of a node.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::values::{Addressing, DirectoryUrl, FarmId, Pin, RunMode};
@@ -71,6 +74,39 @@ impl LocationConfig {
     }
 }
 
+/// A kind of disk that a farmer can vouch for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskKind {
+    /// Solid state.
+    Ssd,
+    /// Rotating.
+    Hdd,
+}
+
+/// What the farmer knows of a disk better than the disk says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiskWord {
+    /// What it is made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<DiskKind>,
+    /// Never count it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ignore: bool,
+}
+
+impl fmt::Display for DiskWord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match (self.ignore, self.kind) {
+            (true, _) => "ignore",
+            (false, Some(DiskKind::Ssd)) => "ssd",
+            (false, Some(DiskKind::Hdd)) => "hdd",
+            (false, None) => "as it says",
+        })
+    }
+}
+
 /// Everything a node has to be told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeConfig {
@@ -84,6 +120,8 @@ pub struct NodeConfig {
     pub addressing: Addressing,
     /// Where the machine stands; `None`: the node copies the farm's location.
     pub location: Option<LocationConfig>,
+    /// The farmer's word on disks, by world wide name or serial number.
+    pub disks: BTreeMap<String, DiskWord>,
     /// More words on the console.
     pub debug: bool,
 }
@@ -98,6 +136,7 @@ impl NodeConfig {
             directory,
             addressing: Addressing::Dhcp,
             location: None,
+            disks: BTreeMap::new(),
             debug: false,
         }
     }

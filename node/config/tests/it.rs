@@ -227,3 +227,36 @@ proptest::proptest! {
         let _ = text.parse::<node_config::DirectoryUrl>();
     }
 }
+
+#[test]
+fn words_on_disks_of_all_layers_add_up() {
+    let image = Layer::from_toml(
+        "farm_id = 1\n[directory]\nurl = 'https://d.example'\n\
+         [disks.A]\nkind = 'ssd'\n[disks.B]\nignore = true\n",
+        "image",
+    )
+    .unwrap();
+    let stick = Layer::from_toml("[disks.A]\nkind = 'hdd'\n", "farm.toml").unwrap();
+    let layers = vec![(Origin::FarmToml, stick), (Origin::Image, image)];
+    let effective = Effective::of(layers).unwrap();
+    let words: Vec<(String, Origin)> = effective
+        .settings
+        .iter()
+        .filter(|setting| setting.key == "disks")
+        .map(|setting| (setting.value.clone(), setting.origin))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            ("A = hdd".to_owned(), Origin::FarmToml),
+            ("B = ignore".to_owned(), Origin::Image),
+        ]
+    );
+    let text = effective.config.to_toml();
+    let again = NodeConfig::from_toml(&text, "image").unwrap();
+    assert_eq!(again, effective.config);
+    for wrong in ["[disks.A]\nkind = 'tape'\n", "[disks.A]\nsize = 3\n"] {
+        let error = Layer::from_toml(wrong, "farm.toml").unwrap_err();
+        assert!(error.to_string().contains("farm.toml"), "{error}");
+    }
+}

@@ -127,7 +127,9 @@ pub(super) fn all(
     for (why, mut devices) in closed {
         devices.sort();
         let why = match why {
-            Closed::Denied => "the disks themselves may not be asked (it takes root, outside of a container)",
+            Closed::Denied => {
+                "the disks themselves may not be asked (it takes root, outside of a container)"
+            }
             Closed::Absent => "there is no device node",
         };
         let text = format!("{}: {why}; weaker evidence is used", devices.join(", "));
