@@ -5,6 +5,8 @@
     reason = "helpers of tests stop at the first surprise, as tests do"
 )]
 
+mod fixtures;
+mod guests;
 mod machines;
 mod program;
 mod smbios_tables;
