@@ -115,6 +115,7 @@ impl Toolbox {
         let mut guest = machine.boot(name)?;
         guest.wait_for(DONE, errand.patience)?;
         let told = std::fs::read(&port).context("reading the guest's second serial port")?;
+
         let told = String::from_utf8_lossy(&told);
         let answers = framed(&told)
             .with_context(|| format!("{name}: the guest's answers have no beginning or end"))?;

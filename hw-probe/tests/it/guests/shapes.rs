@@ -47,10 +47,15 @@ pub struct Shape {
     pub distances: &'static [&'static [u32]],
     /// Memory of each NUMA node in MiB. Their sum is what is installed.
     pub node_mib: &'static [u64],
-    /// Whether Secure Boot is on; `None` where the firmware does not have it.
+    /// Memory plugged in besides, which QEMU's firmware tables do not list, in MiB.
+    pub plugged_mib: u64,
+    /// Whether Secure Boot is on.
     pub secure_boot: bool,
-    /// Whether the firmware is in setup mode; not known under a legacy BIOS.
+    /// Whether the firmware is in setup mode; `None` where it does not know Secure Boot at all, as a
+    /// legacy BIOS and Debian's plain OVMF.
     pub setup_mode: Option<bool>,
+    /// How the host reaches the baseboard management controller, if there is one.
+    pub bmc: Option<&'static str>,
     /// Network cards: driver, hardware address, PCI address.
     pub nics: &'static [(&'static str, &'static str, &'static str)],
     /// Devices that the kernel makes by itself, with their size in KiB.
@@ -77,8 +82,10 @@ impl Shape {
         dies: 1,
         distances: &[&[10]],
         node_mib: &[1024],
+        plugged_mib: 0,
         secure_boot: false,
         setup_mode: None,
+        bmc: None,
         nics: &[],
         made: &[],
         signatures: &[],
@@ -86,7 +93,8 @@ impl Shape {
 
     /// What must be found of each block device, one line each, sorted:
     /// `NAME-WITHOUT-ITS-NUMBER BYTES TRANSPORT KIND VERDICT [serial=S] [wwn=W] [rpm=N]`, where the
-    /// verdict is `counted` or the reason why it does not count.
+    /// verdict is `counted` or the reason why it does not count. The table leaves out the size where
+    /// it is the image's and writes it as `NAME=BYTES` where it is not.
     pub fn disks(&self) -> Vec<String> {
         let drives = self.drives.iter().map(|drive| (drive.kib, drive.found));
         let mut lines: Vec<String> = drives
@@ -94,7 +102,10 @@ impl Shape {
             .filter(|(_, found)| !found.is_empty())
             .map(|(kib, found)| {
                 let (name, rest) = found.split_once(' ').unwrap();
-                format!("{name} {} {rest}", kib * 1024)
+                match name.split_once('=') {
+                    Some((name, bytes)) => format!("{name} {bytes} {rest}"),
+                    None => format!("{name} {} {rest}", kib * 1024),
+                }
             })
             .collect();
         lines.sort();
@@ -118,7 +129,14 @@ impl Shape {
             .collect()
     }
 
-    /// Installed memory.
+    /// Memory of each NUMA node, with what is plugged into the first.
+    pub fn node_mib_with_plugged(&self) -> Vec<u64> {
+        let mut nodes = self.node_mib.to_vec();
+        nodes[0] += self.plugged_mib;
+        nodes
+    }
+
+    /// Installed memory that the firmware's tables list.
     pub fn memory_bytes(&self) -> u64 {
         self.node_mib.iter().sum::<u64>() << 20
     }

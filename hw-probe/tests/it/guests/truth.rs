@@ -37,12 +37,14 @@ pub fn reduce(shape: &Shape, answers: &Answers) -> Result<Value> {
             "sockets": shape.sockets,
             "dies": shape.dies,
             "distances": shape.distances,
-            "node_mib": shape.node_mib,
+            "node_mib": shape.node_mib_with_plugged(),
             "memory_bytes": shape.memory_bytes(),
+            "plugged_bytes": shape.plugged_mib << 20,
             "firmware": if shape.is_uefi() { "uefi" } else { "bios" },
             "secure_boot": shape.secure_boot,
             "setup_mode": shape.setup_mode,
             "nics": shape.nics,
+            "bmc": shape.bmc,
             "disks": shape.disks(),
             "signatures": shape.signatures(),
         },
@@ -126,17 +128,19 @@ fn lsmem(json: &str) -> Result<Value> {
 
 fn lsblk(json: &str) -> Result<Value> {
     const COLUMNS: [&str; 12] = [
-        "name", "size", "ro", "rm", "log-sec", "phy-sec", "tran", "model", "serial", "vendor",
+        "kname", "size", "ro", "rm", "log-sec", "phy-sec", "tran", "model", "serial", "vendor",
         "wwn", "rev",
     ];
     fn flatten(devices: &Value, into: &mut BTreeMap<String, Value>) {
         for device in devices.as_array().into_iter().flatten() {
             if device["type"] != "part" {
-                let kept: Map<String, Value> = COLUMNS
+                let mut kept: Map<String, Value> = COLUMNS
                     .iter()
                     .map(|&column| (column.to_owned(), device[column].clone()))
                     .collect();
-                into.insert(device["name"].as_str().unwrap().to_owned(), kept.into());
+                let used = !device["children"].is_null();
+                kept.insert("used".to_owned(), json!(used));
+                into.insert(device["kname"].as_str().unwrap().to_owned(), kept.into());
             }
             flatten(&device["children"], into);
         }

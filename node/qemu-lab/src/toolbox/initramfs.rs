@@ -20,7 +20,7 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 known=
 for round in 1 2 3 4 5; do
-    aliases=$(find /sys/devices -name modalias -exec cat {} + | sort -u)
+    aliases=$(find /sys/devices -name uevent -exec sed -n 's/^MODALIAS=//p' {} + | sort -u)
     [ "$aliases" = "$known" ] && break
     known=$aliases
     modprobe -a -q $aliases

@@ -8,15 +8,31 @@ use super::{Differences, named};
 pub type Area = (&'static str, fn(&Value, &Value, &mut Differences));
 
 /// All of them.
-pub const AREAS: [Area; 7] = [
+pub const AREAS: [Area; 9] = [
+    ("processor", processor),
     ("NUMA nodes", numa),
     ("dies", dies),
     ("vulnerabilities", vulnerabilities),
     ("chassis", chassis),
     ("setup mode", setup_mode),
+    ("BMC and TPM", controllers),
     ("network cards", nics),
     ("disks' content and health", content_and_health),
 ];
+
+fn processor(report: &Value, truth: &Value, found: &mut Differences) {
+    let (cpu, lscpu) = (&report["cpu"], &truth["lscpu"]);
+    for field in ["family", "model_number", "stepping"] {
+        found.check(&format!("cpu.{field}"), &cpu[field], "lscpu", &lscpu[field]);
+    }
+    // lscpu divides; the probe counts the fullest core. They differ where threads are offline.
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let even = number(&lscpu["cores"]) * number(&lscpu["threads_per_core"]);
+    if even == number(&lscpu["logical"]) {
+        let (probe, other) = (&cpu["threads_per_core"], &lscpu["threads_per_core"]);
+        found.check("cpu.threads_per_core", probe, "lscpu", other);
+    }
+}
 
 fn numa(report: &Value, truth: &Value, found: &mut Differences) {
     let qemu = &truth["qemu"];
@@ -104,12 +120,28 @@ fn chassis(report: &Value, truth: &Value, found: &mut Differences) {
 }
 
 fn setup_mode(report: &Value, truth: &Value, found: &mut Differences) {
-    found.check(
-        "boot.setup_mode",
-        &report["boot"]["setup_mode"],
-        "QEMU",
-        &truth["qemu"]["setup_mode"],
-    );
+    let (probe, qemu) = (&report["boot"]["setup_mode"], &truth["qemu"]["setup_mode"]);
+    // Firmware without Secure Boot is not in setup mode, and "not known" is right too.
+    if !(qemu.is_null() && *probe == json!(false)) {
+        found.check("boot.setup_mode", probe, "QEMU", qemu);
+    }
+}
+
+fn controllers(report: &Value, truth: &Value, found: &mut Differences) {
+    let (bmc, tpm) = (&report["bmc"], &report["tpm"]);
+    let given = &truth["qemu"]["bmc"];
+    if given.is_null() {
+        // Nobody may be sure that there is none, but nobody may find one.
+        if bmc["present"] == true {
+            found.say(format!("bmc: hw-probe {bmc}, QEMU has none"));
+        }
+    } else {
+        found.check("bmc.present", &bmc["present"], "QEMU", &json!(true));
+        found.check("bmc.interface", &bmc["interface"], "QEMU", given);
+    }
+    if tpm["present"] == true {
+        found.say(format!("tpm: hw-probe {tpm}, QEMU has none"));
+    }
 }
 
 fn nics(report: &Value, truth: &Value, found: &mut Differences) {
