@@ -1,8 +1,7 @@
 //! `hw-probe` beside `lscpu`, `lsblk`, `lsmem` and `dmidecode` in emulated machines of many shapes.
 //!
-//! The quick set boots few machines; `FARMER_TEST_FULL=1` boots all, `FARMER_GUESTS=NAME,NAME` those.
-//! `FARMER_FIXTURES=write` boots those that are kept as fixtures and writes their snapshots and
-//! truths to `tests/fixtures`, which is due when the probe reads more than it did.
+//! The quick set boots six machines; `FARMER_TEST_FULL=1` boots all, `FARMER_GUESTS=NAME,NAME` those.
+//! `FARMER_FIXTURES=write` writes the snapshots and truths of the quick set to `tests/fixtures`, which is due when the probe reads more than it did.
 //! `FARMER_KEEP_ANSWERS=DIR` keeps what the tools printed.
 
 #![cfg(feature = "cli")]
@@ -22,10 +21,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use qemu_lab::{Answers, Errand, Machine, Toolbox};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::fixtures;
-use shapes::{SHAPES, Shape};
+use shapes::{FURTHER, QUICK, Shape};
 
 const PROBE: &str = env!("CARGO_BIN_EXE_hw-probe");
 /// A boot takes ten seconds on an idle host; hosts are not always idle.
@@ -65,12 +64,11 @@ fn writes_fixtures() -> bool {
 static FINDINGS: LazyLock<Vec<(&str, Result<Findings>)>> = LazyLock::new(|| {
     let full = is_set("FARMER_TEST_FULL", "1");
     let only = std::env::var("FARMER_GUESTS").unwrap_or_default();
-    let wanted: Vec<&Shape> = SHAPES
+    let further = FURTHER.iter().filter(|_| full || !only.is_empty());
+    let wanted: Vec<&Shape> = QUICK
         .iter()
-        .filter(|shape| match only.as_str() {
-            "" => shape.quick || full || (shape.fixture && writes_fixtures()),
-            names => names.split(',').any(|name| name == shape.name),
-        })
+        .chain(further)
+        .filter(|shape| only.is_empty() || only.split(',').any(|name| name == shape.name))
         .collect();
     let programs = [PROBE, "dmidecode", "lscpu", "lsblk", "lsmem", "dmsetup"];
     let toolbox = match Toolbox::new(&programs.map(Path::new)) {
@@ -159,7 +157,7 @@ fn boot(toolbox: &Toolbox, shape: &'static Shape) -> Result<Findings> {
     let report = parse("report.json")?;
     let truth = truth::reduce(shape, &answers)?;
     let replayed = replay(&answers.path().join("snapshot.tar.zst"))?;
-    if shape.fixture && writes_fixtures() {
+    if writes_fixtures() && QUICK.iter().any(|quick| quick.name == shape.name) {
         keep(shape, toolbox, &answers, &truth)?;
     }
     Ok(Findings {
@@ -254,7 +252,7 @@ fn everywhere(compare: impl Fn(&Value, &Value) -> Vec<String>) {
             Err(error) => section((*name).to_owned(), vec![format!("{error:#}")]),
         }
     }
-    for shape in SHAPES.iter().filter(|shape| shape.fixture) {
+    for shape in QUICK {
         let lines = match kept(shape) {
             Ok((report, truth)) => compare(&report, &truth),
             Err(error) => vec![format!("{error:#} (FARMER_FIXTURES=write makes it)")],
@@ -287,6 +285,67 @@ fn the_newest_fields_are_what_other_tools_say_they_are() {
     });
 }
 
+/// A comparison that never finds anything would pass as well.
+#[test]
+fn a_wrong_report_is_noticed() {
+    let (report, truth) = kept(&QUICK[0]).unwrap();
+    assert_eq!(compare::all(&report, &truth), Vec::<String>::new());
+    let list = report["disks"].as_array().unwrap();
+    let index = list.iter().position(|disk| disk["serial"] == "HDD-7200");
+    let first = format!("/disks/{}", index.unwrap());
+    let name = list[index.unwrap()]["name"].as_str().unwrap();
+    let not_listed = format!("lsblk lists {name}, hw-probe does not");
+    for (place, wrong, named) in [
+        ("/cpu/cores", json!(3), "cpu.cores: hw-probe 3, QEMU 2"),
+        ("/cpu/numa_nodes", json!(null), "cpu.numa_nodes"),
+        (
+            "/memory/installed_bytes",
+            json!(1 << 20),
+            "memory.installed_bytes",
+        ),
+        (
+            "/memory/usable_bytes",
+            json!(1 << 31),
+            "memory.usable_bytes",
+        ),
+        (
+            "/memory/dimms/0/serial",
+            json!("D-2"),
+            "memory.dimms[0].serial",
+        ),
+        ("/memory/dimms", json!([]), "number of memory.dimms"),
+        ("/board/serial", json!("Default string"), "board.serial"),
+        ("/boot/secure_boot", json!(true), "boot.secure_boot"),
+        ("/virtualisation/is_virtual", json!(false), "is_virtual"),
+        (
+            "{disk}/serial",
+            json!("OTHER"),
+            "missing  sd 67108864 ata hdd",
+        ),
+        (
+            "{disk}/size_bytes",
+            json!(1),
+            "size_bytes: hw-probe 1, lsblk",
+        ),
+        (
+            "{disk}/name",
+            json!("sdz"),
+            "hw-probe lists sdz, lsblk does not",
+        ),
+        ("{disk}/counted", json!(false), "not expected  sd"),
+        ("/disks", json!([]), not_listed.as_str()),
+    ] {
+        let mut changed = report.clone();
+        let place = place.replace("{disk}", &first);
+        *changed.pointer_mut(&place).unwrap() = wrong;
+        let lines = compare::all(&changed, &truth);
+        assert!(
+            lines.iter().any(|line| line.contains(named)),
+            "{place}: {lines:?}"
+        );
+    }
+}
+
 #[test]
 fn fixtures_are_small() {
     if writes_fixtures() {
@@ -294,7 +353,7 @@ fn fixtures_are_small() {
         LazyLock::force(&FINDINGS);
     }
     let mut total = 0;
-    for shape in SHAPES.iter().filter(|shape| shape.fixture) {
+    for shape in QUICK {
         let size = ["txt", "json"].map(|extension| {
             let path = fixtures::dir().join(format!("{}.{extension}", shape.name));
             std::fs::metadata(&path).unwrap_or_else(|error| {

@@ -2,9 +2,11 @@
 
 use qemu_lab::Firmware;
 
-mod table;
+mod further;
+mod quick;
 
-pub use table::SHAPES;
+pub use further::FURTHER;
+pub use quick::QUICK;
 
 /// One drive of a machine.
 pub struct Drive {
@@ -24,10 +26,6 @@ pub struct Drive {
 pub struct Shape {
     /// Name, also of its fixture.
     pub name: &'static str,
-    /// Whether it is in the quick set.
-    pub quick: bool,
-    /// Whether its snapshot is kept as a fixture.
-    pub fixture: bool,
     pub firmware: Firmware,
     /// QEMU's machine type with its properties.
     pub machine_type: &'static str,
@@ -68,8 +66,6 @@ impl Shape {
     /// A machine with a legacy BIOS, 2 cores in one socket, 1 GiB and no drives.
     pub const PLAIN: Self = Self {
         name: "",
-        quick: false,
-        fixture: false,
         firmware: Firmware::SeaBios,
         machine_type: "q35",
         arguments: &[],

@@ -140,6 +140,14 @@ fn lsblk(json: &str) -> Result<Value> {
                     .collect();
                 let used = !device["children"].is_null();
                 kept.insert("used".to_owned(), json!(used));
+                let partitions: Vec<Value> = device["children"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter(|child| child["type"] == "part")
+                    .map(|part| json!([part["kname"], part["size"]]))
+                    .collect();
+                kept.insert("partitions".to_owned(), json!(partitions));
                 into.insert(device["kname"].as_str().unwrap().to_owned(), kept.into());
             }
             flatten(&device["children"], into);

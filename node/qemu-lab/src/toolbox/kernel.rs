@@ -11,70 +11,17 @@ use super::run;
 /// The package that depends on the current kernel.
 const META_PACKAGE: &str = "linux-image-amd64";
 
-/// Drivers, by the file name of the module. Those they depend on come along.
-const DRIVERS: &[&str] = &[
-    // Ways to a disk.
-    "ahci",
-    "ata_piix",
-    "ata_generic",
-    "nvme",
-    "virtio_blk",
-    "virtio_scsi",
-    "megaraid_sas",
-    "mptsas",
-    "mptspi",
-    "mpt3sas",
-    "sym53c8xx",
-    "vmw_pvscsi",
-    "usb-storage",
-    "uas",
-    "xhci-pci",
-    "ehci-pci",
-    "uhci-hcd",
-    "sdhci-pci",
-    "mmc_block",
-    "nfit",
-    "nd_pmem",
-    "virtio_pmem",
-    "floppy",
-    // Kinds of disks.
-    "sd_mod",
-    "sr_mod",
-    "sg",
-    "ses",
-    "st",
-    // Disks without hardware.
-    "scsi_debug",
-    "loop",
-    "brd",
-    "zram",
-    "null_blk",
-    "dm-mod",
-    "dm-multipath",
-    "dm-round-robin",
-    "md-mod",
-    "raid1",
-    // Network cards.
-    "virtio_net",
-    "e1000",
-    "e1000e",
-    "igb",
-    "vmxnet3",
-    // The rest.
-    "virtio_pci",
-    "virtio_mmio",
-    "virtio_rng",
-    "efivarfs",
-    "ipmi_si",
-    "ipmi_devintf",
-    "tpm_tis",
-    "tpm_crb",
-    "crc32c_generic",
-    "crc32c-intel",
-    "ext4",
-    "vfat",
-    "nls_ascii",
-    "nls_cp437",
+/// Drivers, by the file name of the module: ways to a disk, kinds of disks, disks without hardware,
+/// network cards, the rest. Those they depend on come along.
+const DRIVERS: [&str; 5] = [
+    "ahci ata_piix ata_generic nvme virtio_blk virtio_scsi megaraid_sas mptsas mptspi mpt3sas \
+     sym53c8xx vmw_pvscsi usb-storage uas xhci-pci ehci-pci uhci-hcd sdhci-pci mmc_block nfit \
+     nd_pmem virtio_pmem floppy",
+    "sd_mod sr_mod sg ses st",
+    "scsi_debug loop brd zram null_blk dm-mod dm-multipath dm-round-robin md-mod raid1",
+    "virtio_net e1000 e1000e igb vmxnet3",
+    "virtio_pci virtio_mmio virtio_rng efivarfs ipmi_si ipmi_devintf tpm_tis tpm_crb \
+     crc32c_generic crc32c-intel ext4 vfat nls_ascii nls_cp437",
 ];
 
 /// An unpacked kernel.
@@ -284,7 +231,7 @@ fn with_dependencies(modules_dep: &str, builtin: &str) -> Result<BTreeSet<String
     let builtin: BTreeSet<String> = builtin.lines().map(plain).collect();
     let mut wanted = BTreeSet::new();
     let mut missing = Vec::new();
-    for driver in DRIVERS {
+    for driver in DRIVERS.iter().flat_map(|group| group.split_whitespace()) {
         let name = driver.replace('-', "_");
         match lines.get(&name) {
             Some((module, dependencies)) => {
@@ -292,7 +239,7 @@ fn with_dependencies(modules_dep: &str, builtin: &str) -> Result<BTreeSet<String
                 wanted.extend(dependencies.split_whitespace().map(str::to_owned));
             }
             None if builtin.contains(&name) => {}
-            None => missing.push(*driver),
+            None => missing.push(driver),
         }
     }
     if !missing.is_empty() {

@@ -184,6 +184,18 @@ fn content_and_health(report: &Value, truth: &Value, found: &mut Differences) {
         if disk["counted"] != true {
             continue;
         }
+        let partitions: Value = match disk["partitions"].as_array() {
+            Some(list) => list
+                .iter()
+                .map(|part| json!([part["name"], part["size_bytes"]]))
+                .collect(),
+            None => Value::Null,
+        };
+        let listed = truth["lsblk"].as_array().unwrap();
+        if let Some(device) = listed.iter().find(|device| device["kname"] == *name) {
+            let what = format!("disk {name}: partitions");
+            found.check(&what, &partitions, "lsblk", &device["partitions"]);
+        }
         let expected: Vec<&Value> = truth["qemu"]["signatures"]
             .as_array()
             .unwrap()

@@ -1,13 +1,18 @@
-//! The table. The quick machines together have every transport, verdict, topology feature and
-//! firmware once; the others vary them.
+//! The machines of the quick set. Together they have every transport, verdict, topology feature and
+//! firmware once, and all of them are fixtures.
 
 use qemu_lab::Firmware;
 
 use super::{Drive, Shape};
 
-const MIB: u64 = 1024;
+pub const MIB: u64 = 1024;
 
-const fn drive(device: &'static str, image: &'static str, kib: u64, found: &'static str) -> Drive {
+pub const fn drive(
+    device: &'static str,
+    image: &'static str,
+    kib: u64,
+    found: &'static str,
+) -> Drive {
     Drive {
         device,
         image,
@@ -17,7 +22,7 @@ const fn drive(device: &'static str, image: &'static str, kib: u64, found: &'sta
     }
 }
 
-const fn with(options: &'static str, drive: Drive) -> Drive {
+pub const fn with(options: &'static str, drive: Drive) -> Drive {
     Drive { options, ..drive }
 }
 
@@ -45,11 +50,9 @@ const FILLER_NAMES: &[&str] = &[
      part=Undefined         ,speed=0",
 ];
 
-pub const SHAPES: &[Shape] = &[
+pub const QUICK: &[Shape] = &[
     Shape {
         name: "q35-sata-named",
-        quick: true,
-        fixture: true,
         arguments: &[
             SERVER_NAMES[0],
             SERVER_NAMES[1],
@@ -134,8 +137,6 @@ pub const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "q35-numa-nvme",
-        quick: true,
-        fixture: true,
         arguments: &[
             "-cpu Nehalem",
             "-smp cpus=8,sockets=2,dies=1,cores=2,threads=2",
@@ -204,8 +205,6 @@ pub const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "uefi-usb-made",
-        quick: true,
-        fixture: true,
         firmware: Firmware::Ovmf,
         arguments: &[
             "-smp cpus=3,sockets=1,cores=3,threads=1",
@@ -267,8 +266,6 @@ disks 10",
     },
     Shape {
         name: "q35-scsi-paths",
-        quick: true,
-        fixture: true,
         arguments: &[
             "-cpu Nehalem",
             "-smp cpus=4,sockets=2,cores=2,threads=1",
@@ -339,8 +336,6 @@ DM_DISABLE_UDEV=1 dmsetup create mpatha --table \
     },
     Shape {
         name: "uefi-secure-nics",
-        quick: true,
-        fixture: true,
         firmware: Firmware::OvmfSecureBoot,
         arguments: &[
             FILLER_NAMES[0],
@@ -375,8 +370,6 @@ DM_DISABLE_UDEV=1 dmsetup create mpatha --table \
     },
     Shape {
         name: "q35-dimm-pmem",
-        quick: true,
-        fixture: true,
         machine_type: "q35,nvdimm=on",
         arguments: &[
             "-cpu Nehalem",
@@ -393,134 +386,6 @@ DM_DISABLE_UDEV=1 dmsetup create mpatha --table \
         cores: 4,
         dies: 2,
         plugged_mib: 512,
-        ..Shape::PLAIN
-    },
-    Shape {
-        name: "pc-ide-usb",
-        machine_type: "pc",
-        arguments: &["-device ahci,id=ahci", "-device piix3-usb-uhci,id=uhci"],
-        drives: &[
-            drive(
-                "ide-hd,bus=ide.0,rotation_rate=5400,serial=PATA-1",
-                "pata",
-                64 * MIB,
-                "sd ata hdd counted serial=PATA-1 wwn=t10.ATA~QEMU~HARDDISK~PATA-1 rpm=5400",
-            ),
-            drive(
-                "ide-cd,bus=ide.1",
-                "",
-                0,
-                "sr=1073741312 ata optical optical",
-            ),
-            drive(
-                "ide-hd,bus=ahci.0,rotation_rate=1,serial=SATA-1",
-                "sata",
-                65 * MIB,
-                "sd ata ssd counted serial=SATA-1 wwn=t10.ATA~QEMU~HARDDISK~SATA-1",
-            ),
-            drive(
-                "usb-storage,bus=uhci.0,serial=UHCI-1",
-                "usb",
-                66 * MIB,
-                "sd usb unknown-vm usb",
-            ),
-        ],
-        logical: 1,
-        cores: 1,
-        node_mib: &[512],
-        ..Shape::PLAIN
-    },
-    Shape {
-        name: "pc-cpus-not-plugged",
-        machine_type: "pc",
-        arguments: &["-smp cpus=2,maxcpus=8,sockets=2,cores=4,threads=1"],
-        ..Shape::PLAIN
-    },
-    Shape {
-        name: "q35-four-sockets",
-        arguments: &[
-            "-cpu Haswell",
-            "-smp cpus=8,sockets=4,cores=2,threads=1",
-            "-object memory-backend-ram,id=m0,size=512M",
-            "-object memory-backend-ram,id=m1,size=512M",
-            "-object memory-backend-ram,id=m2,size=512M",
-            "-object memory-backend-ram,id=m3,size=512M",
-            "-numa node,nodeid=0,cpus=0-1,memdev=m0",
-            "-numa node,nodeid=1,cpus=2-3,memdev=m1",
-            "-numa node,nodeid=2,cpus=4-5,memdev=m2",
-            "-numa node,nodeid=3,cpus=6-7,memdev=m3",
-            "-numa dist,src=0,dst=1,val=21",
-            "-numa dist,src=0,dst=2,val=31",
-            "-numa dist,src=0,dst=3,val=21",
-            "-numa dist,src=1,dst=2,val=21",
-            "-numa dist,src=1,dst=3,val=31",
-            "-numa dist,src=2,dst=3,val=21",
-        ],
-        logical: 8,
-        cores: 8,
-        sockets: 4,
-        dies: 4,
-        distances: &[
-            &[10, 21, 31, 21],
-            &[21, 10, 21, 31],
-            &[31, 21, 10, 21],
-            &[21, 31, 21, 10],
-        ],
-        node_mib: &[512, 512, 512, 512],
-        ..Shape::PLAIN
-    },
-    Shape {
-        name: "q35-several-modules",
-        arguments: &["-smbios type=17,loc_pfx=SLOT,manufacturer=Maker,part=P-1,speed=3200"],
-        node_mib: &[20 * 1024],
-        ..Shape::PLAIN
-    },
-    Shape {
-        name: "uefi-setup-mode",
-        firmware: Firmware::OvmfSetupMode,
-        drives: &[drive(
-            "virtio-blk-pci",
-            "plain",
-            64 * MIB,
-            "vd virtio unknown-vm counted",
-        )],
-        setup_mode: Some(true),
-        ..Shape::PLAIN
-    },
-    Shape {
-        name: "q35-threads-off",
-        arguments: &["-cpu Haswell", "-smp cpus=8,sockets=1,cores=4,threads=2"],
-        command_line: "nosmt",
-        logical: 4,
-        cores: 4,
-        ..Shape::PLAIN
-    },
-    Shape {
-        name: "q35-threads-half-off",
-        arguments: &["-cpu Haswell", "-smp cpus=8,sockets=2,cores=2,threads=2"],
-        command_line: "maxcpus=5",
-        logical: 5,
-        cores: 3,
-        sockets: 2,
-        dies: 2,
-        ..Shape::PLAIN
-    },
-    Shape {
-        name: "q35-amd",
-        arguments: &["-cpu EPYC", "-smp cpus=4,sockets=2,cores=2,threads=1"],
-        logical: 4,
-        cores: 4,
-        sockets: 2,
-        dies: 2,
-        ..Shape::PLAIN
-    },
-    Shape {
-        name: "uefi-odd-cores",
-        firmware: Firmware::Ovmf,
-        arguments: &["-cpu Nehalem", "-smp cpus=6,sockets=1,cores=3,threads=2"],
-        logical: 6,
-        cores: 3,
-        node_mib: &[3072],
         ..Shape::PLAIN
     },
 ];
