@@ -70,6 +70,11 @@ static FINDINGS: LazyLock<Vec<(&str, Result<Findings>)>> = LazyLock::new(|| {
         .chain(further)
         .filter(|shape| only.is_empty() || only.split(',').any(|name| name == shape.name))
         .collect();
+    let count = only.split(',').filter(|name| !name.is_empty()).count();
+    if !only.is_empty() && wanted.len() != count {
+        let error = anyhow::anyhow!("a name in FARMER_GUESTS={only} is no machine's");
+        return vec![("FARMER_GUESTS", Err(error))];
+    }
     let programs = [PROBE, "dmidecode", "lscpu", "lsblk", "lsmem", "dmsetup"];
     let toolbox = match Toolbox::new(&programs.map(Path::new)) {
         Ok(toolbox) => toolbox,
@@ -333,6 +338,7 @@ fn a_wrong_report_is_noticed() {
             "hw-probe lists sdz, lsblk does not",
         ),
         ("{disk}/counted", json!(false), "not expected  sd"),
+        ("/capacity/hru_bytes", json!(0), "capacity.hru_bytes"),
         ("/disks", json!([]), not_listed.as_str()),
     ] {
         let mut changed = report.clone();

@@ -54,6 +54,7 @@ pub fn all(report: &Value, truth: &Value) -> Vec<String> {
     start(report, truth, &mut found);
     disks(report, truth, &mut found);
     verdicts(report, truth, &mut found);
+    capacity(report, truth, &mut found);
     found.into_lines()
 }
 
@@ -275,6 +276,10 @@ fn disks(report: &Value, truth: &Value, found: &mut Differences) {
                 &json!(serial),
             );
         }
+        if let Some(revision) = known("rev") {
+            let what = format!("disk {name}: firmware");
+            found.check(&what, &disk["firmware"], "lsblk", &json!(revision));
+        }
         if let Some(transport) = known("tran") {
             let same = match disk["transport"].as_str() {
                 Some("ata") => ["sata", "ata"].contains(&transport),
@@ -334,6 +339,44 @@ fn verdicts(report: &Value, truth: &Value, found: &mut Differences) {
     }
     for line in probe {
         found.say(format!("disks: not expected  {line}"));
+    }
+}
+
+/// What the grid counts, from the shape's table and lscpu.
+fn capacity(report: &Value, truth: &Value, found: &mut Differences) {
+    let (capacity, lscpu) = (&report["capacity"], &truth["lscpu"]);
+    let sum = |kinds: &[&str]| -> Value {
+        let lines = truth["qemu"]["disks"].as_array().unwrap().iter();
+        let bytes = lines.filter_map(|line| {
+            let mut words = line.as_str()?.split(' ').skip(1);
+            let (bytes, kind, verdict) = (words.next()?, words.nth(1)?, words.next()?);
+            let counts = kinds.contains(&kind) && verdict == "counted";
+            counts.then(|| bytes.parse::<u64>().unwrap())
+        });
+        json!(bytes.sum::<u64>())
+    };
+    let usable = &report["memory"]["usable_bytes"];
+    let present = &capacity["installed"]["cru"];
+    found.check("capacity.cru", &capacity["cru"], "lscpu", &lscpu["logical"]);
+    found.check(
+        "capacity.installed.cru",
+        present,
+        "lscpu",
+        &lscpu["present"],
+    );
+    found.check(
+        "capacity.mru_bytes",
+        &capacity["mru_bytes"],
+        "usable",
+        usable,
+    );
+    // As Zero-OS does, a hypervisor's disk of unknown medium counts as SSD.
+    for (field, kinds) in [
+        ("sru_bytes", &["ssd", "unknown-vm"][..]),
+        ("hru_bytes", &["hdd"]),
+    ] {
+        let what = format!("capacity.{field}");
+        found.check(&what, &capacity[field], "QEMU", &sum(kinds));
     }
 }
 
