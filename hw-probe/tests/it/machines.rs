@@ -1,7 +1,6 @@
 //! Whole machines: trees of `/proc` and `/sys` written by the tests, in the kernel's layout.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
 use hw_probe::inventory::{
     Confidence, Disk, DiskKind, Exclusion, Firmware, Inventory, KindSource, NicKind, Transport,
@@ -16,16 +15,6 @@ pub struct Machine(tempfile::TempDir);
 impl Machine {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
-    }
-
-    /// The checked-in machine of this name, to be added to.
-    fn fixture(name: &str) -> Root {
-        Root::at(
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("tests/fixtures")
-                .join(name),
-        )
-        .unwrap()
     }
 
     pub fn file(&self, path: &str, text: impl AsRef<[u8]>) -> &Self {
@@ -602,7 +591,7 @@ fn fillers_in_the_firmware_are_unknown() {
 
 #[test]
 fn a_qemu_guest_captured_whole() {
-    let inventory = probe(&Machine::fixture("qemu-q35"), &ProbeOptions::default());
+    let inventory = Machine(super::fixtures::open("qemu-q35")).probe();
     let cpu = &inventory.cpu;
     assert_eq!(
         (cpu.logical, cpu.cores, cpu.sockets, cpu.numa_nodes),

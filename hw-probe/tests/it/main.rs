@@ -6,6 +6,8 @@
 )]
 
 mod disks;
+mod fixtures;
+mod guests;
 mod machines;
 mod platform;
 mod processors;

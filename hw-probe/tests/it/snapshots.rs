@@ -58,8 +58,8 @@ fn a_snapshot_of_this_machine_gives_the_same_report() {
 
 #[test]
 fn a_snapshot_of_a_captured_machine_gives_the_same_report() {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/qemu-q35");
-    replays(Root::at(fixture).unwrap());
+    let tree = super::fixtures::open("qemu-q35");
+    replays(Root::at(tree.path()).unwrap());
 }
 
 #[test]
@@ -115,7 +115,8 @@ fn anonymised_reports_can_be_compared_under_one_key_only() {
     let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("key");
     std::fs::write(&key, "0123456789abcdef0123456789abcdef").unwrap();
-    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qemu-q35");
+    let tree = super::fixtures::open("qemu-q35");
+    let fixture = tree.path().to_str().unwrap();
     let report = |more: &[&str]| {
         let mut arguments = vec!["--sysroot", fixture, "-o", "json"];
         arguments.extend(more);

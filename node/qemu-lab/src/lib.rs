@@ -13,6 +13,8 @@
 mod guest;
 mod machine;
 mod qmp;
+mod toolbox;
 
 pub use guest::Guest;
 pub use machine::{Bus, Disk, DiskKind, Firmware, Machine, Nic};
+pub use toolbox::{Answers, Errand, Toolbox};

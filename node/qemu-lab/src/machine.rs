@@ -20,6 +20,8 @@ pub enum Firmware {
     Ovmf,
     /// UEFI with Microsoft's keys enrolled and Secure Boot on.
     OvmfSecureBoot,
+    /// UEFI that could do Secure Boot and has no keys yet: setup mode.
+    OvmfSetupMode,
 }
 
 /// How the boot medium is attached.
@@ -169,7 +171,10 @@ impl Machine {
     }
 
     fn add_firmware(&self, qemu: &mut Command, work: &Path) -> Result<()> {
-        let secure = self.firmware == Firmware::OvmfSecureBoot;
+        let secure = matches!(
+            self.firmware,
+            Firmware::OvmfSecureBoot | Firmware::OvmfSetupMode
+        );
         let machine = if secure {
             format!("{},smm=on", self.machine_type)
         } else {
@@ -180,6 +185,7 @@ impl Machine {
             Firmware::SeaBios => return Ok(()),
             Firmware::Ovmf => ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
             Firmware::OvmfSecureBoot => ("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd"),
+            Firmware::OvmfSetupMode => ("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.fd"),
         };
         let from = Path::new("/usr/share/OVMF");
         let own_vars = work.join("vars.fd");
@@ -282,7 +288,7 @@ impl Machine {
     }
 }
 
-fn prefixed(prefix: &str, path: &Path) -> OsString {
+pub(crate) fn prefixed(prefix: &str, path: &Path) -> OsString {
     let mut text = OsString::from(prefix);
     text.push(path);
     text
