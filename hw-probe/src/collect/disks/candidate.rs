@@ -1,5 +1,7 @@
 //! One block device in the making: what files say of it, what it says itself, and the judgement.
 
+use std::path::Path;
+
 use super::ask::{Answer, Language, Question};
 use super::class::Class;
 use super::identity::{form_factor_of_page, rotation_of_page};
@@ -83,6 +85,7 @@ impl Candidate {
                 .or_else(|| text("serial"))
                 .or_else(|| serial_page(root, &link))
                 .or_else(|| udev.get("ID_SERIAL_SHORT").map(str::to_owned))
+                .or_else(|| usb_serial(root, &path))
                 .and_then(|serial| meaningful(&serial)),
             firmware: text("device/firmware_rev")
                 .or_else(|| text("device/rev"))
@@ -366,6 +369,15 @@ fn serial_page(root: &Root, link: &str) -> Option<String> {
         .trim()
         .to_owned();
     (!text.is_empty()).then_some(text)
+}
+
+/// Serial number of the USB device that the disk is part of.
+fn usb_serial(root: &Root, device: &Path) -> Option<String> {
+    let device = device
+        .ancestors()
+        .take_while(|path| transport::under(path, |part| part.starts_with("usb")))
+        .find(|path| root.exists(path.join("idVendor")))?;
+    root.text(device.join("serial"))
 }
 
 /// The kernel's sensor of the device (nvme, drivetemp), for which nobody needs to be root.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-pub mod fresh;
+mod details;
 
 /// Fillers that mean "nothing was entered".
 const FILLERS: [&str; 13] = [
@@ -44,7 +44,7 @@ impl Differences {
     }
 }
 
-/// Everything but the newest fields.
+/// Everything.
 pub fn all(report: &Value, truth: &Value) -> Vec<String> {
     let mut found = Differences::default();
     processors(report, truth, &mut found);
@@ -55,6 +55,7 @@ pub fn all(report: &Value, truth: &Value) -> Vec<String> {
     disks(report, truth, &mut found);
     verdicts(report, truth, &mut found);
     capacity(report, truth, &mut found);
+    details::all(report, truth, &mut found);
     found.into_lines()
 }
 

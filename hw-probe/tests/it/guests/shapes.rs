@@ -49,8 +49,8 @@ pub struct Shape {
     pub plugged_mib: u64,
     /// Whether Secure Boot is on.
     pub secure_boot: bool,
-    /// Whether the firmware is in setup mode; `None` where it does not know Secure Boot at all, as a
-    /// legacy BIOS and Debian's plain OVMF.
+    /// Whether the firmware is in setup mode; `None` where there is none, as in a legacy BIOS. Debian's
+    /// plain OVMF is: it knows no keys.
     pub setup_mode: Option<bool>,
     /// How the host reaches the baseboard management controller, if there is one.
     pub bmc: Option<&'static str>,

@@ -26,7 +26,7 @@ for round in 1 2 3 4 5; do
     modprobe -a -q $aliases
     sleep 0.2
 done
-[ -d /sys/firmware/efi/efivars ] && modprobe efivarfs && mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+[ -d /sys/firmware/efi/efivars ] && modprobe efivarfs
 # Waits until this many block devices are there; without them the tools say what is missing.
 disks() {
     for tick in $(seq 150); do

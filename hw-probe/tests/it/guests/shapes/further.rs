@@ -49,7 +49,7 @@ pub const FURTHER: &[Shape] = &[
                 "usb-storage,bus=uhci.0,serial=UHCI-1",
                 "usb",
                 66 * MIB,
-                "sd usb unknown-vm usb",
+                "sd usb unknown-vm usb serial=UHCI-1",
             ),
         ],
         logical: 1,
@@ -155,6 +155,7 @@ printf 'o\\nn\\np\\n1\\n\\n+16M\\nn\\np\\n2\\n\\n\\nw\\n' | fdisk /dev/vdb >/dev
     Shape {
         name: "uefi-odd-cores",
         firmware: Firmware::Ovmf,
+        setup_mode: Some(true),
         arguments: &["-cpu Nehalem", "-smp cpus=6,sockets=1,cores=3,threads=2"],
         logical: 6,
         cores: 3,

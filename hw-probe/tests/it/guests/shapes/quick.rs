@@ -206,6 +206,7 @@ pub const QUICK: &[Shape] = &[
     Shape {
         name: "uefi-usb-made",
         firmware: Firmware::Ovmf,
+        setup_mode: Some(true),
         arguments: &[
             "-smp cpus=3,sockets=1,cores=3,threads=1",
             "-device qemu-xhci,id=xhci",
@@ -217,13 +218,13 @@ pub const QUICK: &[Shape] = &[
                 "usb-storage,bus=xhci.0,removable=on,serial=USB-R",
                 "stick",
                 75 * MIB,
-                "sd usb unknown-vm removable",
+                "sd usb unknown-vm removable serial=USB-R",
             ),
             drive(
                 "usb-storage,bus=xhci.0,removable=off,serial=USB-F",
                 "case",
                 76 * MIB,
-                "sd usb unknown-vm usb",
+                "sd usb unknown-vm usb serial=USB-F",
             ),
             drive(
                 "scsi-hd,bus=uas.0,serial=UAS-1",

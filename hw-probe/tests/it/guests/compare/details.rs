@@ -1,24 +1,23 @@
-//! The newest fields, one function per area.
+//! What only some machines have, and what lies deeper.
 
 use serde_json::{Value, json};
 
 use super::{Differences, named};
 
-/// An area's name and its comparison.
-pub type Area = (&'static str, fn(&Value, &Value, &mut Differences));
-
-/// All of them.
-pub const AREAS: [Area; 9] = [
-    ("processor", processor),
-    ("NUMA nodes", numa),
-    ("dies", dies),
-    ("vulnerabilities", vulnerabilities),
-    ("chassis", chassis),
-    ("setup mode", setup_mode),
-    ("BMC and TPM", controllers),
-    ("network cards", nics),
-    ("disks' content and health", content_and_health),
-];
+/// Compares all of it.
+pub fn all(report: &Value, truth: &Value, found: &mut Differences) {
+    processor(report, truth, found);
+    numa(report, truth, found);
+    vulnerabilities(report, truth, found);
+    chassis(report, truth, found);
+    controllers(report, truth, found);
+    nics(report, truth, found);
+    content_and_health(report, truth, found);
+    let (probe, qemu) = (&report["boot"]["setup_mode"], &truth["qemu"]["setup_mode"]);
+    found.check("boot.setup_mode", probe, "QEMU", qemu);
+    let (probe, qemu) = (&report["cpu"]["dies"], &truth["qemu"]["dies"]);
+    found.check("cpu.dies", probe, "QEMU", qemu);
+}
 
 fn processor(report: &Value, truth: &Value, found: &mut Differences) {
     let (cpu, lscpu) = (&report["cpu"], &truth["lscpu"]);
@@ -54,9 +53,9 @@ fn numa(report: &Value, truth: &Value, found: &mut Differences) {
         let cpus = cpus.as_str().unwrap_or_default();
         found.check(
             &format!("cpu.numa[{id}].cpus"),
-            &node["cpus"],
+            &json!(members(node["cpus"].as_str().unwrap_or_default())),
             "lscpu",
-            &json!(cpus),
+            &json!(members(cpus)),
         );
         let given = mib.as_u64().unwrap() << 20;
         let memory = node["memory_bytes"].as_u64().unwrap_or(0);
@@ -67,13 +66,15 @@ fn numa(report: &Value, truth: &Value, found: &mut Differences) {
     }
 }
 
-fn dies(report: &Value, truth: &Value, found: &mut Differences) {
-    found.check(
-        "cpu.dies",
-        &report["cpu"]["dies"],
-        "QEMU",
-        &truth["qemu"]["dies"],
-    );
+/// The kernel's list format: two processors are `0-1` to it and `0,1` to lscpu.
+fn members(list: &str) -> Vec<u32> {
+    let parts = list.split(',').filter(|part| !part.is_empty());
+    parts
+        .flat_map(|part| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            first.parse::<u32>().unwrap()..=last.parse::<u32>().unwrap()
+        })
+        .collect()
 }
 
 fn vulnerabilities(report: &Value, truth: &Value, found: &mut Differences) {
@@ -88,10 +89,10 @@ fn vulnerabilities(report: &Value, truth: &Value, found: &mut Differences) {
             )
         })
         .collect();
-    // lscpu writes `Mitigation; X` where the kernel writes `Mitigation: X`.
+    // lscpu writes `Mitigation; X` where the kernel writes `Mitigation: X`, and leaves others out.
     let plain = |map: &Value| {
         let map = map.as_object().cloned().unwrap_or_default();
-        let text = |status: &Value| status.as_str().unwrap_or_default().replace(';', ":");
+        let text = |status: &Value| status.as_str().unwrap_or_default().replace([';', ':'], "");
         map.into_iter()
             .map(|(name, status)| (name, json!(text(&status))))
             .collect::<serde_json::Map<_, _>>()
@@ -116,14 +117,6 @@ fn chassis(report: &Value, truth: &Value, found: &mut Differences) {
             word,
             &told,
         );
-    }
-}
-
-fn setup_mode(report: &Value, truth: &Value, found: &mut Differences) {
-    let (probe, qemu) = (&report["boot"]["setup_mode"], &truth["qemu"]["setup_mode"]);
-    // Firmware without Secure Boot is not in setup mode, and "not known" is right too.
-    if !(qemu.is_null() && *probe == json!(false)) {
-        found.check("boot.setup_mode", probe, "QEMU", qemu);
     }
 }
 
