@@ -14,6 +14,8 @@
 
 #[cfg(feature = "snapshot")]
 pub mod anonymise;
+#[cfg(feature = "args")]
+pub mod args;
 pub mod capacity;
 pub mod chain;
 pub mod cloud_units;
@@ -30,6 +32,8 @@ pub mod units;
 mod collect;
 #[cfg(feature = "probe")]
 pub mod root;
+#[cfg(feature = "probe")]
+pub mod settle;
 #[cfg(feature = "probe")]
 pub mod smbios;
 #[cfg(feature = "snapshot")]
