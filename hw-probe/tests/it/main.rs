@@ -5,6 +5,7 @@
     reason = "helpers of tests stop at the first surprise, as tests do"
 )]
 
+mod hostile;
 mod machines;
 mod program;
 mod smbios_tables;
