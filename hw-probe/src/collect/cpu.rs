@@ -322,13 +322,19 @@ fn parse_list(text: &str) -> Vec<u32> {
     {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) else {
-            return list;
+            break;
         };
         if last >= CPUS_MAX {
-            return list;
+            break;
         }
         list.extend(first..=last);
+        // A range that is repeated a thousand times is still one range, and no memory's end.
+        if list.len() > CPUS_MAX as usize {
+            break;
+        }
     }
+    list.sort_unstable();
+    list.dedup();
     list
 }
 
@@ -343,5 +349,7 @@ mod tests {
         assert!(parse_list("5-2").is_empty());
         assert_eq!(parse_list("1,x,3"), [1]);
         assert!(parse_list("0-4294967295").is_empty());
+        assert_eq!(parse_list("1,0-2,2"), [0, 1, 2]);
+        assert_eq!(parse_list(&"0-65535,".repeat(8000)).len(), 65_536);
     }
 }

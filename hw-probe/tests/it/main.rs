@@ -5,8 +5,10 @@
     reason = "helpers of tests stop at the first surprise, as tests do"
 )]
 
+mod big_machine;
 mod hostile;
 mod machines;
 mod program;
 mod smbios_tables;
 mod snapshots;
+mod speed;
