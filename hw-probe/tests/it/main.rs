@@ -9,6 +9,7 @@ mod big_machine;
 mod hostile;
 mod machines;
 mod program;
+mod secrets;
 mod smbios_tables;
 mod snapshots;
 mod speed;
