@@ -69,7 +69,11 @@ pub fn check(inventory: &Inventory) {
             warning.section
         );
     }
-    let report = Report::of(inventory, &ReportOptions::default());
+    let mut report = Report::of(inventory, &ReportOptions::default());
+    // The same for every input, and most of the text: a fuzzer has better things to do.
+    for reward in &mut report.rewards {
+        reward.assumptions.clear();
+    }
     let json = serde_json::to_string(&report).unwrap();
     let back: Report = serde_json::from_str(&json).unwrap();
     assert_eq!(serde_json::to_string(&back).unwrap(), json);

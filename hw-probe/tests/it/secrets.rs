@@ -26,11 +26,12 @@ const UDEV: [&str; 7] = [
 /// Shorter ones, and texts without a digit, are words of every machine.
 const CHARS_MIN: usize = 6;
 
-/// Every serial number, UUID, world wide name, hardware address and label below `dir`, in lower
-/// case.
-pub fn in_tree(dir: &Path) -> BTreeSet<String> {
+/// Every serial number, UUID, world wide name, hardware address and label below `dir` and in the
+/// plain report `told` (firmware tables are known from there only), in lower case.
+pub fn of(dir: &Path, told: &serde_json::Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     walk(dir, &mut found);
+    read(told, "", &mut found);
     let is_name = |text: &String| {
         text.chars().count() >= CHARS_MIN
             && text.bytes().any(|b| b.is_ascii_digit())
@@ -39,6 +40,20 @@ pub fn in_tree(dir: &Path) -> BTreeSet<String> {
     };
     found.retain(is_name);
     found
+}
+
+fn read(value: &serde_json::Value, name: &str, found: &mut BTreeSet<String>) {
+    use serde_json::Value;
+    match value {
+        Value::String(text) if matches!(name, "serial" | "uuid" | "wwn" | "mac" | "label") => {
+            found.insert(text.trim().to_ascii_lowercase());
+        }
+        Value::Array(items) => items.iter().for_each(|item| read(item, name, found)),
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(name, item)| read(item, name, found)),
+        _ => {}
+    }
 }
 
 fn walk(dir: &Path, found: &mut BTreeSet<String>) {
