@@ -21,12 +21,41 @@ use crate::snapshot::{self, Snapshot, SnapshotError};
 use crate::units::Bytes;
 use crate::{ProbeOptions, probe};
 
+/// Which machine to read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SourceArgs {
+    /// Read another machine: a directory with its /proc and /sys, or a snapshot's archive
+    #[arg(long, value_name = "PATH")]
+    pub sysroot: Option<PathBuf>,
+
+    /// Wait until no disk or network card has appeared for a second, at most SECS
+    #[arg(long, value_name = "SECS", conflicts_with = "sysroot",
+          value_parser = clap::value_parser!(u64).range(..=3600))]
+    pub settle: Option<u64>,
+}
+
+/// Where to write all that the probe reads.
+#[derive(Debug, Clone, Args)]
+pub struct SnapshotArgs {
+    /// The archive; an existing file is never replaced
+    #[arg(value_name = "OUT.tar.zst")]
+    pub archive: PathBuf,
+
+    /// Which machine.
+    #[command(flatten)]
+    pub source: SourceArgs,
+
+    /// Refused, with the reason.
+    #[arg(long, hide = true)]
+    pub anonymise: bool,
+}
+
 /// Which machine to read, and how.
 #[derive(Debug, Clone, Default, Args)]
 pub struct MachineArgs {
-    /// Read another machine: a directory with its /proc and /sys, or a snapshot's archive
-    #[arg(long, value_name = "PATH", global = true)]
-    pub sysroot: Option<PathBuf>,
+    /// Which machine.
+    #[command(flatten)]
+    pub source: SourceArgs,
 
     /// Take the firmware's table from FILE (dmidecode --dump-bin, a bare table, Windows RSMB);
     /// without --sysroot nothing else is read
@@ -42,13 +71,8 @@ pub struct MachineArgs {
     #[arg(long, conflicts_with_all = ["sysroot", "smbios"])]
     pub seek_test: bool,
 
-    /// Wait until no disk or network card has appeared for a second, at most SECS
-    #[arg(long, value_name = "SECS", global = true, conflicts_with = "sysroot",
-          value_parser = clap::value_parser!(u64).range(..=3600))]
-    pub settle: Option<u64>,
-
     /// Replace serial numbers, UUIDs, world wide names, addresses and labels by keyed hashes
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub anonymise: bool,
 
     /// Take the key of --anonymise from FILE, so that several reports can be compared; without it
@@ -145,7 +169,36 @@ pub struct SnapshotTaken {
     pub warnings: usize,
 }
 
+impl SourceArgs {
+    fn root(&self, has_table: bool) -> Result<Root, MachineError> {
+        Ok(match &self.sysroot {
+            Some(path) => snapshot::open(path)?,
+            // A foreign table says nothing about this machine's processors and disks.
+            None if has_table => Root::empty(),
+            None => Root::live()?,
+        })
+    }
+
+    fn settled(&self, root: &Root, waiting: impl FnMut(&Settling)) {
+        if let (Some(seconds), true) = (self.settle, root.is_live()) {
+            let limit = Duration::from_secs(seconds);
+            settle(root, limit, std::thread::sleep, waiting);
+        }
+    }
+}
+
 impl MachineArgs {
+    /// Whether a machine to read, or how to read it, was named.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.source.sysroot.is_some()
+            || self.source.settle.is_some()
+            || self.smbios.is_some()
+            || !self.disks.is_empty()
+            || self.seek_test
+            || self.anonymise
+    }
+
     /// The machine as asked for: read with `settings` as the operator's word on disks (that of the
     /// command line goes before), and anonymised. `waiting` is told what has appeared meanwhile.
     ///
@@ -159,8 +212,8 @@ impl MachineArgs {
         let smbios = self.smbios.as_deref().map(read_smbios).transpose()?;
         // Asked for before the machine is read: a wrong key should not cost a seek test.
         let key = self.key()?;
-        let root = self.root(smbios.is_some())?;
-        self.settled(&root, waiting);
+        let root = self.source.root(smbios.is_some())?;
+        self.source.settled(&root, waiting);
         let mut overrides = settings;
         overrides.extend(self.disks.iter().cloned());
         let options = ProbeOptions {
@@ -176,49 +229,39 @@ impl MachineArgs {
         })
     }
 
-    /// Writes all that the probe reads of the machine to the new file `archive`.
+    /// Writes all that the probe reads of the machine to a new file. What stands before the word
+    /// `snapshot` counts too.
     ///
     /// # Errors
     /// See [`MachineError`].
     pub fn snapshot(
         &self,
-        archive: &Path,
+        args: &SnapshotArgs,
         waiting: impl FnMut(&Settling),
     ) -> Result<SnapshotTaken, MachineError> {
-        if self.anonymise {
+        if self.anonymise || args.anonymise {
             return Err(MachineError::AnonymousSnapshot);
         }
         if self.smbios.is_some() {
             return Err(MachineError::SnapshotOfTable);
         }
-        let root = self.root(false)?;
-        self.settled(&root, waiting);
+        let own = args.source.clone();
+        let source = SourceArgs {
+            sysroot: own.sysroot.or_else(|| self.source.sysroot.clone()),
+            settle: own.settle.or(self.source.settle),
+        };
+        let root = source.root(false)?;
+        source.settled(&root, waiting);
         let root = root.recording();
         let inventory = probe(&root, &ProbeOptions::default());
         let taken = Snapshot::of(&root);
         if let Some(snapshot) = &taken {
-            snapshot.create(archive)?;
+            snapshot.create(&args.archive)?;
         }
         Ok(SnapshotTaken {
             entries: taken.map_or(0, |snapshot| snapshot.len()),
             warnings: inventory.warnings.len(),
         })
-    }
-
-    fn root(&self, has_table: bool) -> Result<Root, MachineError> {
-        Ok(match &self.sysroot {
-            Some(path) => snapshot::open(path)?,
-            // A foreign table says nothing about this machine's processors and disks.
-            None if has_table => Root::empty(),
-            None => Root::live()?,
-        })
-    }
-
-    fn settled(&self, root: &Root, waiting: impl FnMut(&Settling)) {
-        if let (Some(seconds), true) = (self.settle, root.is_live()) {
-            let limit = Duration::from_secs(seconds);
-            settle(root, limit, std::thread::sleep, waiting);
-        }
     }
 
     fn key(&self) -> Result<Option<Key>, MachineError> {

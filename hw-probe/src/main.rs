@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use hw_probe::args::{EstimateArgs, MachineArgs, MachineError, RewardArgs};
+use hw_probe::args::{EstimateArgs, MachineArgs, MachineError, RewardArgs, SnapshotArgs};
 use hw_probe::overrides::DiskOverrides;
 use hw_probe::planning::estimate;
 use hw_probe::report::{ClockCheck, Report, ReportOptions, render_estimate, render_table};
@@ -67,11 +67,7 @@ enum Command {
     /// Write all that the probe reads to a new archive, for a bug report or for --sysroot
     ///
     /// It has serial numbers and addresses in it; only its owner can read the file.
-    Snapshot {
-        /// The archive; an existing file is never replaced
-        #[arg(value_name = "OUT.tar.zst")]
-        archive: PathBuf,
-    },
+    Snapshot(SnapshotArgs),
     /// What a machine that you do not have yet would earn and cost
     Estimate(EstimateArgs),
 }
@@ -130,16 +126,19 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.command {
-        Some(Command::Snapshot { archive }) => {
-            let taken = arguments.machine.snapshot(archive, tell)?;
+        Some(Command::Snapshot(args)) => {
+            let taken = arguments.machine.snapshot(args, tell)?;
             print(&format!(
                 "{}: {} files, directories and links; {} warnings\n",
-                archive.display(),
+                args.archive.display(),
                 taken.entries,
                 taken.warnings
             ))?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Estimate(_)) if arguments.machine.is_given() => Err(Failure::new(
+            "estimate reads no machine: it takes --cru, --mru, --sru and --hru",
+        )),
         Some(Command::Estimate(args)) => {
             let estimate = estimate(&args.inputs());
             answer(arguments, &estimate, |width, colour| {

@@ -1,7 +1,5 @@
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
-use hw_probe::args::{MachineArgs, RewardArgs};
+use hw_probe::args::{MachineArgs, RewardArgs, SnapshotArgs};
 
 /// Show the hardware of this machine, its capacity as the grid counts it, and its reward.
 ///
@@ -27,18 +25,11 @@ pub struct ProbeArgs {
 /// `farmer probe`
 #[derive(Debug, Clone, Subcommand)]
 pub enum ProbeCommand {
+    /// Write all that the probe reads to a new archive, for a bug report or for --sysroot
+    ///
+    /// It has serial numbers and addresses in it; only its owner can read the file.
+    #[command(after_help = "Example:\n  sudo farmer probe snapshot machine.tar.zst")]
     Snapshot(SnapshotArgs),
-}
-
-/// Write all that the probe reads to a new archive, for a bug report or for --sysroot.
-///
-/// It has serial numbers and addresses in it; only its owner can read the file.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  sudo farmer probe snapshot machine.tar.zst")]
-pub struct SnapshotArgs {
-    /// The archive; an existing file is never replaced
-    #[arg(value_name = "ARCHIVE")]
-    pub archive: PathBuf,
 }
 
 /// Below the help of `farmer estimate`.

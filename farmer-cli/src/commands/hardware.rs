@@ -71,7 +71,7 @@ pub fn probe(context: &Context<'_>, args: &ProbeArgs) -> Outcome<ExitStatus> {
         ));
     };
     if let Some(ProbeCommand::Snapshot(snapshot)) = &args.command {
-        let taken = args.machine.snapshot(&snapshot.archive, waiting)?;
+        let taken = args.machine.snapshot(snapshot, waiting)?;
         let path = snapshot.archive.clone();
         context.printer.data(&Taken { path, taken })?;
         return Ok(ExitStatus::Ok);

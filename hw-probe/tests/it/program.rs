@@ -164,6 +164,9 @@ fn an_estimate_needs_no_machine() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(json["payback_months"].as_f64().unwrap() > 1.0);
     assert_eq!(json["power"], serde_json::Value::Null);
+    let confused = run(&[&["--sysroot", "/"], &arguments[..]].concat());
+    assert_eq!(confused.status.code(), Some(1));
+    assert!(text(&confused.stderr).contains("reads no machine"));
 }
 
 #[test]
