@@ -216,14 +216,25 @@ struct Settings {
     disks: DiskOverrides,
 }
 
+/// The operator's word on disks: that of the variable goes before that of the file.
 fn settings() -> Result<DiskOverrides, Failure> {
+    let mut disks = settings_file()?;
+    if let Some(words) = setting("FARMER_DISKS") {
+        let words = DiskOverrides::parse_list(&words.to_string_lossy())
+            .map_err(|error| Failure::new(format!("FARMER_DISKS: {error}")))?;
+        disks.extend(words);
+    }
+    Ok(disks)
+}
+
+fn settings_file() -> Result<DiskOverrides, Failure> {
     let named = setting("FARMER_CONFIG").map(PathBuf::from);
+    let absolute = |name| {
+        setting(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let usual = || {
-        let absolute = |name| {
-            setting(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
         let home = || absolute("HOME").map(|home| home.join(".config"));
         let base = absolute("XDG_CONFIG_HOME").or_else(home)?;
         Some(base.join("farmer/config.toml"))
@@ -231,32 +242,19 @@ fn settings() -> Result<DiskOverrides, Failure> {
     let Some(path) = named.clone().or_else(usual) else {
         return Ok(DiskOverrides::default());
     };
+    let at = path.display();
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
-            return Ok(DiskOverrides::default());
-        }
-        Err(error) => {
-            return Err(Failure::new(format!(
-                "cannot read {}: {error}",
-                path.display()
-            )));
-        }
+        // Only a file that somebody named must be there.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => String::new(),
+        Err(error) => return Err(Failure::new(format!("cannot read {at}: {error}"))),
     };
-    let settings: Settings =
-        toml::from_str(&text).map_err(|error| {
-            Failure::new(format!("{}: {}", path.display(), error.to_string().trim_end())).hint(Some(
-            "[disks.\"WWN or serial number\"] has kind = \"ssd\", kind = \"hdd\" or ignore = true"
-                .to_owned(),
-        ))
-        })?;
-    let mut disks = settings.disks;
-    if let Some(words) = setting("FARMER_DISKS") {
-        let words = DiskOverrides::parse_list(&words.to_string_lossy())
-            .map_err(|error| Failure::new(format!("FARMER_DISKS: {error}")))?;
-        disks.extend(words);
-    }
-    Ok(disks)
+    let settings: Settings = toml::from_str(&text).map_err(|error| {
+        let hint = "[disks.\"WWN or serial number\"] has kind = \"ssd\", kind = \"hdd\" or \
+                    ignore = true";
+        Failure::new(format!("{at}: {}", error.to_string().trim_end())).hint(Some(hint.to_owned()))
+    })?;
+    Ok(settings.disks)
 }
 
 /// A variable that is set and not empty.

@@ -11,6 +11,8 @@ fn run(arguments: &[&str]) -> Output {
         .args(arguments)
         .env("NO_COLOR", "1")
         .env("XDG_CONFIG_HOME", "/nowhere")
+        .env_remove("FARMER_CONFIG")
+        .env_remove("FARMER_DISKS")
         .output()
         .unwrap()
 }
@@ -174,6 +176,21 @@ fn settling_is_told_on_standard_error_only() {
     let output = run(&["--settle", "2", "-o", "json"]);
     serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
     assert!(text(&output.stderr).contains("waiting for drivers"));
+}
+
+#[test]
+fn the_variable_is_read_without_a_file() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hw-probe"))
+        .env("XDG_CONFIG_HOME", "/nowhere")
+        .env("FARMER_DISKS", "S1=ssd,S2")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("FARMER_DISKS") && said.contains("S2"),
+        "{said}"
+    );
 }
 
 #[test]
