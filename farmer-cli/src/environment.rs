@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 
 /// The variables the program looks at, with what they mean; also the text of
 /// `farmer help environment`.
-pub const VARIABLES: [(&str, &str); 17] = [
+pub const VARIABLES: [(&str, &str); 18] = [
     (
         "FARMER_DIRECTORY",
         "address of the directory, as --directory",
@@ -25,6 +25,10 @@ pub const VARIABLES: [(&str, &str); 17] = [
     (
         "FARMER_IDENTITY",
         "seed file of your identity, as --identity",
+    ),
+    (
+        "FARMER_DISKS",
+        "your word on disks: ID=ssd, ID=hdd or ID=ignore, with commas between",
     ),
     ("FARMER_CONFIG", "settings file, as --config"),
     (

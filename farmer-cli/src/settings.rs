@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hw_probe::overrides::DiskOverrides;
 use node_config::{DirectoryConfig, DirectoryUrl, Pin};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ use crate::failure::{Failure, Outcome};
 struct File {
     identity: Option<PathBuf>,
     directory: DirectoryProfile,
+    disks: DiskOverrides,
 }
 
 /// `[directory]`
@@ -62,7 +64,7 @@ impl fmt::Display for Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// Dotted key, as in the file.
-    pub key: &'static str,
+    pub key: String,
     /// The value, `null` when there is none.
     pub value: Option<String>,
     /// Where it came from.
@@ -78,6 +80,7 @@ pub struct Settings {
     insecure_http: bool,
     identity: PathBuf,
     identity_is_named: bool,
+    disks: DiskOverrides,
     listed: Vec<Setting>,
 }
 
@@ -181,7 +184,7 @@ impl Settings {
             None => (identity_default()?, Origin::Default),
         };
 
-        let listed = vec![
+        let mut listed = vec![
             setting(
                 "directory.url",
                 url.as_ref().map(|(v, o)| (v.to_string(), o)),
@@ -206,6 +209,24 @@ impl Settings {
                 Some((identity.0.display().to_string(), &identity.1)),
             ),
         ];
+        let words = match environment.get("FARMER_DISKS") {
+            Some(text) => DiskOverrides::parse_list(text).map_err(|error| {
+                Failure::new(ExitStatus::Usage, error.to_string())
+                    .context("reading the variable FARMER_DISKS")
+            })?,
+            None => Vec::new(),
+        };
+        let mut disks = file.disks;
+        let in_file = Origin::File(path.to_owned());
+        let from_variable = Origin::Variable("FARMER_DISKS");
+        let named: Vec<String> = words.iter().map(|word| word.id.clone()).collect();
+        disks.extend(words);
+        for (id, word) in disks.iter() {
+            let is_named = named.iter().any(|name| name == id);
+            let origin = if is_named { &from_variable } else { &in_file };
+            let key = format!("disks.{id:?}");
+            listed.push(setting(&key, Some((word.to_string(), origin))));
+        }
         Ok(Self {
             url: url.map(|(url, _)| url),
             pin: pin.map(|(pin, _)| pin),
@@ -213,6 +234,7 @@ impl Settings {
             insecure_http: insecure_http.is_some_and(|(allowed, _)| allowed),
             identity: identity.0,
             identity_is_named,
+            disks,
             listed,
         })
     }
@@ -249,6 +271,11 @@ impl Settings {
         self.identity_is_named
     }
 
+    /// The operator's word on disks: variable before file.
+    pub fn disks(&self) -> &DiskOverrides {
+        &self.disks
+    }
+
     /// Every setting with its origin.
     pub fn listed(&self) -> &[Setting] {
         &self.listed
@@ -270,15 +297,15 @@ fn pick<'a, T>(
     })
 }
 
-fn setting(key: &'static str, value: Option<(String, &Origin)>) -> Setting {
+fn setting(key: &str, value: Option<(String, &Origin)>) -> Setting {
     match value {
         Some((value, origin)) => Setting {
-            key,
+            key: key.to_owned(),
             value: Some(value),
             origin: origin.to_string(),
         },
         None => Setting {
-            key,
+            key: key.to_owned(),
             value: None,
             origin: Origin::Default.to_string(),
         },
@@ -310,7 +337,10 @@ fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
     toml::from_str(&text).map_err(|error| {
         Failure::new(ExitStatus::Failed, error.to_string().trim_end().to_owned())
             .context(format!("reading the settings file {}", path.display()))
-            .with_hint("its keys: identity, and below [directory] url, pin, ca, insecure-http")
+            .with_hint(
+                "its keys: identity; below [directory] url, pin, ca, insecure-http; below \
+                 [disks.\"WWN or serial number\"] kind = \"ssd\" or \"hdd\", ignore = true",
+            )
     })
 }
 
@@ -426,6 +456,31 @@ mod tests {
         let settings = resolve(&[], &ConnectionArgs::default(), "");
         assert_eq!(settings.identity(), Path::new("/home/id"));
         assert!(!settings.identity_is_named());
+    }
+
+    #[test]
+    fn words_on_disks_come_from_variable_and_file() {
+        let file = "[disks.\"naa.5000C5\"]\nkind = \"hdd\"\n[disks.S1]\nignore = true";
+        let env = [("FARMER_DISKS", "0x5000c5=ssd, S2=hdd")];
+        let settings = resolve(&env, &ConnectionArgs::default(), file);
+        let words: Vec<String> = settings
+            .disks()
+            .iter()
+            .map(|(id, word)| format!("{id}={word}"))
+            .collect();
+        assert_eq!(words, ["0x5000c5=ssd", "S1=ignore", "S2=hdd"]);
+        assert_eq!(origin(&settings, "disks.\"S1\""), "/etc/farmer/config.toml");
+        assert_eq!(origin(&settings, "disks.\"S2\""), "$FARMER_DISKS");
+    }
+
+    #[test]
+    fn a_wrong_word_on_a_disk_names_its_line() {
+        let text = "identity = \"x\"\n[disks.S1]\nkind = \"nvme\"";
+        let error = toml::from_str::<File>(text).unwrap_err().to_string();
+        assert!(
+            error.contains("line 3") && error.contains("nvme"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::inventory::Inventory;
+use crate::text::Untrusted;
 
 /// Keys of the report's JSON whose texts name one machine, part or owner.
 const NAMING_KEYS: [&str; 18] = [
@@ -120,7 +121,8 @@ impl Key {
         let mut hasher = Sha256::new();
         hasher.update(self.0);
         hasher.update([0; 32]);
-        hasher.update(text.trim().to_ascii_lowercase());
+        // However one tool or another writes a world wide name, it is the same one.
+        hasher.update(bare(&text.trim().to_ascii_lowercase()));
         hex::encode(hasher.finalize())
     }
 
@@ -148,8 +150,49 @@ impl Key {
     }
 }
 
+/// A name without what tools put before it.
+fn bare(name: &str) -> &str {
+    ["naa.", "eui.", "uuid.", "t10.", "nvme.", "0x"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name)
+}
+
+/// The name and the other ways to write it, each with what stands for it there.
+fn spellings(name: &str, pseudonym: &str) -> Vec<(String, String)> {
+    let lower = name.trim().to_ascii_lowercase();
+    let both = |change: &dyn Fn(&str) -> String| (change(&lower), change(pseudonym));
+    let mut all = vec![(lower.clone(), pseudonym.to_owned())];
+    // In a message it stands as it was shown.
+    let shown = Untrusted::from(name).shown().to_ascii_lowercase();
+    all.push((shown, pseudonym.to_owned()));
+    if is_mac(&lower) {
+        let digits = |text: &str| text.replace([':', '-'], "");
+        let dotted = |text: &str| {
+            let digits = digits(text);
+            let part = |from: usize| digits.get(from..from + 4).unwrap_or_default();
+            format!("{}.{}.{}", part(0), part(4), part(8))
+        };
+        all.push(both(&|text| text.replace('-', ":")));
+        all.push(both(&|text| text.replace(':', "-")));
+        // Interfaces are named by it: `enx525400123456`.
+        all.push(both(&digits));
+        all.push(both(&dotted));
+    } else if is_uuid(&lower) {
+        all.push(both(&|text| text.replace('-', "")));
+    } else {
+        let bare = bare(&lower);
+        for prefix in ["", "0x", "naa.", "eui."] {
+            all.push((format!("{prefix}{bare}"), pseudonym.to_owned()));
+        }
+    }
+    all.retain(|(name, _)| !name.is_empty());
+    all
+}
+
 fn is_mac(text: &str) -> bool {
-    let parts: Vec<&str> = text.split(':').collect();
+    let separator = if text.contains('-') { '-' } else { ':' };
+    let parts: Vec<&str> = text.split(separator).collect();
     parts.len() == 6
         && parts
             .iter()
@@ -181,19 +224,43 @@ fn is_naming(key: &str) -> bool {
     NAMING_KEYS.contains(&key) || NAMING_ENDINGS.iter().any(|end| key.ends_with(end))
 }
 
-/// Places that every Linux has.
+/// Places that every Linux has, and addresses of nobody.
 fn is_common(text: &str) -> bool {
     matches!(
         text,
-        "/" | "/boot" | "/boot/efi" | "/home" | "/var" | "/tmp" | "[SWAP]"
+        "/" | "/boot"
+            | "/boot/efi"
+            | "/home"
+            | "/var"
+            | "/tmp"
+            | "[SWAP]"
+            | "00:00:00:00:00:00"
+            | "ff:ff:ff:ff:ff:ff"
     )
+}
+
+fn remember(text: &str, key: &Key, names: &mut BTreeMap<String, String>) {
+    if text.trim().is_empty() || is_common(text.trim()) {
+        return;
+    }
+    let mut spellings = spellings(text, &key.pseudonym(text)).into_iter();
+    if let Some((name, pseudonym)) = spellings.next() {
+        names.insert(name, pseudonym);
+    }
+    for (name, pseudonym) in spellings {
+        // What another field really says goes before a way in which this one could be written.
+        names.entry(name).or_insert(pseudonym);
+    }
 }
 
 fn collect(value: &Value, name: &str, key: &Key, names: &mut BTreeMap<String, String>) {
     match value {
-        Value::String(text) if is_naming(name) && !text.trim().is_empty() && !is_common(text) => {
-            names.insert(text.trim().to_ascii_lowercase(), key.pseudonym(text));
-        }
+        Value::String(text) if is_naming(name) => remember(text, key, names),
+        // Mount points in a sentence. Device nodes are the same everywhere.
+        Value::String(text) if name == "used_by" => text
+            .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ')' | '('))
+            .filter(|word| word.starts_with('/') && !word.starts_with("/dev/"))
+            .for_each(|path| remember(path, key, names)),
         Value::Array(items) => items
             .iter()
             .for_each(|item| collect(item, name, key, names)),
@@ -267,6 +334,7 @@ fn stands_alone(text: &str, at: usize, length: usize) -> bool {
 mod tests {
     use super::*;
     use crate::inventory::{Disk, Nic, System, Warning};
+    use crate::report::{Report, ReportOptions, render_table};
     use proptest::prelude::*;
 
     fn key() -> Key {
@@ -345,18 +413,80 @@ mod tests {
         assert_eq!(format!("{:?}", key()), "Key(..)");
     }
 
+    #[test]
+    fn one_disk_is_one_disk_however_its_name_is_written() {
+        let mut before = machine("S4EWNX0R1", "naa.5000c500a1b2c3d4", "x", "y");
+        before.disks[1].wwn = Some("0x5000C500A1B2C3D4".into());
+        before.nics[0].mac = Some("00:00:00:00:00:00".into());
+        let after = inventory(&before, &key()).unwrap();
+        assert_eq!(after.disks[0].wwn, after.disks[1].wwn);
+        assert_eq!(after.nics[0].mac, before.nics[0].mac, "nobody's address");
+    }
+
     proptest! {
+        /// Whatever names a machine is in no part of its report, however it is written there.
         #[test]
         fn none_of_the_names_is_left(
             serial in "[A-Z0-9]{2}[G-Z]{3}[A-Z0-9]{1,15}",
-            wwn in "(naa|eui)\\.[0-9a-f]{16,32}",
+            digits in "[0-9a-f]{12}[1-9][0-9a-f]{3}",
+            prefix in "(naa\\.|eui\\.|0x|)",
             uuid in "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
             mac in "5[0-9a-f](:[0-9a-f]{2}){5}",
+            label in "[g-z]{3}[G-Z]{2}[ _]?[G-Z0-9]{3,9}",
+            mount in "/[g-z]{3}[G-Z]{3}/[G-Z]{2,6}",
+            chassis in "CH[G-Z]{5}[0-9]{3}",
+            module in "DM[G-Z]{5}[0-9]{3}",
         ) {
-            let after = inventory(&machine(&serial, &wwn, &uuid, &mac), &key()).unwrap();
-            let json = serde_json::to_string(&after).unwrap().to_ascii_lowercase();
-            for name in [&serial, &wwn, &uuid, &mac] {
-                prop_assert!(!json.contains(&name.to_ascii_lowercase()), "{name} in {json}");
+            use crate::inventory::{Chassis, Dimm, Partition, Signature};
+            let mut before = machine(&serial, &format!("{prefix}{digits}"), &uuid, &mac);
+            let signature = Signature {
+                kind: "ext4".to_owned(),
+                label: Some(label.as_str().into()),
+                uuid: Some(uuid.to_uppercase().into()),
+                ..Signature::default()
+            };
+            let disk = &mut before.disks[0];
+            disk.signatures = Some(vec![signature.clone()]);
+            disk.used_by = Some(vec![format!("mounted at {mount}, and more").into()]);
+            disk.partitions = Some(vec![Partition {
+                name: "sda1".into(),
+                label: Some(label.to_uppercase().into()),
+                uuid: Some(uuid.as_str().into()),
+                signatures: Some(vec![signature]),
+                mounted_at: vec![mount.as_str().into(), "/boot".into()],
+                ..Partition::default()
+            }]);
+            before.chassis = Chassis {
+                serial: Some(chassis.as_str().into()),
+                ..Chassis::default()
+            };
+            before.memory.dimms = vec![Dimm {
+                serial: Some(module.as_str().into()),
+                ..Dimm::default()
+            }];
+            let bare_mac = mac.replace(':', "");
+            before.nics[0].name = format!("enx{bare_mac}").into();
+            let secrets = [
+                serial.clone(), digits.clone(), uuid.clone(), uuid.replace('-', ""), mac.clone(),
+                mac.replace(':', "-"), bare_mac, label, mount, chassis, module,
+                format!("{}.{}.{}", &mac[0..5].replace(':', ""), &mac[6..11].replace(':', ""),
+                    &mac[12..17].replace(':', "")),
+            ];
+            for secret in &secrets {
+                for text in [secret.to_uppercase(), secret.to_lowercase(), format!("x{secret}y"),
+                    format!("0x{digits} naa.{digits} eui.{digits} '{secret}'")] {
+                    before.warnings.push(Warning::new("disks", text));
+                }
+            }
+            let after = inventory(&before, &key()).unwrap();
+            let report = Report::of(&after, &ReportOptions::default());
+            let json = serde_json::to_string(&report).unwrap();
+            let tables: String =
+                [64, 80, 400].iter().map(|width| render_table(&report, *width, false)).collect();
+            for text in [json.to_ascii_lowercase(), tables.to_ascii_lowercase()] {
+                for secret in &secrets {
+                    prop_assert!(!text.contains(&secret.to_ascii_lowercase()), "{secret} in {text}");
+                }
             }
         }
 

@@ -103,6 +103,9 @@ impl CapacityViews {
 mod tests {
     use super::*;
     use crate::inventory::{Cpu, Disk, Memory};
+    use crate::reward::{
+        Certification, RewardInputs, RewardPolicy, V2Y2020, V3Calculator, V3Minting,
+    };
     use crate::units::{GIB, TB};
     use proptest::prelude::*;
 
@@ -180,25 +183,102 @@ mod tests {
         assert_eq!(json["installed"]["cru"], 20);
     }
 
+    fn kind(n: u8) -> DiskKind {
+        match n {
+            0 => DiskKind::Ssd,
+            1 => DiskKind::Hdd,
+            2 => DiskKind::Unknown,
+            _ => DiskKind::UnknownVm,
+        }
+    }
+
+    fn no_less(after: &Capacity, before: &Capacity) -> bool {
+        after.cru >= before.cru
+            && after.mru_bytes >= before.mru_bytes
+            && after.sru_bytes >= before.sru_bytes
+            && after.hru_bytes >= before.hru_bytes
+    }
+
+    /// What every policy pays for the capacity, all else as in `inputs`.
+    fn rewards(capacity: Capacity, inputs: RewardInputs) -> [u64; 4] {
+        let inputs = RewardInputs { capacity, ..inputs };
+        let policies: [&dyn RewardPolicy; 3] = [&V3Minting::default(), &V3Calculator, &V2Y2020];
+        let [a, b, c] = policies.map(|policy| policy.reward(&inputs).musd);
+        [a, b, c, V3Minting::default().reward(&inputs).tft_units]
+    }
+
     proptest! {
-        /// One more disk never lowers any number.
+        /// One more disk, thread or byte never lowers any number, in any view, under any policy.
         #[test]
-        fn capacity_is_monotone(
-            sizes in prop::collection::vec((0..4_u8, any::<u64>(), any::<bool>()), 0..8),
+        fn more_is_never_less(
+            sizes in prop::collection::vec((0..4_u8, 0..40 * TB, any::<bool>()), 0..8),
             extra in (0..4_u8, any::<u64>()),
+            threads in 0..600_u32,
+            memory in 0..4096 * GIB,
+            more in (0..4_u8, 0..40 * TB),
+            certified in any::<bool>(),
+            price in 1..1000_u64,
+            uptime in prop::option::of(0..2_700_000_u64),
         ) {
-            let kind = |n| match n {
-                0 => DiskKind::Ssd,
-                1 => DiskKind::Hdd,
-                2 => DiskKind::Unknown,
-                _ => DiskKind::UnknownVm,
-            };
             let mut inventory =
                 machine(sizes.into_iter().map(|(k, s, c)| disk(kind(k), s, c)).collect());
-            let before = Capacity::as_zero_os(&inventory);
+            inventory.cpu.logical = Some(threads);
+            inventory.cpu.present = Some(threads);
+            inventory.memory.usable_bytes = Some(Bytes(memory));
+            let inputs = RewardInputs {
+                certification: if certified { Certification::Certified } else { Certification::Diy },
+                connection_price_musd: price,
+                uptime_seconds: uptime,
+                minted_tft: 800_000_000,
+                ..RewardInputs::default()
+            };
+            let before = CapacityViews::of(&inventory);
+            let mut larger = inventory.clone();
+            match more.0 {
+                0 => larger.cpu.logical = Some(threads + 1),
+                1 => larger.cpu.present = Some(threads + 1),
+                2 => larger.memory.usable_bytes = Some(Bytes(memory + more.1)),
+                _ => larger.memory.installed_bytes = Some(Bytes(64 * GIB + more.1)),
+            }
             inventory.disks.push(disk(kind(extra.0), extra.1, true));
-            let after = Capacity::as_zero_os(&inventory);
-            prop_assert!(after.sru_bytes >= before.sru_bytes && after.hru_bytes >= before.hru_bytes);
+            for after in [CapacityViews::of(&inventory), CapacityViews::of(&larger)] {
+                prop_assert!(no_less(&after.zero_os, &before.zero_os));
+                prop_assert!(no_less(&after.usable, &before.usable));
+                prop_assert!(no_less(&after.installed.unwrap(), &before.installed.unwrap()));
+                let pays = |views: &CapacityViews| rewards(views.zero_os, inputs);
+                let (more, less) = (pays(&after), pays(&before));
+                prop_assert!(more.iter().zip(less).all(|(more, less)| *more >= less), "{more:?} {less:?}");
+            }
+        }
+
+        /// Each resource by itself, by any amount.
+        #[test]
+        fn every_resource_pays_or_does_no_harm(
+            capacity in (0..2000_u64, 0..8192 * GIB, 0..200 * TB, 0..900 * TB),
+            which in 0..4_u8,
+            by in any::<u64>(),
+            price in 1..1000_u64,
+        ) {
+            let before = Capacity {
+                cru: capacity.0,
+                mru_bytes: Bytes(capacity.1),
+                sru_bytes: Bytes(capacity.2),
+                hru_bytes: Bytes(capacity.3),
+            };
+            let mut after = before;
+            match which {
+                0 => after.cru = after.cru.saturating_add(by),
+                1 => after.mru_bytes = after.mru_bytes.saturating_add(Bytes(by)),
+                2 => after.sru_bytes = after.sru_bytes.saturating_add(Bytes(by)),
+                _ => after.hru_bytes = after.hru_bytes.saturating_add(Bytes(by)),
+            }
+            let inputs = RewardInputs {
+                connection_price_musd: price,
+                minted_tft: 800_000_000,
+                ..RewardInputs::default()
+            };
+            let (more, less) = (rewards(after, inputs), rewards(before, inputs));
+            prop_assert!(more.iter().zip(less).all(|(more, less)| *more >= less), "{more:?} {less:?}");
         }
     }
 }

@@ -14,6 +14,8 @@
 
 #[cfg(feature = "snapshot")]
 pub mod anonymise;
+#[cfg(feature = "args")]
+pub mod args;
 pub mod capacity;
 pub mod chain;
 pub mod cloud_units;
@@ -33,6 +35,8 @@ pub mod units;
 mod collect;
 #[cfg(feature = "probe")]
 pub mod root;
+#[cfg(feature = "probe")]
+pub mod settle;
 #[cfg(feature = "probe")]
 pub mod signature;
 #[cfg(feature = "probe")]

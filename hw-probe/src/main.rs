@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use hw_probe::report::{ClockCheck, Report, ReportOptions, render_table};
-use hw_probe::root::Root;
-use hw_probe::snapshot::{self, Snapshot, SnapshotError};
-use hw_probe::{ProbeOptions, anonymise, smbios};
+use hw_probe::args::{EstimateArgs, MachineArgs, MachineError, RewardArgs, SnapshotArgs};
+use hw_probe::overrides::DiskOverrides;
+use hw_probe::planning::estimate;
+use hw_probe::report::{ClockCheck, Report, ReportOptions, render_estimate, render_table};
+use hw_probe::settle::Settling;
+use serde::{Deserialize, Serialize};
 
 /// Shows what this machine is, what the ThreeFold Grid counts of it, and what it would pay.
 ///
-/// Reads only; starts no other program. Works without root rights, with fewer details.
+/// Reads only; starts no other program. Works without root rights, with fewer details. Words on
+/// disks in `[disks]` of ~/.config/farmer/config.toml are heeded.
 #[derive(Debug, Parser)]
 #[command(
     name = "hw-probe",
@@ -23,55 +26,40 @@ use hw_probe::{ProbeOptions, anonymise, smbios};
         hw-probe --anonymise -o json          without serial numbers and addresses\n  \
         sudo hw-probe snapshot me.tar.zst     all that was read, to be read elsewhere\n  \
         hw-probe --sysroot me.tar.zst         that other machine\n  \
-        hw-probe --smbios dump.bin            what a firmware table says"
+        hw-probe --smbios dump.bin            what a firmware table says\n  \
+        hw-probe --disk S4EWNX0R123456=ssd    what the disk does not say of itself\n  \
+        hw-probe estimate --cru 16 --mru 64GiB --sru 2TB"
 )]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Read another machine: a directory with its /proc and /sys, or a snapshot's archive
-    #[arg(long, value_name = "PATH", global = true)]
-    sysroot: Option<PathBuf>,
-
-    /// Take the firmware's table from FILE (dmidecode --dump-bin, a bare table, Windows RSMB);
-    /// without --sysroot nothing else is read
-    #[arg(long, value_name = "FILE")]
-    smbios: Option<PathBuf>,
-
-    /// Replace serial numbers, UUIDs, world wide names, addresses and labels by keyed hashes
-    #[arg(long, global = true)]
-    anonymise: bool,
-
-    /// Take the key of --anonymise from FILE, so that several reports can be compared; without it
-    /// every report has its own
-    #[arg(long, value_name = "FILE", requires = "anonymise")]
-    anonymise_key: Option<PathBuf>,
+    #[command(flatten)]
+    machine: MachineArgs,
 
     /// The true time in seconds since 1970 (`date +%s` on a machine that knows): says how far this
     /// machine's clock is off
     #[arg(long, value_name = "SECONDS", conflicts_with_all = ["sysroot", "smbios"])]
     reference_time: Option<i64>,
 
-    /// Mount the EFI variables for the time of the probe if nobody has, as in an initramfs: tells
-    /// about Secure Boot (needs root)
-    #[arg(long, conflicts_with_all = ["sysroot", "smbios"])]
-    mount_efivars: bool,
-
     /// End with exit status 2 when there are warnings
     #[arg(long)]
     strict: bool,
 
     /// Data format
-    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    #[arg(short, long, value_enum, default_value_t = Format::Table, global = true)]
     output: Format,
 
     /// Write to FILE instead of standard output (- is standard output)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     out: Option<PathBuf>,
 
-    /// Replace FILE if it exists
-    #[arg(long, requires = "out")]
+    /// Replace the FILE of --out if it exists
+    #[arg(long, requires = "out", global = true)]
     force: bool,
+
+    #[command(flatten)]
+    reward: RewardArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,11 +67,9 @@ enum Command {
     /// Write all that the probe reads to a new archive, for a bug report or for --sysroot
     ///
     /// It has serial numbers and addresses in it; only its owner can read the file.
-    Snapshot {
-        /// The archive; an existing file is never replaced
-        #[arg(value_name = "OUT.tar.zst")]
-        out: PathBuf,
-    },
+    Snapshot(SnapshotArgs),
+    /// What a machine that you do not have yet would earn and cost
+    Estimate(EstimateArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -116,6 +102,12 @@ impl Failure {
     }
 }
 
+impl From<MachineError> for Failure {
+    fn from(error: MachineError) -> Self {
+        Self::new(with_sources(&error)).hint(error.hint())
+    }
+}
+
 fn main() -> ExitCode {
     // clap ends the process itself for --help (0) and for wrong usage (2).
     match run(&Arguments::parse()) {
@@ -133,47 +125,54 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let table = arguments.smbios.as_deref().map(read_smbios).transpose()?;
-    let root = match (&arguments.sysroot, &table) {
-        (Some(path), _) => snapshot::open(path),
-        // A foreign table says nothing about this machine's processors and disks.
-        (None, Some(_)) => Ok(Root::empty()),
-        (None, None) => Root::live().map_err(SnapshotError::from),
+    match &arguments.command {
+        Some(Command::Snapshot(args)) => {
+            let taken = arguments.machine.snapshot(args, tell)?;
+            print(&format!(
+                "{}: {} files, directories and links; {} warnings\n",
+                args.archive.display(),
+                taken.entries,
+                taken.warnings
+            ))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Estimate(_)) if arguments.machine.is_given() => Err(Failure::new(
+            "estimate reads no machine: it takes --cru, --mru, --sru and --hru",
+        )),
+        Some(Command::Estimate(args)) => {
+            let estimate = estimate(&args.inputs());
+            answer(arguments, &estimate, |width, colour| {
+                render_estimate(&estimate, width, colour)
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => report(arguments),
     }
-    .map_err(|error| {
-        Failure::new(with_sources(&error)).hint(error.hint().or_else(|| {
-            Some(
-                "--sysroot wants a snapshot, or a directory that holds another machine's proc and \
-                 sys"
-                .to_owned(),
-            )
-        }))
-    })?;
-    if let Some(Command::Snapshot { out }) = &arguments.command {
-        return take_snapshot(root, out, arguments);
-    }
-    let options = ProbeOptions {
-        smbios: table,
-        mount_efivars: arguments.mount_efivars,
-        ..ProbeOptions::default()
+}
+
+fn report(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let inventory = arguments.machine.inventory(settings()?, tell)?;
+    let options = ReportOptions {
+        clock: arguments.reference_time.map(clock_check),
+        ..arguments.reward.report_options()
     };
-    let mut inventory = hw_probe::probe(&root, &options);
-    if arguments.anonymise {
-        let key = anonymising_key(arguments.anonymise_key.as_deref())?;
-        inventory = anonymise::inventory(&inventory, &key)
-            .map_err(|error| Failure::new(with_sources(&error)).hint(error.hint()))?;
-    }
-    let code = if arguments.strict && !inventory.warnings.is_empty() {
+    let report = Report::of(&inventory, &options);
+    answer(arguments, &report, |width, colour| {
+        render_table(&report, width, colour)
+    })?;
+    Ok(if arguments.strict && !inventory.warnings.is_empty() {
         ExitCode::from(2)
     } else {
         ExitCode::SUCCESS
-    };
-    let report_options = ReportOptions {
-        clock: arguments.reference_time.map(clock_check),
-        ..ReportOptions::default()
-    };
-    let report = Report::of(&inventory, &report_options);
+    })
+}
 
+/// Prints in the format asked for, where it was asked for.
+fn answer(
+    arguments: &Arguments,
+    value: &impl Serialize,
+    render: impl FnOnce(usize, bool) -> String,
+) -> Result<(), Failure> {
     let file = arguments
         .out
         .as_deref()
@@ -185,19 +184,86 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             } else {
                 terminal()
             };
-            render_table(&report, width, colour)
+            render(width, colour)
         }
-        Format::Json => serde_json::to_string_pretty(&report)
+        Format::Json => serde_json::to_string_pretty(value)
             .map(|json| json + "\n")
             .map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?,
-        Format::Yaml => serde_saphyr::to_string(&report)
+        Format::Yaml => serde_saphyr::to_string(value)
             .map_err(|error| Failure::new(format!("cannot write YAML: {error}")))?,
     };
     match file {
-        Some(path) => write_file(path, &text, arguments.force)?,
-        None => print(&text)?,
+        Some(path) => write_file(path, &text, arguments.force),
+        None => print(&text),
     }
-    Ok(code)
+}
+
+/// What has appeared while drivers are loading.
+fn tell(now: &Settling) {
+    let text = format!(
+        "waiting for drivers: {} block devices, {} network interfaces\n",
+        now.block.len(),
+        now.net.len()
+    );
+    // Only progress; the report does not depend on it.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// The part of farmer's settings file that is about this machine.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Settings {
+    disks: DiskOverrides,
+}
+
+/// The operator's word on disks: that of the variable goes before that of the file.
+fn settings() -> Result<DiskOverrides, Failure> {
+    let mut disks = settings_file()?;
+    if let Some(words) = setting("FARMER_DISKS") {
+        let words = DiskOverrides::parse_list(&words.to_string_lossy())
+            .map_err(|error| Failure::new(format!("FARMER_DISKS: {error}")))?;
+        disks.extend(words);
+    }
+    Ok(disks)
+}
+
+fn settings_file() -> Result<DiskOverrides, Failure> {
+    let named = setting("FARMER_CONFIG").map(PathBuf::from);
+    let absolute = |name| {
+        setting(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let usual = || {
+        let home = || absolute("HOME").map(|home| home.join(".config"));
+        let base = absolute("XDG_CONFIG_HOME").or_else(home)?;
+        Some(base.join("farmer/config.toml"))
+    };
+    let Some(path) = named.clone().or_else(usual) else {
+        return Ok(DiskOverrides::default());
+    };
+    let at = path.display();
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        // Only a file that somebody named must be there.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => String::new(),
+        Err(error) => return Err(Failure::new(format!("cannot read {at}: {error}"))),
+    };
+    let settings: Settings = toml::from_str(&text).map_err(|error| {
+        let hint = "[disks.\"WWN or serial number\"] has kind = \"ssd\", kind = \"hdd\" or \
+                    ignore = true";
+        Failure::new(format!("{at}: {}", error.to_string().trim_end())).hint(Some(hint.to_owned()))
+    })?;
+    Ok(settings.disks)
+}
+
+/// A variable that is set and not empty.
+fn setting(name: &str) -> Option<std::ffi::OsString> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program's settings are read here only"
+    )]
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 fn print(text: &str) -> Result<(), Failure> {
@@ -211,52 +277,6 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-fn take_snapshot(root: Root, out: &Path, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    if arguments.anonymise {
-        return Err(Failure::new(
-            "a snapshot cannot be anonymised: firmware tables and devices' answers are kept as \
-             they are",
-        )
-        .hint(Some(
-            "share `hw-probe --anonymise -o json` instead, or the snapshot with whom you trust"
-                .to_owned(),
-        )));
-    }
-    if arguments.smbios.is_some() {
-        return Err(Failure::new(
-            "a snapshot holds what the probe reads of a machine; --smbios is no part of it",
-        ));
-    }
-    let root = root.recording();
-    let options = ProbeOptions {
-        mount_efivars: arguments.mount_efivars,
-        ..ProbeOptions::default()
-    };
-    let inventory = hw_probe::probe(&root, &options);
-    let snapshot = Snapshot::of(&root).ok_or_else(|| Failure::new("nothing was recorded"))?;
-    snapshot
-        .create(out)
-        .map_err(|error| Failure::new(with_sources(&error)).hint(error.hint()))?;
-    print(&format!(
-        "{}: {} files, directories and links; {} warnings\n",
-        out.display(),
-        snapshot.len(),
-        inventory.warnings.len()
-    ))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn anonymising_key(file: Option<&Path>) -> Result<anonymise::Key, Failure> {
-    let key =
-        match file {
-            Some(path) => anonymise::Key::from_bytes(&std::fs::read(path).map_err(|error| {
-                Failure::new(format!("cannot read {}: {error}", path.display()))
-            })?),
-            None => anonymise::Key::random(),
-        };
-    key.map_err(|error| Failure::new(with_sources(&error)).hint(error.hint()))
-}
-
 /// This machine's clock beside the given time.
 fn clock_check(reference_unix_seconds: i64) -> ClockCheck {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
@@ -264,22 +284,6 @@ fn clock_check(reference_unix_seconds: i64) -> ClockCheck {
         machine_unix_seconds: now.tv_sec,
         reference_unix_seconds,
     }
-}
-
-fn read_smbios(path: &Path) -> Result<Vec<u8>, Failure> {
-    use std::io::Read as _;
-    let fail = |error: io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
-    let limit = u64::try_from(smbios::TABLE_MAX_BYTES)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(fail)?;
-    // Said here, so that a wrong file is an error and not a report about nothing.
-    smbios::load(&bytes)
-        .map_err(|error| Failure::new(format!("{}: {error}", path.display())).hint(error.hint()))?;
-    Ok(bytes)
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {
@@ -303,13 +307,6 @@ fn terminal() -> (usize, bool) {
         // A serial line does not know its size.
         .filter(|size| size.ws_col > 0)
         .map_or(80, |size| usize::from(size.ws_col).min(120));
-    let setting = |name: &str| {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the program's settings are read here only"
-        )]
-        std::env::var_os(name).filter(|value| !value.is_empty())
-    };
     let dumb = setting("TERM").is_some_and(|term| term == "dumb");
     (width, setting("NO_COLOR").is_none() && !dumb)
 }

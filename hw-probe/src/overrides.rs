@@ -3,6 +3,8 @@
 //! every boot.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,73 @@ pub struct DiskOverride {
     pub ignore: bool,
 }
 
+impl fmt::Display for DiskOverride {
+    /// `ssd`, `hdd` or `ignore`, as [`DiskWord`] takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.ignore, self.kind) {
+            (true, _) => "ignore",
+            (false, Some(VouchedKind::Ssd)) => "ssd",
+            (false, Some(VouchedKind::Hdd)) => "hdd",
+            (false, None) => "nothing",
+        })
+    }
+}
+
+/// The operator's word on one disk as it is typed: `ID=ssd`, `ID=hdd` or `ID=ignore`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskWord {
+    /// World wide name or serial number.
+    pub id: String,
+    /// What is said about it.
+    pub word: DiskOverride,
+}
+
+/// A word on a disk, or a table of them, that says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OverrideError {
+    /// Not of the form.
+    #[error(
+        "{0:?} is not ID=ssd, ID=hdd or ID=ignore, with the WWN or serial number of a disk as ID"
+    )]
+    Form(String),
+    /// A table without a name.
+    #[error("a disk is named by its WWN or serial number, not by an empty text")]
+    NoName,
+    /// Two spellings of one name.
+    #[error("{0:?} and {1:?} are the same disk; say it once")]
+    Twice(String, String),
+}
+
+impl FromStr for DiskWord {
+    type Err = OverrideError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fail = || OverrideError::Form(text.to_owned());
+        // A serial number may hold an equals sign, a word does not.
+        let (id, word) = text.rsplit_once('=').ok_or_else(fail)?;
+        let kind = |kind| DiskOverride {
+            kind: Some(kind),
+            ignore: false,
+        };
+        let word = match word.trim() {
+            "ssd" => kind(VouchedKind::Ssd),
+            "hdd" => kind(VouchedKind::Hdd),
+            "ignore" => DiskOverride {
+                kind: None,
+                ignore: true,
+            },
+            _ => return Err(fail()),
+        };
+        if bare(id).is_empty() {
+            return Err(fail());
+        }
+        Ok(Self {
+            id: id.trim().to_owned(),
+            word,
+        })
+    }
+}
+
 /// The operator's word on disks, by world wide name or serial number:
 ///
 /// ```toml
@@ -46,13 +115,57 @@ pub struct DiskOverride {
 /// ignore = true
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "BTreeMap<String, DiskOverride>")]
 pub struct DiskOverrides(BTreeMap<String, DiskOverride>);
 
+impl TryFrom<BTreeMap<String, DiskOverride>> for DiskOverrides {
+    type Error = OverrideError;
+
+    fn try_from(words: BTreeMap<String, DiskOverride>) -> Result<Self, Self::Error> {
+        let mut known: BTreeMap<String, &str> = BTreeMap::new();
+        for id in words.keys() {
+            let name = bare(id);
+            if name.is_empty() {
+                return Err(OverrideError::NoName);
+            }
+            if let Some(other) = known.insert(name, id) {
+                return Err(OverrideError::Twice(other.to_owned(), id.clone()));
+            }
+        }
+        Ok(Self(words))
+    }
+}
+
+impl Extend<DiskWord> for DiskOverrides {
+    fn extend<T: IntoIterator<Item = DiskWord>>(&mut self, words: T) {
+        for DiskWord { id, word } in words {
+            self.insert(id, word);
+        }
+    }
+}
+
 impl DiskOverrides {
-    /// Adds or replaces the word on the disk with this world wide name or serial number.
+    /// Adds or replaces the word on the disk with this world wide name or serial number, however
+    /// it was written before.
     pub fn insert(&mut self, id: impl Into<String>, word: DiskOverride) {
-        self.0.insert(id.into(), word);
+        let id = id.into();
+        let name = bare(&id);
+        self.0.retain(|known, _| bare(known) != name);
+        self.0.insert(id, word);
+    }
+
+    /// Words with commas between them, as an environment variable holds them.
+    ///
+    /// # Errors
+    /// [`OverrideError::Form`], of the first word that is none.
+    pub fn parse_list(text: &str) -> Result<Vec<DiskWord>, OverrideError> {
+        let words = text.split(',').filter(|word| !word.trim().is_empty());
+        words.map(str::parse).collect()
+    }
+
+    /// Every name and what is said about it.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, DiskOverride)> {
+        self.0.iter().map(|(id, word)| (id.as_str(), *word))
     }
 
     /// Whether nothing is said.
@@ -122,5 +235,44 @@ mod tests {
         overrides.insert("other", word);
         assert_eq!(overrides.get(&disk), None);
         assert_eq!(overrides.unused(&[disk]).collect::<Vec<_>>(), ["other"]);
+    }
+
+    #[test]
+    fn words_are_read_as_they_are_shown() {
+        for text in ["naa.5000c500a1b2c3d4=hdd", "S4=EW=ssd", "x=ignore"] {
+            let word: DiskWord = text.parse().unwrap();
+            assert_eq!(format!("{}={}", word.id, word.word), text);
+        }
+        for bad in ["", "x", "=ssd", "0x=ssd", "x=nvme", "x=SSD", "x="] {
+            let error = bad.parse::<DiskWord>().unwrap_err();
+            assert!(error.to_string().contains("ID=ssd"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_later_word_replaces_another_spelling() {
+        let mut overrides = DiskOverrides::default();
+        overrides.extend(["naa.5000C5=hdd", "0x5000c5=ssd"].map(|w| w.parse().unwrap()));
+        let words: Vec<_> = overrides.iter().collect();
+        assert_eq!(words.len(), 1);
+        assert_eq!(words[0].1.kind, Some(VouchedKind::Ssd));
+    }
+
+    #[test]
+    fn tables_are_checked() {
+        let read = |json: &str| serde_json::from_str::<DiskOverrides>(json);
+        assert!(read(r#"{"S1": {"kind": "ssd"}, "S2": {"ignore": true}}"#).is_ok());
+        for (bad, word) in [
+            (r#"{"": {"kind": "ssd"}}"#, "empty"),
+            (r#"{"S1": {"kind": "nvme"}}"#, "nvme"),
+            (r#"{"S1": {"kin": "ssd"}}"#, "kin"),
+            (
+                r#"{"0xa1": {"kind": "ssd"}, "A1": {"kind": "hdd"}}"#,
+                "same disk",
+            ),
+        ] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
     }
 }

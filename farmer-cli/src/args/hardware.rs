@@ -1,86 +1,40 @@
-use std::path::PathBuf;
-
-use clap::Args;
-use hw_probe::units::Bytes;
-
-use super::value::size;
+use clap::{Args, Subcommand};
+use hw_probe::args::{MachineArgs, RewardArgs, SnapshotArgs};
 
 /// Show the hardware of this machine, its capacity as the grid counts it, and its reward.
 ///
-/// Run it as root for serial numbers and memory modules. With --sysroot it reads a capture of
-/// another machine instead of this one.
+/// Run it as root for serial numbers and memory modules. With --sysroot it reads a snapshot of
+/// another machine instead of this one. Nothing is written and no other program is started.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  \
     sudo farmer probe\n  \
-    farmer probe -o json --out machine.json\n  \
-    farmer probe --sysroot ./capture")]
+    farmer probe -o json --anonymise --out machine.json\n  \
+    farmer probe --disk S4EWNX0R123456=ssd\n  \
+    farmer probe --sysroot machine.tar.zst")]
 pub struct ProbeArgs {
-    /// Directory with another machine's /proc, /sys and /dev
-    #[arg(long, value_name = "DIR")]
-    pub sysroot: Option<PathBuf>,
-
-    /// SMBIOS tables to read instead, as `dmidecode --dump-bin` writes them
-    #[arg(long, value_name = "FILE")]
-    pub smbios: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Option<ProbeCommand>,
 
     #[command(flatten)]
-    pub tariff: TariffArgs,
-}
-
-/// What a reward depends on besides the hardware.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Reward")]
-pub struct TariffArgs {
-    /// Certified hardware: 25 % more, and 98 % uptime needed
-    #[arg(long)]
-    pub certified: bool,
-
-    /// USD per TFT when the node was first connected
-    #[arg(long, value_name = "USD", default_value = "0.08", value_parser = price)]
-    pub price_usd: f64,
-
-    /// Uptime of the period, in percent
-    #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = percent)]
-    pub uptime: f64,
-}
-
-fn price(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(usd) if (0.001..=1_000_000.0).contains(&usd) => Ok(usd),
-        Ok(_) => Err("a price is between 0.001 and a million USD".to_owned()),
-        Err(_) => Err(format!("{text:?} is not a price in USD, such as 0.08")),
-    }
-}
-
-fn percent(text: &str) -> Result<f64, String> {
-    match text.trim_end_matches('%').parse::<f64>() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
-        _ => Err(format!("{text:?} is not a percentage (0 to 100)")),
-    }
-}
-
-/// Estimate the monthly reward of hardware you name.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:\n  \
-    farmer estimate --cru 8 --mru 32GiB --sru 1TB\n  \
-    farmer estimate --cru 32 --mru 256GiB --sru 2TB --hru 16TB --certified")]
-pub struct EstimateArgs {
-    /// Logical processors
-    #[arg(long, value_name = "N")]
-    pub cru: u64,
-
-    /// Memory, with its unit
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub mru: Bytes,
-
-    /// All SSDs together, with the unit
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "0")]
-    pub sru: Bytes,
-
-    /// All hard disks together, with the unit
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "0")]
-    pub hru: Bytes,
+    pub machine: MachineArgs,
 
     #[command(flatten)]
-    pub tariff: TariffArgs,
+    pub reward: RewardArgs,
 }
+
+/// `farmer probe`
+#[derive(Debug, Clone, Subcommand)]
+pub enum ProbeCommand {
+    /// Write all that the probe reads to a new archive, for a bug report or for --sysroot
+    ///
+    /// It has serial numbers and addresses in it; only its owner can read the file.
+    #[command(after_help = "Example:\n  sudo farmer probe snapshot machine.tar.zst")]
+    Snapshot(SnapshotArgs),
+}
+
+/// Below the help of `farmer estimate`.
+pub const ESTIMATE_EXAMPLES: &str = "Examples:
+  farmer estimate --cru 8 --mru 32GiB --sru 1TB
+  farmer estimate --cru 32 --mru 256GiB --sru 2TB --hru 16TB --certified
+  farmer estimate --cru 16 --mru 64GiB --sru 2TB --power-watts 90 \\
+    --kwh-usd 0.25 --invest-usd 1200";

@@ -14,7 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
 pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
-pub use hardware::{EstimateArgs, ProbeArgs, TariffArgs};
+pub use hardware::{ProbeArgs, ProbeCommand};
 pub use image::{BootkitCommand, BootkitShowArgs, ImageBuildArgs, ImageCommand, ImageShowArgs};
 pub use node::{
     NodeCommand, NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
@@ -134,7 +134,9 @@ pub enum Command {
     #[command(subcommand)]
     Bootkit(BootkitCommand),
     Probe(ProbeArgs),
-    Estimate(EstimateArgs),
+    /// Estimate what hardware you name earns and costs per month
+    #[command(after_help = hardware::ESTIMATE_EXAMPLES)]
+    Estimate(hw_probe::args::EstimateArgs),
     Tui(TuiArgs),
     /// The embedded directory server
     #[command(subcommand)]

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use hw_probe::units::Bytes;
 use node_config::values::Cidr;
 use node_config::{Addressing, LocationConfig};
 
@@ -110,17 +109,6 @@ impl FromStr for StaticAddress {
     }
 }
 
-/// A size with its unit. A bare number other than 0 is refused: it would silently mean bytes where
-/// the farmer meant gigabytes.
-pub fn size(text: &str) -> Result<Bytes, String> {
-    let size: Bytes = text.parse().map_err(|error| format!("{error}"))?;
-    let has_unit = text.trim().ends_with(|c: char| c.is_ascii_alphabetic());
-    if has_unit || size == Bytes::ZERO {
-        return Ok(size);
-    }
-    Err("write the unit too, such as 64GiB, 500GB or 2TB".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,12 +171,5 @@ mod tests {
         ] {
             assert!(bad.parse::<StaticAddress>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn sizes_need_a_unit() {
-        assert_eq!(size("64GiB"), Ok(Bytes::from_gib(64)));
-        assert_eq!(size("0"), Ok(Bytes::ZERO));
-        assert!(size("64").is_err());
     }
 }

@@ -21,7 +21,7 @@ impl Show for InForce {
             .iter()
             .map(|setting| {
                 let value = setting.value.clone().unwrap_or_else(|| "-".to_owned());
-                vec![setting.key.to_owned(), value, setting.origin.clone()]
+                vec![setting.key.clone(), value, setting.origin.clone()]
             })
             .collect();
         let columns = [

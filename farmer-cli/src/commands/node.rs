@@ -163,7 +163,7 @@ impl Show for Shown {
 }
 
 /// Capacity and rewards, each reward with the case it is for.
-pub fn show_assessment(page: &mut Page, assessment: &Assessment) {
+fn show_assessment(page: &mut Page, assessment: &Assessment) {
     let capacity = assessment.capacity;
     let units = assessment.cloud_units;
     page.heading("Capacity, as the grid counts it")

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 28] = [
     "",
     "farm",
     "farm create",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 27] = [
     "bootkit",
     "bootkit show",
     "probe",
+    "probe snapshot",
     "estimate",
     "tui",
     "directory",

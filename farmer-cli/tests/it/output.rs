@@ -18,10 +18,48 @@ fn one_answer_in_three_formats() {
     let json = home.farmer(&["-o", "json"]).args(&ESTIMATE).run();
     let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
     // The published vector: 22.600 USD and 282.5 TFT.
-    assert_eq!(json["as_measured"]["musd"], 22_600);
-    assert_eq!(json["as_measured"]["tft_units"], 2_825_000_000_u64);
+    assert_eq!(json["reward"]["musd"], 22_600);
+    assert_eq!(json["reward"]["tft_units"], 2_825_000_000_u64);
     let yaml = home.farmer(&ESTIMATE).args(&["-o", "yaml"]).run();
     insta::assert_snapshot!("estimate_yaml", String::from_utf8_lossy(&yaml.stdout));
+}
+
+#[test]
+fn an_estimate_tells_what_a_machine_costs_and_when_it_has_paid() {
+    let home = Home::new();
+    let costs = [
+        "--power-watts",
+        "100",
+        "--kwh-usd",
+        "0.25",
+        "--invest-usd",
+        "1000",
+        "--certified",
+        "--uptime",
+        "99",
+    ];
+    let table = home.farmer(&ESTIMATE).args(&costs).run();
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(
+        table.lines().all(|line| line.chars().count() <= 80),
+        "{table}"
+    );
+    insta::assert_snapshot!("estimate_costs_table", table);
+    let json = home
+        .farmer(&["-o", "json"])
+        .args(&ESTIMATE)
+        .args(&costs)
+        .run();
+    let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    // 100 W for 730.8 hours at 0.25 USD.
+    assert_eq!(json["power"]["cost_usd"], 18.27);
+    assert_eq!(json["other_rewards"].as_array().expect("rules").len(), 2);
+    assert_eq!(json["never_pays_back"], false);
+    let bare = home.farmer(&["-o", "json"]).args(&ESTIMATE).run();
+    let bare: Value = serde_json::from_slice(&bare.stdout).expect("JSON");
+    for unknown in ["power", "net_usd", "invest_usd", "payback_months"] {
+        assert_eq!(bare[unknown], Value::Null, "{unknown}");
+    }
 }
 
 #[test]
@@ -213,6 +251,47 @@ fn bad_values_are_usage_errors_with_words() {
         ),
         (&["estimate", "--cru", "1", "--mru", "32"], "unit"),
         (
+            &[
+                "estimate",
+                "--cru",
+                "1",
+                "--mru",
+                "1GiB",
+                "--power-watts",
+                "-5",
+            ],
+            "between 0 and a million watts",
+        ),
+        (
+            &[
+                "estimate",
+                "--cru",
+                "1",
+                "--mru",
+                "1GiB",
+                "--invest-usd",
+                "NaN",
+            ],
+            "between 0 and a billion USD",
+        ),
+        (
+            &[
+                "estimate",
+                "--cru",
+                "1",
+                "--mru",
+                "1GiB",
+                "--kwh-usd",
+                "0.2",
+            ],
+            "--power-watts",
+        ),
+        (&["probe", "--disk", "S1=nvme"], "ID=ignore"),
+        (
+            &["probe", "--settle", "5", "--sysroot", "/"],
+            "cannot be used with",
+        ),
+        (
             &["node", "show", "nonsense", "--directory", "https://x"],
             "node id",
         ),
@@ -240,4 +319,51 @@ fn probe_reads_this_machine_and_refuses_a_missing_capture() {
     assert!(said.contains("/no/such/capture"), "{said}");
     home.farmer(&["probe", "--smbios", "/no/such/file"])
         .fails_with(6);
+    let key = ["--anonymise", "--anonymise-key", "/no/such/key"];
+    home.farmer(&["probe"]).args(&key).fails_with(6);
+}
+
+#[test]
+fn a_snapshot_is_read_elsewhere_and_anonymised() {
+    let home = Home::new();
+    let archive = home.path().join("me.tar.zst");
+    let snapshot = home.farmer(&["-o", "json", "probe", "snapshot"]);
+    let told: Value = serde_json::from_slice(&snapshot.arg(&archive).run().stdout).expect("JSON");
+    assert!(told["entries"].as_u64().expect("files") > 0);
+    let again = home.farmer(&["probe", "snapshot"]).arg(&archive);
+    assert!(again.fails_with(1).contains("never overwritten"));
+    let refused = home.farmer(&["probe", "--anonymise", "snapshot", "x"]);
+    assert!(refused.fails_with(2).contains("cannot be anonymised"));
+    let report = |more: &[&str]| -> Value {
+        let farmer = home.farmer(&["-o", "json", "probe", "--sysroot"]);
+        let output = farmer.arg(&archive).args(more).run();
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let (plain, anonymous) = (report(&[]), report(&["--anonymise"]));
+    assert_eq!(plain["capacity"], anonymous["capacity"]);
+    assert!(plain["cpu"]["logical"].as_u64().expect("threads") >= 1);
+}
+
+#[test]
+fn the_operators_word_on_disks_comes_from_the_settings_file() {
+    let home = Home::new();
+    let config = home.path().join("config/farmer");
+    std::fs::create_dir_all(&config).expect("directory");
+    let settings = config.join("config.toml");
+    std::fs::write(&settings, "[disks.\"naa.5000c5\"]\nkind = \"ssd\"\n").expect("settings");
+    let output = home.farmer(&["config", "show"]).run();
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        shown.contains("disks.\"naa.5000c5\"") && shown.contains("ssd"),
+        "{shown}"
+    );
+    home.farmer(&["probe"]).run();
+    std::fs::write(&settings, "\n[disks.S1]\nkind = \"tape\"\n").expect("settings");
+    let said = home.farmer(&["probe"]).fails_with(1);
+    for word in ["config.toml", "line 3", "tape", "hint: "] {
+        assert!(said.contains(word), "{said}");
+    }
+    std::fs::remove_file(&settings).expect("settings");
+    let probe = home.farmer(&["probe"]).env("FARMER_DISKS", "S1");
+    assert!(probe.fails_with(2).contains("FARMER_DISKS"));
 }

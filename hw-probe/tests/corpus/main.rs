@@ -18,10 +18,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use hw_probe::anonymise::{self, Key};
 use hw_probe::inventory::{Inventory, Memory};
 use hw_probe::report::{Report, ReportOptions, render_table};
 use hw_probe::root::Root;
 use hw_probe::{ProbeOptions, probe};
+
+#[path = "../it/secrets.rs"]
+mod secrets;
 
 type Row = BTreeMap<String, String>;
 
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
     };
     let mut board = Board::default();
     machines(&corpus, &mut board);
+    anonymity(&corpus, &mut board);
     disks(&corpus, &mut board);
     forms(&corpus, &mut board);
     virtualisation(&corpus, &mut board);
@@ -90,6 +95,25 @@ fn sysroot(dir: &Path) -> Inventory {
     serde_json::to_string(&report).unwrap();
     let _ = render_table(&report, 80, false);
     inventory
+}
+
+/// Anonymised reports hold none of the names that stand in the captures.
+fn anonymity(corpus: &Path, board: &mut Board) {
+    let key = Key::from_bytes(b"0123456789abcdef").unwrap();
+    for row in csv(&corpus.join("truth.csv")) {
+        let dir = corpus.join(&row["sysroot"]);
+        let plain = sysroot(&dir);
+        let names = secrets::of(&dir, &serde_json::to_value(&plain).unwrap());
+        let inventory = anonymise::inventory(&plain, &key).unwrap();
+        let report = Report::of(&inventory, &ReportOptions::default());
+        let text = serde_json::to_string(&report).unwrap() + &render_table(&report, 400, false);
+        let text = text.to_ascii_lowercase();
+        let told: Vec<String> = names
+            .into_iter()
+            .filter(|name| text.contains(name))
+            .collect();
+        board.score("anonymised reports", &row["machine"], &told);
+    }
 }
 
 fn machines(corpus: &Path, board: &mut Board) {

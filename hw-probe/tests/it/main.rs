@@ -5,13 +5,17 @@
     reason = "helpers of tests stop at the first surprise, as tests do"
 )]
 
+mod big_machine;
 mod disks;
 mod fixtures;
 mod guests;
+mod hostile;
 mod machines;
 mod platform;
 mod processors;
 mod program;
+mod secrets;
 mod signatures;
 mod smbios_tables;
 mod snapshots;
+mod speed;

@@ -10,6 +10,9 @@ fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hw-probe"))
         .args(arguments)
         .env("NO_COLOR", "1")
+        .env("XDG_CONFIG_HOME", "/nowhere")
+        .env_remove("FARMER_CONFIG")
+        .env_remove("FARMER_DISKS")
         .output()
         .unwrap()
 }
@@ -75,6 +78,23 @@ fn mistakes_have_messages_hints_and_exit_codes() {
         (vec!["--smbios", "/does/not/exist"], 1, "cannot read"),
         (vec!["--output", "xml"], 2, "possible values"),
         (vec!["--frobnicate"], 2, "--frobnicate"),
+        (vec!["--disk", "S1=nvme"], 2, "ID=ignore"),
+        (vec!["--force"], 2, "--out"),
+        (
+            vec!["--settle", "1", "--sysroot", "/"],
+            2,
+            "cannot be used with",
+        ),
+        (
+            vec!["--anonymise", "--anonymise-key", "/does/not/exist"],
+            1,
+            "cannot read /does/not/exist",
+        ),
+        (
+            vec!["estimate", "--cru", "4", "--mru", "8"],
+            2,
+            "write the unit too",
+        ),
         (vec!["--out", "/does/not/exist/me.json"], 1, "cannot write"),
     ] {
         let output = run(&arguments);
@@ -134,4 +154,64 @@ fn a_reader_that_stops_is_no_error() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn an_estimate_needs_no_machine() {
+    let arguments = ["estimate", "--cru", "16", "--mru", "64GiB", "--sru", "2TB"];
+    let table = text(&run(&arguments).stdout);
+    assert!(table.contains("CU limited by memory"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 80));
+    let output = run(&[&arguments[..], &["--invest-usd", "500", "-o", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["payback_months"].as_f64().unwrap() > 1.0);
+    assert_eq!(json["power"], serde_json::Value::Null);
+    let confused = run(&[&["--sysroot", "/"], &arguments[..]].concat());
+    assert_eq!(confused.status.code(), Some(1));
+    assert!(text(&confused.stderr).contains("reads no machine"));
+}
+
+#[test]
+fn settling_is_told_on_standard_error_only() {
+    let output = run(&["--settle", "2", "-o", "json"]);
+    serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+    assert!(text(&output.stderr).contains("waiting for drivers"));
+}
+
+#[test]
+fn the_variable_is_read_without_a_file() {
+    let output = Command::new(env!("CARGO_BIN_EXE_hw-probe"))
+        .env("XDG_CONFIG_HOME", "/nowhere")
+        .env("FARMER_DISKS", "S1=ssd,S2")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("FARMER_DISKS") && said.contains("S2"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_settings_file_is_read_for_disks_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("farmer/config.toml");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    let run = |settings: &str| {
+        std::fs::write(&file, settings).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_hw-probe"))
+            .env("XDG_CONFIG_HOME", dir.path())
+            .env_remove("FARMER_CONFIG")
+            .output()
+            .unwrap()
+    };
+    let good = "[directory]\nurl = 7\n[other]\n[disks.S1]\nignore = true\n";
+    assert!(run(good).status.success());
+    let bad = run("[directory]\n[disks.S1]\nkind = \"tape\"\n");
+    assert_eq!(bad.status.code(), Some(1));
+    let said = text(&bad.stderr);
+    for word in ["config.toml", "line 3", "tape", "hint: "] {
+        assert!(said.contains(word), "{said}");
+    }
 }

@@ -6,9 +6,13 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
+use hw_probe::anonymise::{self, Key};
+use hw_probe::report::{Report, ReportOptions, render_table};
 use hw_probe::root::Root;
 use hw_probe::snapshot::{self, Snapshot};
 use hw_probe::{ProbeOptions, probe};
+
+use super::{big_machine, secrets};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hw-probe"))
@@ -143,6 +147,49 @@ fn anonymised_reports_can_be_compared_under_one_key_only() {
         }
     }
     assert!(secrets > 3, "the fixture has names to hide");
+}
+
+/// The anonymised report of a snapshot of `tree` holds none of the names in the tree, of which the
+/// plain report holds at least `known`.
+fn nobody_is_named(tree: &Path, known: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = dir.path().join("machine.tar.zst");
+    let root = Root::at(tree).unwrap().recording();
+    let plain = probe(&root, &ProbeOptions::default());
+    Snapshot::of(&root).unwrap().create(&archive).unwrap();
+    let inventory = probe(&snapshot::open(&archive).unwrap(), &ProbeOptions::default());
+    let text = |inventory| {
+        let report = Report::of(inventory, &ReportOptions::default());
+        let json = serde_json::to_string(&report).unwrap();
+        (json + &render_table(&report, 400, false)).to_ascii_lowercase()
+    };
+    let names = secrets::of(tree, &serde_json::to_value(&plain).unwrap());
+    let plain = text(&plain);
+    let key = Key::from_bytes(b"0123456789abcdef").unwrap();
+    let anonymous = text(&anonymise::inventory(&inventory, &key).unwrap());
+    for name in &names {
+        assert!(!anonymous.contains(name), "{name} in {anonymous}");
+    }
+    let told = names.iter().filter(|name| plain.contains(*name)).count();
+    assert!(told >= known, "{told} of {names:?}");
+}
+
+#[test]
+fn anonymised_snapshots_name_nobody_who_is_in_the_tree() {
+    nobody_is_named(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/qemu-q35"),
+        4,
+    );
+    let dir = tempfile::tempdir().unwrap();
+    big_machine::write(dir.path()).unwrap();
+    std::fs::write(
+        dir.path().join("run/udev/data/b8:0"),
+        "E:ID_SERIAL_SHORT=HD77X01\nE:ID_WWN=0x5000c50000000000\nE:ID_FS_LABEL=joes-farm-7\n\
+         E:ID_FS_UUID=6f1c1f6e-29c4-4f1f-8c39-0a1b2c3d4e5f\nE:ID_FS_TYPE=ext4\n",
+    )
+    .unwrap();
+    // Serial numbers and world wide names of 36 disks, and four addresses.
+    nobody_is_named(dir.path(), 60);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 /// More hardware threads than any kernel is built for.
 const CPUS_MAX: u32 = 65_536;
 
-/// The list format: `0-3,8,10-11`. Nonsense gives what was understood before it.
+/// The list format: `0-3,8,10-11`, sorted. Nonsense gives what was understood before it, and what
+/// is said twice counts once: a snapshot may repeat itself until memory ends.
 pub(super) fn parse(text: &str) -> Vec<u32> {
     let mut list = Vec::new();
     for part in text
@@ -15,13 +16,15 @@ pub(super) fn parse(text: &str) -> Vec<u32> {
     {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) else {
-            return list;
+            break;
         };
-        if last >= CPUS_MAX {
-            return list;
+        if last >= CPUS_MAX || list.len() > usize::try_from(CPUS_MAX).unwrap_or(usize::MAX) {
+            break;
         }
         list.extend(first..=last);
     }
+    list.sort_unstable();
+    list.dedup();
     list
 }
 

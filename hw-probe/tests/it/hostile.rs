@@ -1,0 +1,131 @@
+//! The fuzz targets on the stable toolchain: over the seeds, and over seeds that were damaged at
+//! random. The fuzzer itself (`scripts/fuzz`) goes further.
+
+#![cfg(feature = "snapshot")]
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+#[path = "../../fuzz/bodies.rs"]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a panic is what the fuzzer and these tests look for"
+)]
+mod bodies;
+
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 3] = [
+    ("smbios_load", bodies::smbios_load),
+    ("sysroot_tree", bodies::sysroot_tree),
+    ("snapshot_archive", bodies::snapshot_archive),
+];
+
+/// Seeds of a target; those in `.hex` are binary.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+    let mut paths: Vec<_> = std::fs::read_dir(dir.join(target))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{target} has no seeds");
+    let read = |path: &std::path::PathBuf| {
+        let data = std::fs::read(path).unwrap();
+        if path.extension().is_some_and(|ending| ending == "hex") {
+            let digits: Vec<u8> = data.into_iter().filter(u8::is_ascii_hexdigit).collect();
+            hex::decode(digits).unwrap()
+        } else {
+            data
+        }
+    };
+    paths.iter().map(read).collect()
+}
+
+#[test]
+fn every_fuzz_target_is_replayed() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let mut known = TARGETS.map(|(name, _)| name);
+    known.sort_unstable();
+    assert_eq!(names, known);
+}
+
+#[test]
+fn seeds_do_no_harm() {
+    for (name, target) in TARGETS {
+        for seed in seeds(name) {
+            target(&seed);
+        }
+        target(b"");
+    }
+}
+
+#[test]
+fn the_seed_of_disks_is_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = std::fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/sysroot_tree/disks.txt"),
+    );
+    bodies::plant(dir.path(), &text.unwrap());
+    let root = hw_probe::root::Root::at(dir.path()).unwrap();
+    let inventory = hw_probe::probe(&root, &hw_probe::ProbeOptions::default());
+    let sizes: Vec<_> = inventory.disks.iter().map(|disk| disk.size_bytes).collect();
+    assert!(sizes.contains(&Some(hw_probe::units::Bytes(7_814_037_168 * 512))));
+}
+
+/// One damage: where (as a part of the length), what, and with what.
+type Damage = (u16, u8, u8);
+
+fn damage(seed: &mut Vec<u8>, (at, what, with): Damage) {
+    let at = seed.len() * usize::from(at) / (usize::from(u16::MAX) + 1);
+    let length = usize::from(with).min(seed.len() - at);
+    match what % 5 {
+        0 if at < seed.len() => seed[at] = with,
+        1 if at < seed.len() => seed[at] ^= 1 << (with % 8),
+        2 => seed.insert(at, with),
+        3 => drop(seed.drain(at..at + length)),
+        _ => {
+            let copy = seed[at..at + length].to_vec();
+            seed.splice(at..at, copy);
+        }
+    }
+}
+
+fn damages() -> impl Strategy<Value = Vec<Damage>> {
+    proptest::collection::vec(any::<Damage>(), 1..12)
+}
+
+fn after(target: usize, seed: usize, damages: &[Damage]) {
+    let (name, body) = TARGETS[target];
+    let mut all = seeds(name);
+    let count = all.len();
+    let seed = &mut all[seed % count];
+    damages.iter().for_each(|one| damage(seed, *one));
+    body(seed);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_tables_do_no_harm(seed in 0..8_usize, damages in damages()) {
+        after(0, seed, &damages);
+    }
+
+    #[test]
+    fn damaged_trees_do_no_harm(seed in 0..8_usize, damages in damages()) {
+        after(1, seed, &damages);
+    }
+
+    #[test]
+    fn damaged_archives_do_no_harm(seed in 0..8_usize, damages in damages()) {
+        after(2, seed, &damages);
+    }
+}
