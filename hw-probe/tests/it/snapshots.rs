@@ -176,10 +176,14 @@ fn nobody_is_named(tree: &Path, known: usize) {
 
 #[test]
 fn anonymised_snapshots_name_nobody_who_is_in_the_tree() {
-    nobody_is_named(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/qemu-q35"),
-        4,
-    );
+    for (name, known) in [
+        ("qemu-q35", 4),
+        ("q35-sata-named", 4),
+        ("q35-scsi-paths", 4),
+        ("uefi-usb-made", 4),
+    ] {
+        nobody_is_named(super::fixtures::open(name).path(), known);
+    }
     let dir = tempfile::tempdir().unwrap();
     big_machine::write(dir.path()).unwrap();
     std::fs::write(
