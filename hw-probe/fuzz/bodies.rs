@@ -9,7 +9,7 @@ use hw_probe::anonymise::{self, Key};
 use hw_probe::inventory::Inventory;
 use hw_probe::report::{Report, ReportOptions, render_table};
 use hw_probe::root::Root;
-use hw_probe::{ProbeOptions, probe, smbios, snapshot};
+use hw_probe::{ProbeOptions, health, probe, signature, smbios, snapshot};
 
 /// The report is kept this narrow.
 const WIDTH: usize = 80;
@@ -57,6 +57,59 @@ pub fn snapshot_archive(data: &[u8]) {
     }
     let left = std::fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(left, 1, "the archive wrote outside its directory");
+}
+
+/// A disk: how large it is (the exponent of 2 in the first byte), how much of what follows is its
+/// end (in 256ths, the second byte), and the rest is its start; zeros between.
+pub fn signature_probe(data: &[u8]) {
+    let [exponent, share, data @ ..] = data else {
+        return;
+    };
+    let size = 1_u64 << (exponent % 50);
+    let (head, tail) = data.split_at(data.len() - data.len() * usize::from(*share) / 256);
+    let tail_at = size.saturating_sub(tail.len() as u64);
+    let mut read = |offset: u64, length: usize| -> Option<Vec<u8>> {
+        assert!(length <= 1 << 20, "{length} bytes at once");
+        let length = length.min(usize::try_from(size.checked_sub(offset)?).unwrap());
+        let byte = |at: u64| match at.checked_sub(tail_at) {
+            Some(at) => tail.get(usize::try_from(at).unwrap()),
+            None => head.get(usize::try_from(at).unwrap()),
+        };
+        let bytes = offset..offset + length as u64;
+        Some(bytes.map(|at| byte(at).copied().unwrap_or(0)).collect())
+    };
+    let found = signature::scan(size, &mut read);
+    assert_eq!(signature::decode(&signature::encode(&found)), found);
+    for entry in signature::gpt_entries(size, &mut read) {
+        assert!(entry.start_bytes + entry.size_bytes <= size);
+    }
+    // What a snapshot keeps may be anything too.
+    let text = String::from_utf8_lossy(data);
+    let _ = (signature::decode(&text), signature::decode_gpt(&text));
+}
+
+/// What disks answer to questions about their health, 512 bytes each.
+pub fn disk_health(data: &[u8]) {
+    let block = |n: usize| -> [u8; 512] {
+        let mut block = [0; 512];
+        let from = data.get(n * 512..).unwrap_or_default();
+        let length = from.len().min(512);
+        block[..length].copy_from_slice(&from[..length]);
+        block
+    };
+    let (first, second, third) = (block(0), block(1), block(2));
+    let _ = health::nvme::parse(&first);
+    let _ = health::ata::parse(&health::ata::Answers {
+        attributes: Some(&first),
+        thresholds: Some(&second),
+        says_it_fails: Some(data.len() % 2 == 0),
+        general: Some(&third),
+        temperature: Some(&second),
+        solid_state: Some(&first),
+        sector_bytes: 4096,
+    });
+    let pages: Vec<Vec<u8>> = data.chunks(64).map(<[u8]>::to_vec).collect();
+    let _ = health::scsi::parse(&pages);
 }
 
 /// Whatever was read, the report is whole and harmless.

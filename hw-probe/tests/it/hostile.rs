@@ -16,10 +16,12 @@ mod bodies;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 3] = [
+const TARGETS: [(&str, Target); 5] = [
     ("smbios_load", bodies::smbios_load),
     ("sysroot_tree", bodies::sysroot_tree),
     ("snapshot_archive", bodies::snapshot_archive),
+    ("signature_probe", bodies::signature_probe),
+    ("disk_health", bodies::disk_health),
 ];
 
 /// Seeds of a target; those in `.hex` are binary.
@@ -122,6 +124,16 @@ proptest! {
     #[test]
     fn damaged_trees_do_no_harm(seed in 0..8_usize, damages in damages()) {
         after(1, seed, &damages);
+    }
+
+    #[test]
+    fn damaged_disks_do_no_harm(seed in 0..8_usize, damages in damages()) {
+        after(3, seed, &damages);
+    }
+
+    #[test]
+    fn damaged_answers_do_no_harm(seed in 0..8_usize, damages in damages()) {
+        after(4, seed, &damages);
     }
 
     #[test]
