@@ -24,7 +24,7 @@ use qemu_lab::{Answers, Errand, Machine, Toolbox};
 use serde_json::{Value, json};
 
 use super::fixtures;
-use shapes::{FURTHER, QUICK, Shape};
+use shapes::{FURTHER, PARTITIONED, QUICK, Shape};
 
 const PROBE: &str = env!("CARGO_BIN_EXE_hw-probe");
 /// A boot takes ten seconds on an idle host; hosts are not always idle.
@@ -120,6 +120,9 @@ fn boot(toolbox: &Toolbox, shape: &'static Shape) -> Result<Findings> {
         if !drive.image.is_empty() {
             let image = work.path().join(drive.image);
             std::fs::File::create(&image)?.set_len(drive.kib * 1024)?;
+            if drive.image == PARTITIONED {
+                partition(&image)?;
+            }
             let image = image.display();
             description.push_str(&format!(",format=raw,file.locking=off,file={image}"));
         }
@@ -170,6 +173,27 @@ fn boot(toolbox: &Toolbox, shape: &'static Shape) -> Result<Findings> {
         replayed,
         truth,
     })
+}
+
+/// An EFI partition of 8 MiB with its file system, and the rest for data.
+fn partition(image: &Path) -> Result<()> {
+    let run = |program: &str, arguments: &[&str]| -> Result<()> {
+        let mut command = Command::new(program);
+        let output = command.args(arguments).output();
+        let output =
+            output.with_context(|| format!("starting {program} (scripts/test installs it)"))?;
+        if !output.status.success() {
+            bail!("{program}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    };
+    let image = image.to_str().context("a path of ours is text")?;
+    let table = "--clear --new=1:2048:+8M --typecode=1:EF00 --change-name=1:EFI \
+                 --new=2:0:0 --change-name=2:data";
+    let mut words: Vec<&str> = table.split_ascii_whitespace().collect();
+    words.push(image);
+    run("sgdisk", &words)?;
+    run("mkfs.vfat", &["--offset=2048", "-n", "ESP", image, "8192"])
 }
 
 /// The report of a snapshot.
@@ -270,6 +294,34 @@ fn everywhere(compare: impl Fn(&Value, &Value) -> Vec<String>) {
 #[test]
 fn machines_are_what_other_tools_say_they_are() {
     everywhere(compare::all);
+}
+
+/// What lsblk cannot tell without udev: names, and what lies on partitions.
+#[test]
+fn partitions_are_read_off_the_disk() {
+    let (report, _) = kept(&QUICK[0]).unwrap();
+    let mut disks = report["disks"].as_array().unwrap().iter();
+    let disk = disks.find(|disk| disk["serial"] == "HDD-7200").unwrap();
+    let partitions = disk["partitions"].as_array().unwrap();
+    assert_eq!(partitions.len(), 2, "{disk:#}");
+    let [first, second] = [&partitions[0], &partitions[1]];
+    assert_eq!(
+        (&first["label"], &second["label"]),
+        (&json!("EFI"), &json!("data"))
+    );
+    assert_eq!(first["start_bytes"], 1 << 20);
+    assert_eq!(first["size_bytes"], 8 << 20);
+    assert_eq!(first["signatures"][0]["kind"], "vfat");
+    assert_eq!(first["signatures"][0]["label"], "ESP");
+    assert_eq!(second["signatures"], json!([]));
+    assert_eq!(first["uuid"].as_str().unwrap().len(), 36);
+    let name = disk["name"].as_str().unwrap();
+    let words = json!([
+        "gpt",
+        format!("vfat on {name}1"),
+        format!("partition {name}2")
+    ]);
+    assert_eq!(disk["used_by"], words);
 }
 
 /// A comparison that never finds anything would pass as well.

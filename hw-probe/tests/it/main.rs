@@ -14,6 +14,7 @@ mod machines;
 mod platform;
 mod processors;
 mod program;
+mod schema;
 mod secrets;
 mod signatures;
 mod smbios_tables;

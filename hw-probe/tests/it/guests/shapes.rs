@@ -8,6 +8,9 @@ mod quick;
 pub use further::FURTHER;
 pub use quick::QUICK;
 
+/// Name of the image that gets a GPT with two partitions before the machine starts.
+pub const PARTITIONED: &str = "gpt";
+
 /// One drive of a machine.
 pub struct Drive {
     /// QEMU's device and its properties, without the drive.

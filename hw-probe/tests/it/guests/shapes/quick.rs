@@ -3,7 +3,7 @@
 
 use qemu_lab::Firmware;
 
-use super::{Drive, Shape};
+use super::{Drive, PARTITIONED, Shape};
 
 pub const MIB: u64 = 1024;
 
@@ -68,7 +68,7 @@ pub const QUICK: &[Shape] = &[
         drives: &[
             drive(
                 "ide-hd,bus=ide.0,rotation_rate=7200,serial=HDD-7200,wwn=0x5000c50000000001",
-                "hdd",
+                PARTITIONED,
                 64 * MIB,
                 "sd ata hdd counted serial=HDD-7200 wwn=naa.5000c50000000001 rpm=7200",
             ),
@@ -132,7 +132,7 @@ pub const QUICK: &[Shape] = &[
         ],
         prepare: "modprobe floppy; mkswap -L spare /dev/vda >/dev/null",
         bmc: Some("kcs"),
-        signatures: &[("vblk", "swap")],
+        signatures: &[(PARTITIONED, "gpt"), ("vblk", "swap")],
         ..Shape::PLAIN
     },
     Shape {
