@@ -36,12 +36,12 @@ const NAMING_KEYS: [&str; 18] = [
 /// Endings of keys that do too.
 const NAMING_ENDINGS: [&str; 6] = ["_serial", "_uuid", "_wwn", "_mac", "_label", "_hostname"];
 /// Keys whose texts are words of the format, never of a machine.
-const FORMAT_KEYS: [&str; 13] = [
+const FORMAT_KEYS: [&str; 14] = [
     "class",
     "confidence",
     "core_kinds",
     "ecc",
-    "firmware_interface",
+    "firmware",
     "flags",
     "form_factor",
     "kind",
@@ -49,6 +49,7 @@ const FORMAT_KEYS: [&str; 13] = [
     "reason",
     "section",
     "source",
+    "status",
     "transport",
 ];
 /// Texts shorter than this are replaced only where they stand alone.
@@ -210,9 +211,25 @@ fn is_uuid(text: &str) -> bool {
 /// # Errors
 /// See [`AnonymiseError`].
 pub fn inventory(inventory: &Inventory, key: &Key) -> Result<Inventory, AnonymiseError> {
+    inventory_besides(inventory, key, std::iter::empty())
+}
+
+/// The same without `names` either, which the machine itself does not have: a warning may quote
+/// what the operator wrote.
+///
+/// # Errors
+/// See [`AnonymiseError`].
+pub fn inventory_besides<'a>(
+    inventory: &Inventory,
+    key: &Key,
+    names_besides: impl Iterator<Item = &'a str>,
+) -> Result<Inventory, AnonymiseError> {
     let mut value = serde_json::to_value(inventory).map_err(AnonymiseError::Format)?;
     let mut names = BTreeMap::new();
     collect(&value, "", key, &mut names);
+    for name in names_besides {
+        remember(name, key, &mut names);
+    }
     // The longest first: a name inside a longer one is part of it.
     let mut names: Vec<(String, String)> = names.into_iter().collect();
     names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));

@@ -223,14 +223,17 @@ impl MachineArgs {
         overrides.extend(self.disks.iter().cloned());
         let options = ProbeOptions {
             smbios,
-            overrides,
+            overrides: overrides.clone(),
             seek_test: self.seek_test,
             mount_efivars: self.source.mount_efivars,
             ..ProbeOptions::default()
         };
         let inventory = probe(&root, &options);
         Ok(match key {
-            Some(key) => anonymise::inventory(&inventory, &key)?,
+            Some(key) => {
+                let ids = overrides.iter().map(|(id, _)| id);
+                anonymise::inventory_besides(&inventory, &key, ids)?
+            }
             None => inventory,
         })
     }

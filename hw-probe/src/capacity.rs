@@ -28,11 +28,12 @@ impl Capacity {
     /// unknown kind on real hardware counts as nothing.
     #[must_use]
     pub fn as_zero_os(inventory: &Inventory) -> Self {
+        let may_be_virtual = inventory.virtualisation.is_virtual != Some(false);
         Self {
             cru: inventory.cpu.logical.unwrap_or(0).into(),
             mru_bytes: inventory.memory.usable_bytes.unwrap_or_default(),
             sru_bytes: sum(inventory, |kind, _| {
-                matches!(kind, DiskKind::Ssd | DiskKind::UnknownVm)
+                kind == DiskKind::Ssd || (kind == DiskKind::UnknownVm && may_be_virtual)
             }),
             hru_bytes: sum(inventory, |kind, _| kind == DiskKind::Hdd),
         }

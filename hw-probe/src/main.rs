@@ -227,6 +227,14 @@ fn settings() -> Result<DiskOverrides, Failure> {
     Ok(disks)
 }
 
+/// A home that is none (`/dev/null`), or is another user's.
+fn is_out_of_reach(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+    )
+}
+
 fn settings_file() -> Result<DiskOverrides, Failure> {
     let named = setting("FARMER_CONFIG").map(PathBuf::from);
     let absolute = |name| {
@@ -245,8 +253,8 @@ fn settings_file() -> Result<DiskOverrides, Failure> {
     let at = path.display();
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        // Only a file that somebody named must be there.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => String::new(),
+        // Only a file that somebody named must be there, and readable.
+        Err(error) if is_out_of_reach(&error) && named.is_none() => String::new(),
         Err(error) => return Err(Failure::new(format!("cannot read {at}: {error}"))),
     };
     let settings: Settings = toml::from_str(&text).map_err(|error| {

@@ -114,9 +114,9 @@ impl FromStr for DiskWord {
 /// [disks.S4EWNX0R123456]
 /// ignore = true
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, DiskOverride>")]
-pub struct DiskOverrides(BTreeMap<String, DiskOverride>);
+pub struct DiskOverrides(Vec<DiskWord>);
 
 impl TryFrom<BTreeMap<String, DiskOverride>> for DiskOverrides {
     type Error = OverrideError;
@@ -132,7 +132,16 @@ impl TryFrom<BTreeMap<String, DiskOverride>> for DiskOverrides {
                 return Err(OverrideError::Twice(other.to_owned(), id.clone()));
             }
         }
-        Ok(Self(words))
+        let words = words.into_iter();
+        Ok(Self(
+            words.map(|(id, word)| DiskWord { id, word }).collect(),
+        ))
+    }
+}
+
+impl Serialize for DiskOverrides {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 
@@ -146,12 +155,12 @@ impl Extend<DiskWord> for DiskOverrides {
 
 impl DiskOverrides {
     /// Adds or replaces the word on the disk with this world wide name or serial number, however
-    /// it was written before.
+    /// it was written before. Of two words on one disk under both its names the later counts.
     pub fn insert(&mut self, id: impl Into<String>, word: DiskOverride) {
         let id = id.into();
         let name = bare(&id);
-        self.0.retain(|known, _| bare(known) != name);
-        self.0.insert(id, word);
+        self.0.retain(|known| bare(&known.id) != name);
+        self.0.push(DiskWord { id, word });
     }
 
     /// Words with commas between them, as an environment variable holds them.
@@ -165,7 +174,7 @@ impl DiskOverrides {
 
     /// Every name and what is said about it.
     pub fn iter(&self) -> impl Iterator<Item = (&str, DiskOverride)> {
-        self.0.iter().map(|(id, word)| (id.as_str(), *word))
+        self.0.iter().map(|known| (known.id.as_str(), known.word))
     }
 
     /// Whether nothing is said.
@@ -180,10 +189,10 @@ impl DiskOverrides {
     pub fn get(&self, disk: &Disk) -> Option<DiskOverride> {
         let names = [disk.wwn.as_ref(), disk.serial.as_ref()];
         let names: Vec<String> = names.iter().flatten().map(|n| bare(n.raw())).collect();
-        self.0
-            .iter()
-            .find(|(id, _)| names.contains(&bare(id)))
-            .map(|(_, word)| *word)
+        let mut latest_first = self.0.iter().rev();
+        latest_first
+            .find(|known| names.contains(&bare(&known.id)))
+            .map(|known| known.word)
     }
 
     /// The names that no disk of the machine has: misspelt, or the disk is gone.
@@ -194,10 +203,8 @@ impl DiskOverrides {
             .flatten()
             .map(|name| bare(name.raw()))
             .collect();
-        self.0
-            .keys()
-            .filter(move |id| !known.contains(&bare(id)))
-            .map(String::as_str)
+        let ids = self.0.iter().map(|word| word.id.as_str());
+        ids.filter(move |id| !known.contains(&bare(id)))
     }
 }
 
@@ -246,6 +253,21 @@ mod tests {
         for bad in ["", "x", "=ssd", "0x=ssd", "x=nvme", "x=SSD", "x="] {
             let error = bad.parse::<DiskWord>().unwrap_err();
             assert!(error.to_string().contains("ID=ssd"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn of_both_names_of_a_disk_the_later_counts() {
+        let disk = Disk {
+            wwn: Some("naa.5000c5".into()),
+            serial: Some("ZC1AB".into()),
+            ..Disk::default()
+        };
+        for (first, second) in [("0x5000c5=ssd", "ZC1AB=hdd"), ("ZC1AB=ssd", "0x5000c5=hdd")] {
+            let mut overrides = DiskOverrides::default();
+            overrides.extend([first, second].map(|word| word.parse().unwrap()));
+            let word = overrides.get(&disk).unwrap();
+            assert_eq!(word.kind, Some(VouchedKind::Hdd), "{first} {second}");
         }
     }
 

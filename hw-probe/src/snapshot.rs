@@ -190,11 +190,12 @@ fn remove_secrets(path: &Path, data: &mut Vec<u8>) {
         *data = kept;
     } else if path == Path::new("proc/cmdline") {
         let text = String::from_utf8_lossy(data);
-        let words: Vec<String> = text
-            .trim_end()
-            .split(' ')
+        let words: Vec<String> = arguments(text.trim_end())
+            .into_iter()
             .map(|word| match word.split_once('=') {
-                Some((key, _)) if is_secret_key(key) => format!("{key}=removed"),
+                Some((key, value)) if is_secret_key(key) || has_password(value) => {
+                    format!("{key}=removed")
+                }
                 _ => word.to_owned(),
             })
             .collect();
@@ -202,11 +203,40 @@ fn remove_secrets(path: &Path, data: &mut Vec<u8>) {
     }
 }
 
+/// The kernel's arguments: words with spaces between them, except within double quotes.
+fn arguments(line: &str) -> Vec<&str> {
+    let mut quoted = false;
+    line.split(|c: char| {
+        quoted ^= c == '"';
+        c == ' ' && !quoted
+    })
+    .collect()
+}
+
+/// `https://name:password@host`
+fn has_password(value: &str) -> bool {
+    value
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split('/').next()?.split_once('@'))
+        .is_some_and(|(user, _)| user.contains(':'))
+}
+
 fn is_secret_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["secret", "passw", "token", "seed", "credential"]
-        .iter()
-        .any(|word| key.contains(word))
+    const WORDS: [&str; 11] = [
+        "secret",
+        "passw",
+        "pwd",
+        "psk",
+        "wpa",
+        "token",
+        "seed",
+        "credential",
+        "mnemonic",
+        "auth",
+        "key",
+    ];
+    WORDS.iter().any(|word| key.contains(word))
 }
 
 /// A machine to read: a directory with its `/proc` and `/sys`, or a snapshot's archive, which is
@@ -267,6 +297,14 @@ fn unpack(path: &Path) -> Result<tempfile::TempDir, SnapshotError> {
         }
     }
     for (link, target) in links {
+        // A link on the way to another would lead that one out of here.
+        let mut above = link
+            .ancestors()
+            .skip(1)
+            .take_while(|path| *path != dir.path());
+        if above.any(Path::is_symlink) {
+            continue;
+        }
         if let Some(parent) = link.parent() {
             std::fs::create_dir_all(parent).map_err(fail)?;
         }
@@ -289,6 +327,13 @@ mod tests {
         assert_eq!(
             line,
             b"quiet secret=removed farmer_id=7 wifi.password=removed\n"
+        );
+        let mut line =
+            b"a=\"x y\" wifi.psk=\"correct horse\" url=https://me:pw@h/x proxy=http://h\n".to_vec();
+        remove_secrets(Path::new("proc/cmdline"), &mut line);
+        assert_eq!(
+            line,
+            b"a=\"x y\" wifi.psk=removed url=removed proxy=http://h\n"
         );
     }
 
@@ -325,6 +370,24 @@ mod tests {
             .unwrap();
         archive.into_inner().unwrap().finish().unwrap();
         // Refused or confined; either way nothing appears outside.
+        let _ = open(file.path());
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_does_not_lead_another_out() {
+        let outside = tempfile::tempdir().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let encoder = zstd::Encoder::new(file.reopen().unwrap(), 1).unwrap();
+        let mut archive = tar::Builder::new(encoder);
+        let links = [("a", outside.path()), ("a/new/dir/evil", Path::new("x"))];
+        for (name, target) in links {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            archive.append_link(&mut header, name, target).unwrap();
+        }
+        archive.into_inner().unwrap().finish().unwrap();
         let _ = open(file.path());
         assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
     }

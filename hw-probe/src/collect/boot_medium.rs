@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::disks::Candidate;
-use super::mounts::Mounts;
-use crate::inventory::{BootMedium, BootMediumSource, Signature};
+use super::mounts::{Mount, Mounts};
+use crate::inventory::{BootMedium, BootMediumSource, Partition, Signature};
 use crate::root::Root;
 
 /// systemd's Boot Loader Interface: partition that the boot loader was loaded from.
@@ -23,8 +23,6 @@ const SYSTEM_MOUNTS: [&str; 10] = [
     "/run/initramfs/live",
     "/run/archiso/bootmnt",
 ];
-/// Devices built on devices: a volume on an encrypted volume on a RAID is three.
-const STACK_MAX: u32 = 8;
 
 /// The medium by the strongest evidence, and every disk that is one by any.
 #[derive(Debug, Default)]
@@ -52,16 +50,14 @@ pub(super) fn find(root: &Root, told: Option<&str>, disks: &[Candidate], mounts:
     for disk in machine.named_by_command_line() {
         found.add(&disk, BootMediumSource::CommandLine);
     }
-    if let Some(disk) = machine.named_by_loader() {
+    for disk in machine.named_by_loader() {
         found.add(&disk, BootMediumSource::LoaderVariable);
     }
     for point in SYSTEM_MOUNTS {
-        let mounts = mounts.iter().filter(|mount| mount.point == point);
-        let holding: BTreeSet<String> = mounts
-            .flat_map(|mount| machine.owners(|number, name| mount.is_of(number, name), STACK_MAX))
-            .collect();
-        for disk in holding {
-            found.add(&disk, BootMediumSource::Mounted);
+        for mount in mounts.iter().filter(|mount| mount.point == point) {
+            for disk in machine.holding(mount) {
+                found.add(&disk, BootMediumSource::Mounted);
+            }
         }
     }
     // Only one of several of our media can be the one; without better evidence, one alone is.
@@ -83,34 +79,65 @@ struct Machine<'a> {
 impl Machine<'_> {
     /// The hardware disks that hold what the test recognises, itself or through devices built on
     /// them.
-    fn owners(&self, test: impl Fn(Option<&str>, &str) -> bool, depth: u32) -> BTreeSet<String> {
+    fn owners(&self, test: impl Fn(Option<&str>, &str) -> bool) -> BTreeSet<String> {
         let mut owners = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut wanted: Vec<&Candidate> = Vec::new();
         for disk in self.disks {
             let partitions = disk.disk.partitions.iter().flatten();
             let mut parts = partitions.zip(&disk.partition_numbers);
-            let is_it = test(disk.number.as_deref(), disk.disk.name.raw())
-                || parts.any(|(part, number)| test(number.as_deref(), part.name.raw()));
-            if !is_it {
+            if test(disk.number.as_deref(), disk.disk.name.raw())
+                || parts.any(|(part, number)| test(number.as_deref(), part.name.raw()))
+            {
+                wanted.push(disk);
+            }
+        }
+        while let Some(disk) = wanted.pop() {
+            let name = disk.disk.name.raw();
+            if !seen.insert(name) {
                 continue;
             }
             if disk.is_hardware() {
-                owners.insert(disk.disk.name.raw().to_owned());
+                owners.insert(name.to_owned());
             }
-            if depth > 0 && !disk.slaves.is_empty() {
-                let below = |_: Option<&str>, name: &str| disk.slaves.iter().any(|s| s == name);
-                owners.extend(self.owners_below(&below, depth - 1));
-            }
+            wanted.extend(disk.slaves.iter().filter_map(|slave| self.by_node(slave)));
         }
         owners
     }
 
-    // The recursion needs one type for all its levels.
-    fn owners_below(
-        &self,
-        test: &dyn Fn(Option<&str>, &str) -> bool,
-        depth: u32,
-    ) -> BTreeSet<String> {
-        self.owners(test, depth)
+    /// The disk of this name, or with a partition of this name.
+    fn by_node(&self, node: &str) -> Option<&Candidate> {
+        self.disks.iter().find(|disk| {
+            let mut partitions = disk.disk.partitions.iter().flatten();
+            disk.disk.name == node || partitions.any(|part| part.name == node)
+        })
+    }
+
+    /// The disks under a mounted file system. Some file systems lie on several and name one, or
+    /// none.
+    fn holding(&self, mount: &Mount) -> BTreeSet<String> {
+        if mount.kind == "zfs" {
+            let pool = mount.source.split('/').next().unwrap_or_default();
+            return self.with_signature(|s| {
+                s.kind == "zfs_member" && s.label.as_ref().is_some_and(|l| l.raw() == pool)
+            });
+        }
+        let mut owners = self.owners(|number, name| mount.is_of(number, name));
+        if mount.kind == "btrfs" {
+            let uuids: BTreeSet<String> = self
+                .disks
+                .iter()
+                .filter(|disk| owners.contains(disk.disk.name.raw()))
+                .flat_map(Candidate::signatures)
+                .filter(|signature| signature.kind == "btrfs")
+                .filter_map(|signature| Some(signature.uuid.as_ref()?.raw().to_owned()))
+                .collect();
+            let is_member = |s: &Signature| {
+                s.kind == "btrfs" && s.uuid.as_ref().is_some_and(|u| uuids.contains(u.raw()))
+            };
+            owners.extend(self.with_signature(is_member));
+        }
+        owners
     }
 
     fn named_by_command_line(&self) -> BTreeSet<String> {
@@ -134,10 +161,17 @@ impl Machine<'_> {
         if let Some(uuid) = value("PARTUUID=") {
             // `UUID/PARTNROFF=n` counts from the partition named.
             let uuid = uuid.split('/').next().unwrap_or(uuid);
-            return self.with_partition_id(uuid).into_iter().collect();
+            return self.with_partition_id(uuid);
         }
         if let Some(uuid) = value("UUID=") {
             return self.with_signature(|s| has_id(s, uuid));
+        }
+        if let Some(label) = value("PARTLABEL=") {
+            return self.with_partition(|_, part| {
+                part.label
+                    .as_ref()
+                    .is_some_and(|known| known.raw() == label)
+            });
         }
         if let Some(label) = value("LABEL=") {
             return self.with_signature(|s| s.label.as_ref().is_some_and(|l| l.raw() == label));
@@ -146,15 +180,15 @@ impl Machine<'_> {
             let node = self.root.resolve(device);
             let node = node.to_string_lossy();
             let name = node.trim_start_matches("/dev/");
-            return self.owners(|_, candidate| candidate == name, STACK_MAX);
+            return self.owners(|_, candidate| candidate == name);
         }
         BTreeSet::new()
     }
 
     /// Four bytes of attributes, then the id in UTF-16.
-    fn named_by_loader(&self) -> Option<String> {
-        let data = self.root.read(LOADER_PARTITION).ok()?;
-        let (units, _) = data.get(4..)?.as_chunks::<2>();
+    fn named_by_loader(&self) -> BTreeSet<String> {
+        let data = self.root.read(LOADER_PARTITION).unwrap_or_default();
+        let (units, _) = data.get(4..).unwrap_or_default().as_chunks::<2>();
         let text: String = char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit)))
             .map_while(Result::ok)
             .take_while(|c| *c != '\0')
@@ -162,27 +196,51 @@ impl Machine<'_> {
         self.with_partition_id(&text)
     }
 
-    fn with_partition_id(&self, uuid: &str) -> Option<String> {
-        let has = |disk: &&Candidate| {
-            let mut partitions = disk.disk.partitions.iter().flatten();
-            partitions.any(|partition| {
-                let known = partition.uuid.as_ref();
-                known.is_some_and(|known| known.raw().eq_ignore_ascii_case(uuid))
-            })
-        };
-        let disk = self.disks.iter().find(has)?;
-        Some(disk.disk.name.raw().to_owned())
+    /// Disks with a partition of this id: that in a GPT, or an MBR's own with the number of the
+    /// partition behind it (`1234abcd-02`).
+    fn with_partition_id(&self, id: &str) -> BTreeSet<String> {
+        if id.is_empty() {
+            return BTreeSet::new();
+        }
+        self.with_partition(|disk, part| {
+            let of_gpt = part
+                .uuid
+                .as_ref()
+                .is_some_and(|known| known.raw().eq_ignore_ascii_case(id));
+            let of_mbr = || {
+                let (disk_id, number) = id.split_once('-')?;
+                let number = u32::from_str_radix(number, 16).ok()?;
+                let name = part.name.raw().strip_prefix(disk.disk.name.raw())?;
+                let is_number = name.trim_start_matches('p').parse() == Ok(number);
+                let is_disk = disk
+                    .signatures()
+                    .any(|s| s.kind == "dos" && has_id(s, disk_id));
+                Some(is_number && is_disk)
+            };
+            of_gpt || of_mbr() == Some(true)
+        })
+    }
+
+    fn with_partition(&self, test: impl Fn(&Candidate, &Partition) -> bool) -> BTreeSet<String> {
+        let mut named = BTreeSet::new();
+        for disk in self.disks {
+            for part in disk.disk.partitions.iter().flatten() {
+                if test(disk, part) {
+                    let name = part.name.raw();
+                    named.extend(self.owners(|_, candidate| candidate == name));
+                }
+            }
+        }
+        named
     }
 
     /// Disks with such a signature on them or on a partition, through devices built on them too.
     fn with_signature(&self, test: impl Fn(&Signature) -> bool) -> BTreeSet<String> {
-        let any = |list: &Option<Vec<Signature>>| list.iter().flatten().any(&test);
         let mut named = BTreeSet::new();
         for disk in self.disks {
-            let mut partitions = disk.disk.partitions.iter().flatten();
-            if any(&disk.disk.signatures) || partitions.any(|p| any(&p.signatures)) {
+            if disk.signatures().any(&test) {
                 let name = disk.disk.name.raw();
-                named.extend(self.owners(|_, candidate| candidate == name, STACK_MAX));
+                named.extend(self.owners(|_, candidate| candidate == name));
             }
         }
         named

@@ -6,6 +6,7 @@ mod class;
 mod identity;
 mod nvme_admin;
 mod seek;
+mod sensor;
 mod sgio;
 mod transport;
 mod usage;
@@ -21,6 +22,8 @@ use crate::root::Root;
 use crate::text::Untrusted;
 use crate::units::Bytes;
 
+use class::Class;
+
 pub(super) use candidate::Candidate;
 
 /// More disks than any machine has; a snapshot may hold anything.
@@ -35,9 +38,8 @@ pub(super) struct Disks {
 
 pub(super) fn collect(root: &Root, options: &ProbeOptions, warnings: &mut Vec<Warning>) -> Disks {
     let mounts = Mounts::read(root);
-    let mut candidates: Vec<Candidate> = names(root)
+    let mut candidates: Vec<Candidate> = names(root, warnings)
         .iter()
-        .take(DISKS_MAX)
         .map(|name| Candidate::read(root, name, &mounts))
         .collect();
     if root.answers_questions() {
@@ -85,7 +87,7 @@ pub(super) fn collect(root: &Root, options: &ProbeOptions, warnings: &mut Vec<Wa
 }
 
 /// Whole disks, in the order people count them (`sdz` before `sdaa`).
-fn names(root: &Root) -> Vec<String> {
+fn names(root: &Root, warnings: &mut Vec<Warning>) -> Vec<String> {
     let mut names = root.names("/sys/block");
     if names.is_empty() {
         names = root.names("/sys/class/block");
@@ -102,27 +104,40 @@ fn names(root: &Root) -> Vec<String> {
         };
         key(a).cmp(&key(b)).then_with(|| a.cmp(b))
     });
+    if names.len() > DISKS_MAX {
+        let text = format!(
+            "{} block devices; only {DISKS_MAX} are looked at",
+            names.len()
+        );
+        warnings.push(Warning::new("disks", text));
+        // Thousands of volumes must not push out the hardware they lie on.
+        names.sort_by_key(|name| Class::is_virtual_name(name));
+        names.truncate(DISKS_MAX);
+    }
     names
 }
 
 /// A second path to a disk is the same identity, size and serial again. The first name wins.
 fn exclude_second_paths(disks: &mut [Disk]) {
     type Identity = (String, Option<Bytes>, Option<Untrusted>);
-    let mut seen: BTreeSet<Identity> = BTreeSet::new();
-    for disk in disks.iter_mut().filter(|disk| disk.counted) {
-        let Some(wwn) = disk
-            .wwn
-            .as_ref()
-            .map(|wwn| wwn.raw().trim().to_ascii_lowercase())
-        else {
-            continue;
-        };
+    let identity = |disk: &Disk| -> Option<Identity> {
+        let wwn = disk.wwn.as_ref()?.raw().trim().to_ascii_lowercase();
         // Some devices have an identifier of zeros only: no identity.
         let digits = wwn.rsplit(['.', 'x']).next().unwrap_or(&wwn);
-        if digits.bytes().all(|b| b == b'0') {
-            continue;
-        }
-        if !seen.insert((wwn, disk.size_bytes, disk.serial.clone())) {
+        let is_one = digits.bytes().any(|b| b != b'0');
+        is_one.then(|| (wwn, disk.size_bytes, disk.serial.clone()))
+    };
+    // What is left out for a reason of the disk's own is left out by every path.
+    let own_reason = |disk: &&Disk| {
+        matches!(
+            disk.reason,
+            Some(Exclusion::BootMedium | Exclusion::ReadOnly | Exclusion::Operator)
+        )
+    };
+    let left_out = disks.iter().filter(own_reason).filter_map(identity);
+    let mut seen: BTreeSet<Identity> = left_out.collect();
+    for disk in disks.iter_mut().filter(|disk| disk.counted) {
+        if identity(disk).is_some_and(|identity| !seen.insert(identity)) {
             disk.counted = false;
             disk.reason = Some(Exclusion::DuplicatePath);
         }
@@ -155,5 +170,13 @@ mod tests {
         let counted: Vec<bool> = disks.iter().map(|disk| disk.counted).collect();
         assert_eq!(counted, [true, false, true, true, true, true]);
         assert_eq!(disks[1].reason, Some(Exclusion::DuplicatePath));
+
+        let mut boot = disk("sda", "naa.5000c500a", 100, "S1");
+        boot.counted = false;
+        boot.reason = Some(Exclusion::BootMedium);
+        let mut paths = [boot, disk("sdb", "naa.5000c500a", 100, "S1")];
+        exclude_second_paths(&mut paths);
+        assert_eq!(paths[0].reason, Some(Exclusion::BootMedium));
+        assert_eq!(paths[1].reason, Some(Exclusion::DuplicatePath));
     }
 }

@@ -1,8 +1,12 @@
 //! What is mounted where, from `/proc/self/mountinfo` and `/proc/swaps`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::root::Root;
 
 const MOUNTINFO_MAX_BYTES: usize = 4 << 20;
+/// Places of one device that are told.
+const POINTS_MAX: usize = 64;
 
 /// One mounted file system or used swap area.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,13 +14,20 @@ pub(super) struct Mount {
     /// `MAJOR:MINOR`. btrfs and others have numbers of no device; their `source` tells.
     number: String,
     /// What was mounted, often a device node.
-    source: String,
+    pub source: String,
+    /// Type of the file system.
+    pub kind: String,
     /// Where; `[SWAP]` for a swap area.
     pub point: String,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Mounts(Vec<Mount>);
+pub(super) struct Mounts {
+    list: Vec<Mount>,
+    /// Places in the list by number and by the name of the device.
+    by_number: BTreeMap<String, Vec<usize>>,
+    by_name: BTreeMap<String, Vec<usize>>,
+}
 
 impl Mounts {
     pub(super) fn read(root: &Root) -> Self {
@@ -43,26 +54,45 @@ impl Mounts {
             (words.next() == Some("partition")).then(|| Mount {
                 number: String::new(),
                 source: root.resolve(source).to_string_lossy().into_owned(),
+                kind: "swap".to_owned(),
                 point: "[SWAP]".to_owned(),
             })
         });
         list.extend(swaps);
-        Self(list)
+        let mut mounts = Self::default();
+        for (index, mount) in list.iter().enumerate() {
+            let by_number = mounts.by_number.entry(mount.number.clone());
+            by_number.or_default().push(index);
+            if let Some(name) = mount.source.strip_prefix("/dev/") {
+                let by_name = mounts.by_name.entry(name.to_owned());
+                by_name.or_default().push(index);
+            }
+        }
+        mounts.list = list;
+        mounts
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Mount> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// Where the device is mounted, each place once.
     pub(super) fn points(&self, number: Option<&str>, name: &str) -> Vec<String> {
-        let mut points: Vec<String> = Vec::new();
-        for mount in self.0.iter().filter(|mount| mount.is_of(number, name)) {
-            if !points.contains(&mount.point) {
-                points.push(mount.point.clone());
-            }
-        }
-        points
+        let by_number = number.and_then(|number| self.by_number.get(number));
+        let indices: BTreeSet<usize> = by_number
+            .into_iter()
+            .chain(self.by_name.get(name))
+            .flatten()
+            .copied()
+            .collect();
+        let mut known = BTreeSet::new();
+        indices
+            .into_iter()
+            .filter_map(|index| self.list.get(index))
+            .filter(|mount| known.insert(mount.point.as_str()))
+            .take(POINTS_MAX)
+            .map(|mount| mount.point.clone())
+            .collect()
     }
 }
 
@@ -82,10 +112,13 @@ fn mount(line: &str) -> Option<Mount> {
     let mut place = place.split_ascii_whitespace().skip(2);
     let number = place.next()?.to_owned();
     let point = unescape(place.nth(1)?);
-    let source = unescape(origin.split_ascii_whitespace().nth(1)?);
+    let mut origin = origin.split_ascii_whitespace();
+    let kind = unescape(origin.next()?);
+    let source = unescape(origin.next()?);
     Some(Mount {
         number,
         source,
+        kind,
         point,
     })
 }

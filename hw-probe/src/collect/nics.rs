@@ -13,17 +13,35 @@ use crate::text::Untrusted;
 
 /// Drivers answer in microseconds, or wait for a lock that a stuck one holds.
 const DRIVERS_DEADLINE: Duration = Duration::from_secs(2);
+/// More interfaces than any host of containers has.
+const NICS_MAX: usize = 4096;
 
 pub(super) fn collect(root: &Root, warnings: &mut Vec<Warning>) -> Vec<Nic> {
-    let mut nics: Vec<Nic> = root
-        .names("/sys/class/net")
+    // Speed and carrier are questions to the driver, under the lock that a stuck one holds.
+    let with_links = match root.try_clone().filter(|_| root.is_live()) {
+        Some(own) => within(DRIVERS_DEADLINE, move || read(&own, true)),
+        None => Some(read(root, true)),
+    };
+    let Some(mut nics) = with_links else {
+        warnings.push(Warning::new(
+            "nics",
+            "the network drivers do not answer: links, speeds, permanent addresses and firmware \
+             unknown",
+        ));
+        return read(root, false);
+    };
+    ask_drivers(root, &mut nics, warnings);
+    nics
+}
+
+fn read(root: &Root, links: bool) -> Vec<Nic> {
+    root.names("/sys/class/net")
         .into_iter()
         // `bonding_masters` is a file among the interfaces.
         .filter(|name| root.exists(format!("/sys/class/net/{name}/address")))
-        .map(|name| nic(root, &name))
-        .collect();
-    ask_drivers(root, &mut nics, warnings);
-    nics
+        .take(NICS_MAX)
+        .map(|name| nic(root, &name, links))
+        .collect()
 }
 
 fn is_hardware(nic: &Nic) -> bool {
@@ -68,7 +86,7 @@ fn address_text(address: &[u8]) -> Option<Untrusted> {
     (!bytes.is_empty()).then(|| Untrusted::new(bytes.join(":")))
 }
 
-fn nic(root: &Root, name: &str) -> Nic {
+fn nic(root: &Root, name: &str, links: bool) -> Nic {
     let dir = format!("/sys/class/net/{name}");
     let text = |attribute: &str| root.text(format!("{dir}/{attribute}"));
     let device_type: Option<u32> = root.number(format!("{dir}/type"));
@@ -90,14 +108,15 @@ fn nic(root: &Root, name: &str) -> Nic {
             .filter(|mac| mac.bytes().any(|b| !matches!(b, b'0' | b':')))
             .map(|mac| Untrusted::new(mac.to_ascii_lowercase())),
         // -1, or an error, without link.
-        speed_mbps: root
-            .number::<i64>(format!("{dir}/speed"))
+        speed_mbps: links
+            .then(|| root.number::<i64>(format!("{dir}/speed")))
+            .flatten()
             .and_then(|speed| u32::try_from(speed).ok())
             .filter(|speed| *speed > 0 && *speed != u32::MAX),
         driver: root
             .link_name(format!("{dir}/device/driver"))
             .map(Untrusted::new),
-        link: match text("carrier").as_deref() {
+        link: match links.then(|| text("carrier")).flatten().as_deref() {
             Some("1") => Some(true),
             Some("0") => Some(false),
             _ => None,

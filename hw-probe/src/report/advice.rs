@@ -172,10 +172,10 @@ fn firmware(adviser: &mut Adviser, inventory: &Inventory) {
     }
     if cpu.smt == Some(false) && inventory.virtualisation.is_virtual != Some(true) {
         adviser.say(
-            Severity::Warning,
+            Severity::Info,
             "smt-off",
-            "hyper-threading is off: switched on in the firmware setup it doubles the threads the \
-             grid counts",
+            "hyper-threading is not in use: if the processor has it, switched on in the firmware \
+             setup it doubles the threads the grid counts",
         );
     }
     if inventory.boot.secure_boot == Some(true) {

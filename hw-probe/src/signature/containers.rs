@@ -19,7 +19,7 @@ pub(super) fn scan(
     found.extend(vdo(head));
     found.extend(linux_raid(head, tail, size_bytes, read));
     found.extend(zfs(head, size_bytes, read));
-    found.extend(firmware_raid(tail, size_bytes));
+    found.extend(firmware_raid(tail, size_bytes, read));
 }
 
 /// LUKS On-Disk Format Specification 1.2.3 and 2: both start with this magic and a version.
@@ -54,14 +54,13 @@ fn bcache(head: &Bytes) -> Option<Signature> {
     const AT: u64 = 4096 + 24;
     const BCACHE: &[u8] = b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81";
     const BCACHEFS: &[u8] = b"\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef";
-    let kind = if head.has(AT, BCACHE) {
-        "bcache"
-    } else if head.has(AT, BCACHEFS) {
-        "bcachefs"
-    } else {
-        return None;
-    };
-    Some(signature(kind, AT, None, head.uuid(AT + 16)))
+    if head.has(AT, BCACHEFS) {
+        // The id that users see comes behind the internal one.
+        let label = head.text(AT + 48, 32);
+        return Some(signature("bcachefs", AT, label, head.uuid(AT + 32)));
+    }
+    head.has(AT, BCACHE)
+        .then(|| signature("bcache", AT, None, head.uuid(AT + 16)))
 }
 
 fn bluestore(head: &Bytes) -> Option<Signature> {
@@ -184,17 +183,28 @@ fn zfs_pool(raw: &[u8]) -> Option<ZfsPool> {
 }
 
 /// Members of arrays that the board's firmware makes: its metadata ends the disk.
-fn firmware_raid(tail: &Bytes, size_bytes: u64) -> Option<Signature> {
+fn firmware_raid(tail: &Bytes, size_bytes: u64, read: &mut Reader<'_>) -> Option<Signature> {
+    const DDF: u32 = 0xde11_de11;
     let from_end = |bytes: u64| size_bytes.checked_sub(bytes);
     let intel = from_end(1024)?;
     if tail.has(intel, b"Intel Raid ISM Cfg Sig. ") {
         return Some(signature("isw_raid_member", intel, None, None));
     }
-    // SNIA Disk Data Format: the anchor is the last sector, or lies before a vendor's 128 KiB.
+    // SNIA Disk Data Format: the anchor is the last sector, or lies before a vendor's 128 KiB; some
+    // controllers write it in the order of their own processor.
     let ddf = from_end(512)?;
-    if tail.be32(ddf) == Some(0xde11_de11) {
-        let id = tail.get(ddf + 8, 24).map(readable);
-        return Some(signature("ddf_raid_member", ddf, None, id));
+    let anchor = from_end(512 * 257).and_then(|at| Some(Bytes::new(at, read(at, 512)?)));
+    for piece in anchor.iter().chain([tail]) {
+        let at = if std::ptr::eq(piece, tail) {
+            ddf
+        } else {
+            ddf - 512 * 256
+        };
+        let magic = piece.be32(at);
+        if magic.is_some_and(|magic| magic == DDF || magic.swap_bytes() == DDF) {
+            let id = piece.get(at + 8, 24).map(readable);
+            return Some(signature("ddf_raid_member", at, None, id));
+        }
     }
     if tail.has(intel, b"NVIDIA  ") {
         return Some(signature("nvidia_raid_member", intel, None, None));

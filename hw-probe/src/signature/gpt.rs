@@ -20,7 +20,7 @@ pub struct GptEntry {
 /// Logical sector sizes there are.
 const SECTORS: [u64; 2] = [512, 4096];
 /// More entries than any disk has.
-const ENTRIES_MAX: u32 = 1024;
+pub(super) const ENTRIES_MAX: u32 = 1024;
 
 /// Where the header lies in `piece`: in sector 1, or in the last sector where the first was lost.
 fn header(piece: &Bytes, at: impl Fn(u64) -> Option<u64>) -> Option<(u64, u64)> {

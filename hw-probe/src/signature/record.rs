@@ -5,6 +5,9 @@ use super::GptEntry;
 use crate::inventory::Signature;
 use crate::text::Untrusted;
 
+/// A scan finds a handful; a snapshot may hold anything.
+const SIGNATURES_MAX: usize = 64;
+
 /// The lines.
 #[must_use]
 pub fn encode(signatures: &[Signature]) -> String {
@@ -27,6 +30,7 @@ pub fn encode(signatures: &[Signature]) -> String {
 #[must_use]
 pub fn decode(text: &str) -> Vec<Signature> {
     text.lines()
+        .take(SIGNATURES_MAX)
         .filter_map(|line| {
             let fields: Vec<&str> = line.split('\t').collect();
             let [kind, offset, label, uuid] = *fields.as_slice() else {
@@ -63,6 +67,7 @@ pub fn encode_gpt(entries: &[GptEntry]) -> String {
 #[must_use]
 pub fn decode_gpt(text: &str) -> Vec<GptEntry> {
     text.lines()
+        .take(super::gpt::ENTRIES_MAX as usize)
         .filter_map(|line| {
             let fields: Vec<&str> = line.split('\t').collect();
             let [start, size, uuid, name] = *fields.as_slice() else {

@@ -143,7 +143,7 @@ fn command_line_and_loader_name_partitions() {
         partitioned(&machine);
         machine.file(
             "run/udev/data/b8:2",
-            format!("E:DEVTYPE=partition\nE:ID_PART_ENTRY_UUID={uuid}\nE:ID_FS_UUID=1234-ABCD\nE:ID_FS_TYPE=vfat\nE:ID_FS_LABEL=ROOT\n"),
+            format!("I:1234567\nE:ID_PART_ENTRY_UUID={uuid}\nE:ID_FS_UUID=1234-ABCD\nE:ID_FS_TYPE=vfat\nE:ID_FS_LABEL=ROOT\n"),
         );
         machine
     };
@@ -336,6 +336,85 @@ fn health_of_nvme_and_sata_disks() {
         (Some(3), Some(41))
     );
     assert_eq!(rust.kind, DiskKind::Hdd);
+}
+
+#[test]
+fn volumes_that_name_each_other_end() {
+    let machine = Machine::new();
+    let names: Vec<String> = (0..24).map(|n| format!("dm-{n}")).collect();
+    for name in &names {
+        let slaves: Vec<String> = names
+            .iter()
+            .map(|slave| format!("slaves/{slave}"))
+            .collect();
+        let mut attributes: Vec<(&str, &str)> = slaves.iter().map(|s| (s.as_str(), "")).collect();
+        attributes.push(("dev", "253:0"));
+        machine.disk(name, "virtual", 1, &attributes);
+    }
+    machine.file("proc/cmdline", "root=/dev/dm-0\n");
+    assert_eq!(booted_from(&machine), None);
+}
+
+#[test]
+fn every_member_of_the_systems_file_system_is_left_out() {
+    let member = |kind: &str, label: &str| Signature {
+        label: Some(label.into()),
+        ..found(kind, "11112222-3333-4444-5555-666677778888")
+    };
+    for (kind, mount) in [
+        ("btrfs", "36 35 0:33 /@ / rw - btrfs /dev/sda rw\n"),
+        (
+            "zfs_member",
+            "36 35 0:33 / / rw - zfs rpool/ROOT/pve-1 rw\n",
+        ),
+    ] {
+        let machine = Machine::new();
+        let mut answers = Answers::default();
+        for (n, name) in ["sda", "sdb", "sdc"].into_iter().enumerate() {
+            machine.disk(name, &SATA.replace("ata1", &format!("ata{n}")), 100, &[]);
+            let content = if name == "sdc" {
+                vec![Signature {
+                    uuid: Some("other".into()),
+                    ..member(kind, "data")
+                }]
+            } else {
+                vec![member(kind, "rpool")]
+            };
+            let device = format!("/dev/{name}");
+            answers.put(&device, "content", signature::encode(&content).as_bytes());
+        }
+        answers.add_to(&machine);
+        machine.file("proc/self/mountinfo", mount);
+        let counted: Vec<bool> = machine.probe().disks.iter().map(|d| d.counted).collect();
+        assert_eq!(counted, [false, false, true], "{kind}");
+    }
+}
+
+#[test]
+fn an_mbrs_partition_is_named_by_its_number() {
+    let machine = Machine::new();
+    partitioned(&machine);
+    let mut answers = Answers::default();
+    let table = signature::encode(&[found("dos", "1234abcd")]);
+    answers.put("/dev/sda", "content", table.as_bytes());
+    answers.add_to(&machine);
+    machine.file("proc/cmdline", "root=PARTUUID=1234ABCD-02\n");
+    let named = Some(("sda".to_owned(), BootMediumSource::CommandLine));
+    assert_eq!(booted_from(&machine), named);
+    machine.file("proc/cmdline", "root=PARTUUID=1234ABCD-03\n");
+    assert_eq!(booted_from(&machine), None);
+}
+
+#[test]
+fn a_silent_disk_is_silent_in_its_snapshot_too() {
+    let machine = Machine::new();
+    machine.disk("sda", SATA, 100, &[]);
+    let mut answers = Answers::default();
+    answers.put("/dev/sda", "silent", b"");
+    answers.add_to(&machine);
+    let warnings = machine.probe().warnings;
+    let mut texts = warnings.iter().map(|w| w.message.raw());
+    assert!(texts.any(|text| text.contains("/dev/sda: the device does not answer in time")));
 }
 
 #[test]

@@ -215,3 +215,15 @@ fn the_settings_file_is_read_for_disks_only() {
         assert!(said.contains(word), "{said}");
     }
 }
+
+#[test]
+fn what_the_operator_named_is_not_told_either() {
+    let output = run(&["--anonymise", "--disk", "S4EWNX0R777=ssd", "-o", "json"]);
+    assert!(output.status.success());
+    let json = text(&output.stdout);
+    assert!(
+        json.contains("no disk has the world wide name or serial number anon-"),
+        "{json}"
+    );
+    assert!(!json.contains("S4EWNX0R777"), "{json}");
+}

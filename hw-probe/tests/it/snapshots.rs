@@ -180,7 +180,7 @@ fn anonymised_snapshots_name_nobody_who_is_in_the_tree() {
         ("qemu-q35", 4),
         ("q35-sata-named", 4),
         ("q35-scsi-paths", 4),
-        ("uefi-usb-made", 4),
+        ("uefi-usb-made", 2),
     ] {
         nobody_is_named(super::fixtures::open(name).path(), known);
     }

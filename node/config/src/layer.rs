@@ -342,18 +342,26 @@ fn disks(layers: &[(Origin, Layer)], settings: &mut Vec<Setting>) -> BTreeMap<St
     let mut words = BTreeMap::new();
     for (origin, layer) in layers {
         for (name, word) in &layer.disks {
-            words.insert(name.clone(), (*origin, *word));
+            words.insert(bare(name), (*origin, name, *word));
         }
     }
-    for (name, (origin, word)) in &words {
+    for (origin, name, word) in words.values() {
         let value = format!("{name} = {word}");
         let origin = *origin;
         note(settings, "disks", &Sourced { value, origin });
     }
-    words
-        .into_iter()
-        .map(|(name, (_, word))| (name, word))
-        .collect()
+    let words = words.into_values();
+    words.map(|(_, name, word)| (name.clone(), word)).collect()
+}
+
+/// A disk's name without what tools put before it: one disk has one word, however it is written.
+fn bare(name: &str) -> String {
+    let name = name.trim().to_ascii_lowercase();
+    ["naa.", "eui.", "uuid.", "0x"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(&name)
+        .to_owned()
 }
 
 /// A value and the layer it came from.

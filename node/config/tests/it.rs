@@ -255,6 +255,11 @@ fn words_on_disks_of_all_layers_add_up() {
     let text = effective.config.to_toml();
     let again = NodeConfig::from_toml(&text, "image").unwrap();
     assert_eq!(again, effective.config);
+    let other = Layer::from_toml("[disks.\"0xB\"]\nkind = 'hdd'\n", "farm.toml").unwrap();
+    let image = Layer::from(&effective.config);
+    let effective = Effective::of(vec![(Origin::Image, image), (Origin::FarmToml, other)]).unwrap();
+    let names: Vec<&String> = effective.config.disks.keys().collect();
+    assert_eq!(names, ["0xB", "A"], "one disk, one word");
     for wrong in ["[disks.A]\nkind = 'tape'\n", "[disks.A]\nsize = 3\n"] {
         let error = Layer::from_toml(wrong, "farm.toml").unwrap_err();
         assert!(error.to_string().contains("farm.toml"), "{error}");

@@ -158,11 +158,13 @@ fn by_frequency<'a>(
     let mut sorted: Vec<&Core> = cores.iter().collect();
     sorted.sort_by_key(|core| std::cmp::Reverse(of(core)));
     let mut groups: Vec<Vec<&Core>> = Vec::new();
-    let mut slowest = 0;
+    let mut slowest = 0_u64;
     for core in sorted {
         let khz = of(core);
         match groups.last_mut() {
-            Some(group) if khz * 100 >= slowest * GAP_PERCENT => group.push(core),
+            Some(group) if khz.saturating_mul(100) >= slowest.saturating_mul(GAP_PERCENT) => {
+                group.push(core)
+            }
             _ => groups.push(vec![core]),
         }
         slowest = khz;

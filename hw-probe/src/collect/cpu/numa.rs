@@ -6,6 +6,8 @@ use crate::inventory::{NumaNode, Warning};
 use crate::root::Root;
 
 const NODE_DIR: &str = "/sys/devices/system/node";
+/// As many as kernels are built for.
+const NODES_MAX: usize = 1024;
 
 /// The nodes by number; `None` where the kernel has none.
 pub(super) fn collect(root: &Root, warnings: &mut Vec<Warning>) -> Option<Vec<NumaNode>> {
@@ -15,6 +17,7 @@ pub(super) fn collect(root: &Root, warnings: &mut Vec<Warning>) -> Option<Vec<Nu
         .filter_map(|name| number(name, "node"))
         .collect();
     ids.sort_unstable();
+    ids.truncate(NODES_MAX);
     let mut nodes: Vec<NumaNode> = ids.into_iter().map(|id| node(root, id)).collect();
     let count = nodes.len();
     let told = |node: &&mut NumaNode| !node.distances.is_empty() && node.distances.len() != count;

@@ -10,16 +10,17 @@ use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use super::identity::{AtaIdentity, form_factor_of_page, rotation_of_page};
-use super::{nvme_admin, seek, sgio};
+use super::{nvme_admin, seek, sensor, sgio};
 use crate::health;
 use crate::inventory::{DiskHealth, Signature, Warning};
 use crate::root::{Device, Root};
 use crate::signature::{self, GptEntry};
 
-/// Longer than one question may take, so that only a hanging device runs into it.
-const DEADLINE: Duration = Duration::from_secs(6);
-/// What a seek test may take on top.
-const SEEK_DEADLINE: Duration = Duration::from_secs(6);
+/// Longer than an awake disk needs for one question. A sleeping one may run into it, with what it
+/// said before kept: waking up takes some disks 20 seconds, and nobody waits that long for a report.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(6);
+/// Longer than all questions to one disk take, seek test and all.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How to speak to a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub(super) struct Question {
     pub index: usize,
     /// Its device node.
     pub device: PathBuf,
+    /// Its directory in sysfs.
+    pub link: String,
     pub language: Language,
     pub size_bytes: u64,
     pub sector_bytes: u64,
@@ -52,6 +55,8 @@ pub(super) enum Answer {
     /// Medium rotation rate of SCSI VPD page B1h, and form factor.
     Medium(u16, Option<&'static str>),
     Health(DiskHealth, Option<i32>),
+    /// Degrees Celsius, from the kernel's sensor.
+    Temperature(i32),
     /// What lies on the whole disk.
     Content(Vec<Signature>),
     Gpt(Vec<GptEntry>),
@@ -69,6 +74,7 @@ pub(super) enum Answer {
 pub(super) enum Closed {
     Denied,
     Absent,
+    Failed,
 }
 
 /// Asks every disk and hands over what it says, with the disk's number.
@@ -78,14 +84,19 @@ pub(super) fn all(
     warnings: &mut Vec<Warning>,
     mut learn: impl FnMut(usize, Answer),
 ) {
-    let seek_test = questions.iter().any(|question| question.seek_test);
     let (sender, receiver) = mpsc::channel();
+    let begun = seek::nanos();
     let mut waiting = BTreeMap::new();
+    let mut closed: BTreeMap<Closed, Vec<String>> = BTreeMap::new();
+    let asked: Vec<PathBuf> = questions.iter().map(|q| q.device.clone()).collect();
+    let mut silent = Vec::new();
     for question in questions {
+        let (index, device) = (question.index, question.device.clone());
         let Some(root) = root.try_clone() else {
+            let device = device.display().to_string();
+            closed.entry(Closed::Failed).or_default().push(device);
             continue;
         };
-        let (index, device) = (question.index, question.device.clone());
         let answers = Answers {
             index,
             sender: sender.clone(),
@@ -97,31 +108,39 @@ pub(super) fn all(
                 answers.give(Answer::Done);
             });
         if spawned.is_ok() {
-            waiting.insert(index, device);
+            waiting.insert(index, (device, Duration::ZERO));
+        } else {
+            let device = device.display().to_string();
+            closed.entry(Closed::Failed).or_default().push(device);
         }
     }
     drop(sender);
-    let deadline = DEADLINE
-        + if seek_test {
-            SEEK_DEADLINE
-        } else {
-            Duration::ZERO
-        };
-    let begun = seek::nanos();
-    let mut closed: BTreeMap<Closed, Vec<String>> = BTreeMap::new();
-    while !waiting.is_empty() {
-        let passed = Duration::from_nanos(seek::nanos().saturating_sub(begun));
-        let left = deadline.saturating_sub(passed);
-        match receiver.recv_timeout(left) {
+    let passed = || Duration::from_nanos(seek::nanos().saturating_sub(begun));
+    let ends = |last: Duration| (last + ANSWER_DEADLINE).min(DEADLINE);
+    while let Some(last) = waiting.values().map(|(_, last)| *last).min() {
+        match receiver.recv_timeout(ends(last).saturating_sub(passed())) {
             Ok((index, Answer::Done)) => {
                 waiting.remove(&index);
             }
             Ok((index, Answer::Closed(why))) => {
-                let device = waiting.get(&index).map(|path| path.display().to_string());
+                let device = waiting.get(&index);
+                let device = device.map(|(path, _)| path.display().to_string());
                 closed.entry(why).or_default().extend(device);
             }
-            Ok((index, answer)) => learn(index, answer),
-            Err(_) => break,
+            Ok((index, answer)) => {
+                // Who was given up is not listened to any more.
+                if let Some((_, last)) = waiting.get_mut(&index) {
+                    *last = passed();
+                    learn(index, answer);
+                }
+            }
+            Err(_) => waiting.retain(|_, (device, last)| {
+                let is_in_time = passed() < ends(*last);
+                if !is_in_time {
+                    silent.push(device.clone());
+                }
+                is_in_time
+            }),
         }
     }
     for (why, mut devices) in closed {
@@ -131,13 +150,21 @@ pub(super) fn all(
                 "the disks themselves may not be asked (it takes root, outside of a container)"
             }
             Closed::Absent => "there is no device node",
+            Closed::Failed => "the disks themselves could not be opened",
         };
         let text = format!("{}: {why}; weaker evidence is used", devices.join(", "));
         warnings.push(Warning::new("disks", text));
     }
-    for device in waiting.into_values() {
-        let text = format!("{}: the device does not answer in time", device.display());
-        warnings.push(Warning::new("disks", text));
+    for device in asked {
+        // A snapshot of a machine with a silent disk has the same warning.
+        let subject = device.to_string_lossy();
+        let is_silent = root.ask(&subject, "silent", || {
+            silent.contains(&device).then(Vec::new)
+        });
+        if is_silent.is_some() {
+            let text = format!("{subject}: the device does not answer in time");
+            warnings.push(Warning::new("disks", text));
+        }
     }
 }
 
@@ -154,13 +181,19 @@ impl Answers {
 }
 
 fn ask(root: &Root, question: &Question, answers: &Answers) {
+    // The sensor's file is a question to the disk too.
+    if let Some(celsius) = sensor::celsius(root, &question.link) {
+        answers.give(Answer::Temperature(celsius));
+    }
     let device = match root.open_block_device(&question.device) {
         Ok(device) => device,
         Err(error) => {
             let why = if error.is_denied() {
                 Closed::Denied
-            } else {
+            } else if error.is_absent() {
                 Closed::Absent
+            } else {
+                Closed::Failed
             };
             return answers.give(Answer::Closed(why));
         }
@@ -173,10 +206,11 @@ fn ask(root: &Root, question: &Question, answers: &Answers) {
     if let Some(identity) = identity.clone() {
         answers.give(Answer::Identity(identity));
     }
+    // What lies on it decides money; how it feels does not, and takes more questions.
+    content(&device, question, answers);
     if let Some((health, celsius)) = health_of(&device, question, identity.as_ref()) {
         answers.give(Answer::Health(health, celsius));
     }
-    content(&device, question, answers);
     if question.seek_test
         && rotation == 0
         && let Some(nanos) = seek_nanos(root, question)
@@ -315,17 +349,20 @@ fn content(device: &Device, question: &Question, answers: &Answers) {
     }
 }
 
-/// `None` when not even the first block can be read.
+/// `None` when nothing was recognised and something could not be read: a dying disk is not empty.
 fn scan(fd: &OwnedFd, start: u64, size: u64) -> Option<String> {
-    read(fd, start, 512).filter(|data| !data.is_empty())?;
+    let mut is_whole = true;
     let found = signature::scan(size, &mut |offset, length| {
         let left = size.checked_sub(offset)?;
         let length = length.min(usize::try_from(left).unwrap_or(length));
-        read(fd, start.checked_add(offset)?, length)
+        let data = read(fd, start.checked_add(offset)?, length);
+        is_whole &= data.as_ref().is_some_and(|data| data.len() == length);
+        data
     });
-    Some(signature::encode(&found))
+    (is_whole || !found.is_empty()).then(|| signature::encode(&found))
 }
 
+/// As much as can be read from there on; `None` for nothing at all.
 fn read(fd: &OwnedFd, offset: u64, length: usize) -> Option<Vec<u8>> {
     let mut data = vec![0; length];
     let mut filled = 0;
@@ -335,11 +372,12 @@ fn read(fd: &OwnedFd, offset: u64, length: usize) -> Option<Vec<u8>> {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return None,
+            // The page with the bad sector is lost; what came before it is not.
+            Err(_) => break,
         }
     }
     data.truncate(filled);
-    Some(data)
+    (filled > 0 || length == 0).then_some(data)
 }
 
 fn seek_nanos(root: &Root, question: &Question) -> Option<u64> {
@@ -360,6 +398,7 @@ mod tests {
         let question = |index, device: &str| Question {
             index,
             device: device.into(),
+            link: String::new(),
             language: Language {
                 ata: true,
                 ..Language::default()

@@ -1,13 +1,14 @@
 //! One block device in the making: what files say of it, what it says itself, and the judgement.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::ask::{Answer, Language, Question};
 use super::class::Class;
 use super::identity::{form_factor_of_page, rotation_of_page};
-use super::transport;
 use super::usage::{SYSFS_SECTOR_BYTES, Usage};
 use super::verdict::{self, Evidence, Verdict};
+use super::{sensor, transport};
 use crate::collect::mounts::Mounts;
 use crate::collect::udev::UdevRecord;
 use crate::disk_names;
@@ -18,10 +19,10 @@ use crate::smbios::meaningful;
 use crate::text::Untrusted;
 use crate::units::Bytes;
 
+/// More devices than anybody builds one volume on.
+const SLAVES_MAX: usize = 256;
 /// Label of the farmer's own partition on our images.
 const FARMCFG_LABEL: &str = "FARMCFG";
-/// A SCSI sensor of a disk that is 200 °C hot is broken.
-const CELSIUS: std::ops::RangeInclusive<i32> = -40..=150;
 
 pub(in crate::collect) struct Candidate {
     pub disk: Disk,
@@ -31,6 +32,8 @@ pub(in crate::collect) struct Candidate {
     hidden: bool,
     test_device: bool,
     language: Language,
+    /// Its directory in sysfs.
+    link: String,
     /// `MAJOR:MINOR`.
     pub number: Option<String>,
     pub partition_numbers: Vec<Option<String>>,
@@ -103,12 +106,21 @@ impl Candidate {
             removable: flag("removable"),
             read_only: flag("ro"),
             form_factor: form_factor_of_page(&rate_page).map(str::to_owned),
-            temperature_celsius: temperature(root, &link),
+            // A live sensor is asked with a deadline, together with the disk.
+            temperature_celsius: (!root.answers_questions())
+                .then(|| sensor::celsius(root, &link))
+                .flatten(),
             signatures: usage.signatures,
             partitions: Some(usage.partitions),
             mounted_at: usage.mounted_at.into_iter().map(Into::into).collect(),
             ..Disk::default()
         };
+        let mut slaves = if class == Class::Virtual {
+            root.names(format!("{link}/slaves"))
+        } else {
+            Vec::new()
+        };
+        slaves.truncate(SLAVES_MAX);
         Self {
             class,
             evidence: Evidence {
@@ -131,14 +143,11 @@ impl Candidate {
                 scsi: scsi_type.is_some(),
                 nvme: transport == Some(Transport::Nvme),
             },
+            link,
             number: device_number,
             partition_numbers: usage.partition_numbers,
             holders: usage.holders,
-            slaves: if class == Class::Virtual {
-                root.names(format!("{link}/slaves"))
-            } else {
-                Vec::new()
-            },
+            slaves,
             disk,
         }
     }
@@ -159,6 +168,7 @@ impl Candidate {
         Some(Question {
             index,
             device: self.disk.path.raw().into(),
+            link: self.link.clone(),
             language: if is_own_disk {
                 self.language
             } else {
@@ -195,9 +205,10 @@ impl Candidate {
             }
             Answer::Health(health, celsius) => {
                 disk.health = Some(health);
-                let celsius = celsius.filter(|celsius| CELSIUS.contains(celsius));
+                let celsius = celsius.filter(|celsius| sensor::CELSIUS.contains(celsius));
                 disk.temperature_celsius = celsius.or(disk.temperature_celsius);
             }
+            Answer::Temperature(celsius) => disk.temperature_celsius = Some(celsius),
             Answer::Content(found) => disk.signatures = Some(found),
             Answer::Gpt(entries) => {
                 for partition in disk.partitions.iter_mut().flatten() {
@@ -220,6 +231,13 @@ impl Candidate {
             Answer::SeekNanos(nanos) => self.evidence.seek_nanos = Some(nanos),
             Answer::Closed(_) | Answer::Done => {}
         }
+    }
+
+    /// What lies on the disk and on its partitions.
+    pub(in crate::collect) fn signatures(&self) -> impl Iterator<Item = &Signature> {
+        let partitions = self.disk.partitions.iter().flatten();
+        let on_partitions = partitions.flat_map(|partition| partition.signatures.iter().flatten());
+        self.disk.signatures.iter().flatten().chain(on_partitions)
     }
 
     /// Whether our image builder made it: a boot medium, whichever it was this time.
@@ -309,8 +327,9 @@ impl Candidate {
     /// What keeps the grid from taking the disk, in words.
     fn used_by(&self) -> Vec<String> {
         let mut words = Vec::new();
+        let mut known = BTreeSet::new();
         let mut add = |word: String| {
-            if !words.contains(&word) {
+            if known.insert(word.clone()) {
                 words.push(word);
             }
         };
@@ -378,23 +397,4 @@ fn usb_serial(root: &Root, device: &Path) -> Option<String> {
         .take_while(|path| transport::under(path, |part| part.starts_with("usb")))
         .find(|path| root.exists(path.join("idVendor")))?;
     root.text(device.join("serial"))
-}
-
-/// The kernel's sensor of the device (nvme, drivetemp), for which nobody needs to be root.
-fn temperature(root: &Root, link: &str) -> Option<i32> {
-    let device = format!("{link}/device");
-    let sensor = root
-        .names(&device)
-        .into_iter()
-        .filter(|name| name.starts_with("hwmon"))
-        .find_map(|name| {
-            if name == "hwmon" {
-                let inner = root.names(format!("{device}/hwmon"));
-                inner.first().map(|inner| format!("{device}/hwmon/{inner}"))
-            } else {
-                Some(format!("{device}/{name}"))
-            }
-        })?;
-    let millidegrees: i32 = root.number(format!("{sensor}/temp1_input"))?;
-    Some(millidegrees / 1000).filter(|celsius| CELSIUS.contains(celsius))
 }

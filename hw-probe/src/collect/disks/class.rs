@@ -14,18 +14,20 @@ pub(super) enum Class {
 }
 
 impl Class {
-    pub(super) fn of(name: &str, device: &Path, scsi_type: Option<u32>) -> Self {
+    /// Whether the name is that of a device without hardware of its own.
+    pub(super) fn is_virtual_name(name: &str) -> bool {
         const VIRTUAL: [&str; 12] = [
             "loop", "ram", "zram", "dm-", "md", "nbd", "drbd", "rbd", "bcache", "zd", "nullb",
             "ublkb",
         ];
-        let numbered = |prefix: &str| {
-            name.strip_prefix(prefix)
-                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '_'))
-        };
+        VIRTUAL.iter().any(|prefix| numbered(name, prefix))
+    }
+
+    pub(super) fn of(name: &str, device: &Path, scsi_type: Option<u32>) -> Self {
+        let numbered = |prefix: &str| numbered(name, prefix);
         // eMMC has its boot code and a replay protected area beside the disk itself.
         let is_mmc_area = numbered("mmcblk") && (name.contains("boot") || name.ends_with("rpmb"));
-        if VIRTUAL.iter().any(|prefix| numbered(prefix)) {
+        if Self::is_virtual_name(name) {
             Self::Virtual
         } else if numbered("sr") || numbered("scd") || numbered("fd") {
             Self::Optical
@@ -48,6 +50,11 @@ impl Class {
             }
         }
     }
+}
+
+fn numbered(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix)
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '_'))
 }
 
 #[cfg(test)]

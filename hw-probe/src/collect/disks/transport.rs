@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::inventory::Transport;
 use crate::root::Root;
 
+/// More controllers than any namespace is reached by.
+const CONTROLLERS_MAX: usize = 64;
+
 /// Whether any component of the path passes the test.
 pub(super) fn under(path: &Path, test: impl Fn(&str) -> bool) -> bool {
     path.components()
@@ -73,6 +76,7 @@ fn nvme_transport(root: &Root, name: &str, device: &Path) -> Transport {
         .names(&parent)
         .iter()
         .filter(|child| child.starts_with("nvme"))
+        .take(CONTROLLERS_MAX)
     {
         controllers.push(parent.join(child));
     }

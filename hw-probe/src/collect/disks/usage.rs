@@ -12,6 +12,8 @@ use crate::units::Bytes;
 pub(super) const SYSFS_SECTOR_BYTES: u64 = 512;
 /// More partitions than any table has.
 const PARTITIONS_MAX: usize = 256;
+/// More devices than anybody builds on one disk.
+const HOLDERS_MAX: usize = 256;
 
 /// Findings about one disk.
 #[derive(Debug, Default)]
@@ -36,7 +38,7 @@ impl Usage {
         mounts: &Mounts,
     ) -> Self {
         let mut usage = Self {
-            holders: root.names(format!("{link}/holders")),
+            holders: holders(root, link),
             mounted_at: mounts.points(number, name),
             signatures: signatures(udev, true),
             ..Self::default()
@@ -71,7 +73,9 @@ impl Usage {
                 .map(|n| n.saturating_mul(SYSFS_SECTOR_BYTES))
         };
         let points = mounts.points(number.as_deref(), name);
-        self.holders.extend(root.names(format!("{dir}/holders")));
+        if self.holders.len() < HOLDERS_MAX {
+            self.holders.extend(holders(root, dir));
+        }
         self.partitions.push(Partition {
             name: name.into(),
             start_bytes: sectors("start"),
@@ -87,9 +91,16 @@ impl Usage {
     }
 }
 
-/// What udev's probe found; nothing in a record of a probe that has run is an answer too.
+fn holders(root: &Root, dir: &str) -> Vec<String> {
+    let mut names = root.names(format!("{dir}/holders"));
+    names.truncate(HOLDERS_MAX);
+    names
+}
+
+/// What udev's probe found; nothing in a record of a probe that has run is an answer too. It runs
+/// after the rules that give the device its other `ID_` properties.
 fn signatures(udev: &UdevRecord, whole_disk: bool) -> Option<Vec<Signature>> {
-    udev.get("DEVTYPE")?;
+    udev.has_any("ID_").then_some(())?;
     let found = |kind: &str, label: Option<&str>, id: &str| {
         udev.get(kind).map(|kind| Signature {
             kind: Untrusted::from(kind).to_string(),

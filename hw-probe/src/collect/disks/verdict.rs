@@ -82,8 +82,10 @@ pub(super) fn decide(evidence: &Evidence) -> Verdict {
             _ => {}
         }
     }
-    match evidence.udev_rpm {
-        Some(0) => return verdict(DiskKind::Ssd, KindSource::UdevDb, Confidence::High, None),
+    // udev prints the drive's word as it is, reserved values too.
+    let plausible = |rpm: &u32| *rpm <= 1 || (0x0401..=0xfffe).contains(rpm);
+    match evidence.udev_rpm.filter(plausible) {
+        Some(0 | 1) => return verdict(DiskKind::Ssd, KindSource::UdevDb, Confidence::High, None),
         Some(rpm) => {
             return verdict(
                 DiskKind::Hdd,

@@ -77,7 +77,7 @@ fn is_raid_volume(disk: &Disk) -> bool {
     matches!(
         disk.transport,
         Some(Transport::Scsi | Transport::Sas) | None
-    ) && disk_names::is_raid_volume("", model)
+    ) && disk_names::is_raid_volume(model.split(' ').next().unwrap_or_default(), model)
 }
 
 /// A fixed disk that an installed system runs from, and no medium of ours.
