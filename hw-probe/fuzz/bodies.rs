@@ -102,7 +102,7 @@ pub fn disk_health(data: &[u8]) {
     let _ = health::ata::parse(&health::ata::Answers {
         attributes: Some(&first),
         thresholds: Some(&second),
-        says_it_fails: Some(data.len() % 2 == 0),
+        says_it_fails: Some(data.len().is_multiple_of(2)),
         general: Some(&third),
         temperature: Some(&second),
         solid_state: Some(&first),
