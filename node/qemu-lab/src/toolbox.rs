@@ -105,7 +105,7 @@ impl Toolbox {
             path(&initrd),
             "-append".into(),
             format!(
-                "console=ttyS0 quiet panic=-1 usb-storage.delay_use=0 {}",
+                "console=ttyS0 quiet panic=-1 no_timer_check usb-storage.delay_use=0 {}",
                 errand.command_line
             )
             .into(),
