@@ -6,11 +6,15 @@
 //!   place of the region table.
 //! - The region table: JSON, at most 16 KiB, the same on every farm's medium of one payload:
 //!   `{"version":1,"total_bytes":N,"defaults":{"offset":O,"length":L},"guid_texts":[O,...],`
-//!   `"regions":[{"name":S,"offset":O,"length":L,"digest_offset":O,"default_offset":O},...]}`.
+//!   `"regions":[{"name":S,"offset":O,"length":L,"digest_offset":O,"default_offset":O},...],`
+//!   `"payload":{...},"areas":[{"name":S,"offset":O,"length":L,"sha256":HEX},...]}`.
 //!   Offsets and lengths are bytes of the image. `guid_texts` are the places where the disk GUID
-//!   stands as 36 lower-case characters in loader configurations.
+//!   stands as 36 lower-case characters in loader configurations. `areas` are the files and
+//!   structures that never change, each with the digest of its bytes where those of regions and
+//!   GUID texts count as zero. `payload` says which kernel and node are on the medium.
 //! - The defaults area: for each region the SHA-256 (32 raw bytes) and a copy of the content it was
 //!   built with, at `digest_offset` and `default_offset`. It differs between farms as the regions do.
+//!   Its first sector ends with the SHA-256 of the region table.
 //!
 //! Two media of one payload differ in the regions and the defaults area and nowhere else.
 //!
@@ -26,6 +30,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use node_config::medium::{LOCATOR_LEN, LOCATOR_OFFSET, Locator};
 use serde::{Deserialize, Serialize};
 
+use crate::bootkit::Digest;
 use crate::content::Sha256Digest;
 use crate::error::RegionError;
 use crate::formats::guid::Guid;
@@ -50,7 +55,11 @@ pub const FARM_TOML: &str = "farm-toml";
 const MOST_TABLE_BYTES: u32 = 16 * 1024;
 /// Most regions a table may list.
 const MOST_REGIONS: usize = 32;
+/// Most areas a table may list.
+const MOST_AREAS: usize = 256;
 const TABLE_VERSION: u32 = 1;
+/// Where the table's digest lies in the defaults area.
+const TABLE_DIGEST_AT: u64 = 512 - 32;
 
 /// A range of the image in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +78,12 @@ impl Span {
             .checked_sub(self.offset)
             .is_some_and(|at| at < self.length)
     }
+
+    /// First byte after it; the largest number where that is none.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.length)
+    }
 }
 
 /// One region.
@@ -84,6 +99,32 @@ pub struct Region {
     pub default_sha256: Sha256Digest,
 }
 
+/// A file or structure that never changes after the build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Area {
+    /// What it is: a path on the EFI partition, or words.
+    pub name: String,
+    /// Where it lies.
+    pub span: Span,
+    /// SHA-256 of its bytes; those of regions and GUID texts inside count as zero.
+    pub sha256: Sha256Digest,
+}
+
+/// Which payload a medium carries.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PayloadFacts {
+    /// Kernel release.
+    pub kernel_version: String,
+    /// Version of `farm-node`; empty for a node that does not say.
+    pub node_version: String,
+    /// Newest version of the settings' schema the node accepts.
+    pub config_schema: u32,
+    /// Names of the settings the node knows, as in [`node_config::schema::KEYS`]; empty for a node
+    /// that does not say.
+    pub config_keys: Vec<String>,
+}
+
 /// All regions of a medium.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegionTable {
@@ -97,6 +138,10 @@ pub struct RegionTable {
     pub defaults: Span,
     /// Offsets of the 36-character texts of the disk GUID.
     pub guid_texts: Vec<u64>,
+    /// What never changes, with its digests; empty on media built before these were recorded.
+    pub areas: Vec<Area>,
+    /// What is on the medium.
+    pub payload: PayloadFacts,
 }
 
 impl RegionTable {
@@ -114,6 +159,32 @@ impl RegionTable {
             .chain([self.defaults])
     }
 }
+
+impl RegionTable {
+    /// Sets to zero what may differ between media of one payload, in `bytes` that stand at `offset`.
+    pub fn mask(&self, offset: u64, bytes: &mut [u8]) {
+        let texts = self.guid_texts.iter().map(|at| Span {
+            offset: *at,
+            length: GUID_TEXT_BYTES,
+        });
+        for span in self.mutable_spans().chain(texts) {
+            let from = span.offset.max(offset) - offset;
+            let to = span.end().min(offset + bytes.len() as u64).max(offset) - offset;
+            if from < to {
+                bytes[from as usize..to as usize].fill(0);
+            }
+        }
+    }
+
+    /// Where the SHA-256 of the region table lies.
+    #[must_use]
+    pub fn table_digest_offset(&self) -> u64 {
+        self.defaults.offset + TABLE_DIGEST_AT
+    }
+}
+
+/// Length of a disk GUID in text form.
+pub(crate) const GUID_TEXT_BYTES: u64 = 36;
 
 /// Reads the region table of a medium: `None` when it is none of ours.
 ///
@@ -148,12 +219,15 @@ pub fn find_on<R: Read + Seek>(reader: &mut R) -> Result<Option<RegionTable>, Re
             default_sha256,
         });
     }
+    let areas = record.areas.into_iter().map(AreaRecord::into_area);
     Ok(Some(RegionTable {
         disk_guid: Guid(locator.disk_guid),
         total_bytes: record.total_bytes,
         regions,
         defaults: record.defaults,
         guid_texts: record.guid_texts,
+        areas: areas.collect(),
+        payload: record.payload,
     }))
 }
 
@@ -178,6 +252,39 @@ pub(crate) struct TableRecord {
     pub defaults: Span,
     pub guid_texts: Vec<u64>,
     pub regions: Vec<RegionRecord>,
+    #[serde(default)]
+    pub payload: PayloadFacts,
+    #[serde(default)]
+    pub areas: Vec<AreaRecord>,
+}
+
+/// An [`Area`] in the JSON form.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AreaRecord {
+    pub name: String,
+    #[serde(flatten)]
+    pub span: Span,
+    pub sha256: Digest,
+}
+
+impl AreaRecord {
+    fn into_area(self) -> Area {
+        Area {
+            name: self.name,
+            span: self.span,
+            sha256: *self.sha256.as_bytes(),
+        }
+    }
+}
+
+impl From<&Area> for AreaRecord {
+    fn from(area: &Area) -> Self {
+        Self {
+            name: area.name.clone(),
+            span: area.span,
+            sha256: Digest::from_bytes(area.sha256),
+        }
+    }
 }
 
 /// One row of the JSON form.
@@ -203,6 +310,8 @@ impl TableRecord {
             defaults,
             guid_texts,
             regions,
+            payload: PayloadFacts::default(),
+            areas: Vec::new(),
         }
     }
 
@@ -215,7 +324,10 @@ impl TableRecord {
                 self.version
             )));
         }
-        if self.regions.len() > MOST_REGIONS || self.guid_texts.len() > MOST_REGIONS {
+        if self.regions.len() > MOST_REGIONS
+            || self.guid_texts.len() > MOST_REGIONS
+            || self.areas.len() > MOST_AREAS
+        {
             return Err(damaged("it lists too many regions"));
         }
         let end = |span: Span, within: Span| {
@@ -244,8 +356,11 @@ impl TableRecord {
         }
         used.extend(self.guid_texts.iter().map(|offset| Span {
             offset: *offset,
-            length: 36,
+            length: GUID_TEXT_BYTES,
         }));
+        if self.areas.iter().any(|area| end(area.span, image).is_none()) {
+            return Err(damaged("an area lies outside the image"));
+        }
         used.sort_by_key(|span| span.offset);
         let mut at = LOCATOR_OFFSET + LOCATOR_LEN as u64;
         for span in used {

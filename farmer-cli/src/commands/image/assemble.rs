@@ -229,6 +229,7 @@ fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
         },
         kernel: payload.kernel.content()?,
         initramfs,
+        payload: payload.facts(),
         kernel_arguments: String::new(),
         config,
         farm_toml: FARM_TOML.to_owned(),
