@@ -3,9 +3,11 @@
 
 pub mod bootkit;
 pub mod content;
+pub mod customize;
 pub mod emit;
 pub mod error;
 pub mod formats;
+pub mod inspect;
 pub mod medium;
 pub mod payload;
 pub mod regions;
