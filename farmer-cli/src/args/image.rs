@@ -1,7 +1,11 @@
+mod customize;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use node_config::FarmId;
+
+pub use customize::{ImageCustomizeArgs, ImageResetArgs, ImageTargetArgs};
 
 use super::{ConnectionArgs, LocationValue, StaticAddress};
 
@@ -9,6 +13,8 @@ use super::{ConnectionArgs, LocationValue, StaticAddress};
 pub enum ImageCommand {
     Build(Box<ImageBuildArgs>),
     Show(ImageShowArgs),
+    Customize(Box<ImageCustomizeArgs>),
+    Reset(ImageResetArgs),
 }
 
 /// Build the boot image of a farm's nodes: one file that boots as CD, USB stick and disk, with BIOS

@@ -1,6 +1,7 @@
 //! `farmer image`
 
 mod assemble;
+mod customize;
 mod show;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::failure::{Failure, Outcome};
 use crate::page::{Align, Page};
 use crate::printer::{Printer, Show};
 
+pub use customize::{customize, reset};
 pub use show::show;
 
 /// Digest of the `farm-node` this program was released with; development builds have none.

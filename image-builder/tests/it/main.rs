@@ -7,6 +7,7 @@
 )]
 
 mod bootkit;
+mod customize;
 mod emit;
 mod medium_plan;
 mod medium_tools;

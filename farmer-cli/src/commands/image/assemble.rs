@@ -269,7 +269,7 @@ fn write(job: &Job, plan: &Plan, progress: &mut Progress, cancel: &Cancel) -> Ou
     }
 }
 
-fn closed_stdout(error: EmitError) -> Failure {
+pub(super) fn closed_stdout(error: EmitError) -> Failure {
     match &error {
         EmitError::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
             Failure::closed_stdout()
