@@ -51,6 +51,10 @@ pub const KARGS_UEFI: &str = "kargs-uefi";
 /// `farm.toml` on FARMCFG.
 pub const FARM_TOML: &str = "farm-toml";
 
+/// The [`Area`] of FARMCFG's boot sector: the only one that an owner may change by right, by making
+/// the file system anew.
+pub(crate) const FARMCFG_BOOT_SECTOR: &str = "FARMCFG boot sector";
+
 /// Longest region table that is read.
 const MOST_TABLE_BYTES: u32 = 16 * 1024;
 /// Most regions a table may list.

@@ -57,6 +57,23 @@ impl<'a> AreaList<'a> {
         Ok(())
     }
 
+    /// The boot sector of a volume that is written to, without the byte where FAT12 notes whether it
+    /// is mounted.
+    pub(super) fn boot_sector(
+        &mut self,
+        name: &str,
+        offset: u64,
+        layout: &Layout,
+    ) -> Result<(), PlanError> {
+        const MOUNTED_AT: usize = 37;
+        let mut bytes = [0; 512];
+        layout.read_at(0, &mut bytes).map_err(PlanError::Metadata)?;
+        self.bytes(name, offset, &bytes[..MOUNTED_AT]);
+        let rest = MOUNTED_AT + 1;
+        self.bytes(name, offset + rest as u64, &bytes[rest..]);
+        Ok(())
+    }
+
     /// The finished list, in the order of the medium.
     pub(super) fn finish(mut self) -> Vec<Area> {
         self.areas.sort_by_key(|area| area.span.offset);

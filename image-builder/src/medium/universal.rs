@@ -26,7 +26,7 @@ use crate::formats::fat::{self, FatKind};
 use crate::formats::gpt::{self, Partition, TYPE_BASIC_DATA, TYPE_ESP};
 use crate::formats::guid::Guid;
 use crate::formats::timestamp::Timestamp;
-use crate::regions::{PayloadFacts, RegionTable, Span};
+use crate::regions::{FARMCFG_BOOT_SECTOR, PayloadFacts, RegionTable, Span};
 use crate::rope::{Layout, LayoutBuilder, Source};
 
 /// Part of every identifier: raise it whenever the same input gives a different medium.
@@ -193,6 +193,7 @@ impl UniversalMedium {
         gap.record(&fixed, &isolinux_cfg, &mut areas);
         let esp_at = esp.span.offset;
         areas.volume("EFI partition metadata", esp_at, &esp.layout, &esp.files)?;
+        areas.boot_sector(FARMCFG_BOOT_SECTOR, farmcfg.span.offset, &farmcfg.layout)?;
         for (file, placed) in esp_files.iter().zip(&esp.files) {
             if file.path == self.grub_cfg_path() {
                 areas.bytes(&file.path, placed.span.offset, &grub_cfg.text);

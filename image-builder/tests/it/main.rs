@@ -14,3 +14,4 @@ mod medium_tools;
 mod payload;
 mod payload_fixtures;
 mod support;
+mod verify;
