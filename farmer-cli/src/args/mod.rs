@@ -16,8 +16,8 @@ pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
 pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
 pub use image::{
-    BootkitCommand, BootkitShowArgs, ImageBuildArgs, ImageCommand, ImageCustomizeArgs, ImageResetArgs,
-    ImageShowArgs, ImageTargetArgs,
+    BootkitCommand, BootkitShowArgs, ExtractPart, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
+    ImageExtractArgs, ImageResetArgs, ImageShowArgs, ImageTargetArgs, ImageVerifyArgs,
 };
 pub use node::{
     NodeCommand, NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter,

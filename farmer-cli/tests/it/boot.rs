@@ -331,3 +331,32 @@ fn farmcfg_offset(image: &Path) -> u64 {
         .expect("a number");
     sector * 512
 }
+
+/// One image for another farm without a new build, and back again: what a used stick goes through.
+#[test]
+fn a_customised_image_registers_with_its_new_farm_and_a_reset_one_with_its_old() {
+    let lab = Lab::new("old-farm");
+    let other = create_farm(&lab.home, &lab.directory, "new-farm");
+    lab.home
+        .farmer(&["image", "customize", "--in-place", "--farm-id"])
+        .arg(other.to_string())
+        .args(&["--karg-append", "loglevel=5"])
+        .arg(&lab.image)
+        .run();
+    let farm_after = |firmware, name: &str| {
+        let mut machine = Machine::new(firmware);
+        machine.medium = Some((lab.image.clone(), Bus::Usb));
+        machine.nics = vec![Nic::User];
+        let mut guest = machine.boot(name).expect("QEMU starts");
+        let node_id = registered(&mut guest);
+        lab.node(&node_id)["farm_id"].as_u64()
+    };
+    assert_eq!(farm_after(Firmware::SeaBios, "customised"), Some(other));
+    lab.home
+        .farmer(&["image", "reset", "--in-place"])
+        .arg(&lab.image)
+        .run();
+    assert_eq!(farm_after(Firmware::Ovmf, "reset"), Some(lab.farm_id));
+    // Two boots have written to FARMCFG; nothing else has suffered.
+    lab.home.farmer(&["image", "verify"]).arg(&lab.image).run();
+}

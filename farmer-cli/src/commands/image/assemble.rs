@@ -300,6 +300,6 @@ fn tell_warning(printer: &Printer, warning: &Warning) {
     }
 }
 
-fn hex(digest: [u8; 32]) -> String {
+pub(super) fn hex(digest: [u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
