@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::error::{LayoutError, ShowError};
 use crate::formats::SECTOR_BYTES;
 use crate::formats::gpt::TYPE_ESP;
-use crate::inspect::{FileEntry, Probe, farmcfg, fat, gpt, iso, pe};
+use crate::inspect::{FileEntry, Probe, farmcfg, fat, gpt, iso, mbr, pe};
 use crate::payload::kernel;
 use crate::regions::{self, Span};
 use crate::rope::{Layout, LayoutBuilder, Source, SourceFile};
@@ -126,8 +126,8 @@ pub fn list<R: Read + Seek>(reader: &mut R, what: What) -> Result<Vec<Item>, Sho
     Ok(unique(items))
 }
 
-/// Files of EFI partitions, else of a FAT volume without partitions, and of the ISO tree; the image
-/// itself when there are no volumes.
+/// Files of EFI partitions and boot images, else of a FAT volume without partitions, and of the ISO
+/// tree; the image itself when there are no volumes.
 fn files(probe: &mut Probe<'_>) -> Result<Vec<FileEntry>, ShowError> {
     let mut files = Vec::new();
     let mut any = false;
@@ -139,6 +139,22 @@ fn files(probe: &mut Probe<'_>) -> Result<Vec<FileEntry>, ShowError> {
         .collect();
     if table.is_none() {
         places.push(0);
+        let entries = mbr::read(probe)?
+            .map(|sector| sector.entries)
+            .unwrap_or_default();
+        places.extend(
+            entries
+                .iter()
+                .filter(|e| e.kind == 0xEF)
+                .map(|e| e.span.offset),
+        );
+    }
+    let tree = iso::read(probe)?;
+    let catalog = tree.iter().filter_map(|tree| tree.catalog.as_ref());
+    for (platform, offset, _) in catalog.flat_map(|catalog| &catalog.entries) {
+        if *platform == 0xEF && !places.contains(offset) {
+            places.push(*offset);
+        }
     }
     for offset in places {
         if let Some(volume) = fat::read(probe, offset)? {
@@ -146,7 +162,7 @@ fn files(probe: &mut Probe<'_>) -> Result<Vec<FileEntry>, ShowError> {
             files.extend(volume.files);
         }
     }
-    if let Some(volume) = iso::read(probe)? {
+    if let Some(volume) = tree {
         any = true;
         files.extend(volume.files);
     }
@@ -182,7 +198,9 @@ fn classify(probe: &mut Probe<'_>, file: &FileEntry) -> Result<Class, ShowError>
     let path = file.path.to_lowercase();
     let name = path.rsplit('/').next().unwrap_or_default();
     let in_efi = path.starts_with("efi/");
-    let by_name = ["initrd", "initramfs"].iter().any(|word| name.starts_with(word));
+    let by_name = ["initrd", "initramfs"]
+        .iter()
+        .any(|word| name.starts_with(word));
     if by_name || (path.starts_with("boot/") && name.ends_with(".img")) {
         return Ok(Class::Initramfs);
     }
@@ -231,13 +249,20 @@ fn item(path: &str, bytes: Vec<u8>) -> Item {
 
 /// A path that stays below the directory it is put into, whatever an image calls its files.
 fn safe_path(path: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '_' };
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || "._+-".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
     let names = path.split('/').filter(|name| !name.is_empty());
     let names: Vec<String> = names
         .map(|name| {
             let name: String = name.chars().take(100).map(safe).collect();
             // No `.`, no `..`, nothing hidden.
-            name.strip_prefix('.').map_or(name.clone(), |rest| format!("_{rest}"))
+            name.strip_prefix('.')
+                .map_or(name.clone(), |rest| format!("_{rest}"))
         })
         .collect();
     if names.is_empty() {
@@ -253,7 +278,9 @@ fn unique(mut items: Vec<Item>) -> Vec<Item> {
     items.retain(|item| {
         let held = match &item.content {
             Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Medium(spans) => spans.iter().fold(0_u64, |sum, s| sum.saturating_add(s.length)),
+            Content::Medium(spans) => spans
+                .iter()
+                .fold(0_u64, |sum, s| sum.saturating_add(s.length)),
         };
         held >= item.length && taken.insert(item.path.to_lowercase())
     });

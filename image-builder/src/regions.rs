@@ -362,7 +362,11 @@ impl TableRecord {
             offset: *offset,
             length: GUID_TEXT_BYTES,
         }));
-        if self.areas.iter().any(|area| end(area.span, image).is_none()) {
+        if self
+            .areas
+            .iter()
+            .any(|area| end(area.span, image).is_none())
+        {
             return Err(damaged("an area lies outside the image"));
         }
         used.sort_by_key(|span| span.offset);

@@ -61,7 +61,9 @@ pub fn patches<R: Read + Seek>(
     for offset in &table.guid_texts {
         let found = probe.bytes(*offset, old_text.len() as u64)?;
         if found.as_deref() != Some(old_text.as_bytes()) {
-            return Err(RestampError::Damaged("disk GUID in a loader's configuration"));
+            return Err(RestampError::Damaged(
+                "disk GUID in a loader's configuration",
+            ));
         }
         patches.push((*offset, disk_guid.to_string().into_bytes()));
     }

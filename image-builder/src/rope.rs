@@ -490,13 +490,21 @@ mod tests {
     fn patches_replace_and_nothing_else_changes() {
         let layout = sample();
         let patched = layout
-            .patched(vec![(7, b"XY".to_vec()), (0, b"A".to_vec()), (3, Vec::new())])
+            .patched(vec![
+                (7, b"XY".to_vec()),
+                (0, b"A".to_vec()),
+                (3, Vec::new()),
+            ])
             .expect("patched");
         let mut buf = [0; 12];
         patched.read_at(0, &mut buf).expect("read");
         assert_eq!(&buf, b"A\0he\0\0wXYld\0");
         assert!(layout.patched(vec![(11, b"ab".to_vec())]).is_err());
-        assert!(layout.patched(vec![(0, b"abc".to_vec()), (2, b"d".to_vec())]).is_err());
+        assert!(
+            layout
+                .patched(vec![(0, b"abc".to_vec()), (2, b"d".to_vec())])
+                .is_err()
+        );
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The ELF note by which builders learn what this node understands.
-#![allow(unsafe_code, reason = "`link_section` can misplace things; this one is only read")]
+#![allow(
+    unsafe_code,
+    reason = "`link_section` can misplace things; this one is only read"
+)]
 
 use node_config::note;
 use node_config::schema::{KEYS, SCHEMA_VERSION};

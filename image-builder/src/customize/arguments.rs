@@ -96,7 +96,10 @@ mod tests {
     fn lists_are_changed_word_by_word() {
         let apply = |c: ArgumentChange| c.apply("a=1 b  c").unwrap();
         assert_eq!(apply(change(None, &[], &[])), "a=1 b c");
-        assert_eq!(apply(change(None, &["b"], &["d=2 e", "b"])), "a=1 c d=2 e b");
+        assert_eq!(
+            apply(change(None, &["b"], &["d=2 e", "b"])),
+            "a=1 c d=2 e b"
+        );
         assert_eq!(apply(change(Some("x y"), &["x"], &[])), "y");
         assert!(change(None, &["a"], &[]).apply("a=1").is_err());
     }
@@ -104,14 +107,29 @@ mod tests {
     #[test]
     fn what_would_start_something_else_is_refused() {
         for bad in [
-            "init=/bin/sh", "rdinit=/x", "initrd=/y", "root=/dev/sda1", "--", "RDINIT=/x",
-            "sysctl.kernel.modprobe=/x", "firmware-class.path=/x", "module.sig_enforce=0",
+            "init=/bin/sh",
+            "rdinit=/x",
+            "initrd=/y",
+            "root=/dev/sda1",
+            "--",
+            "RDINIT=/x",
+            "sysctl.kernel.modprobe=/x",
+            "firmware-class.path=/x",
+            "module.sig_enforce=0",
             "farm.medium=cd",
         ] {
             let error = change(None, &[], &[bad]).apply("").unwrap_err();
-            assert!(matches!(error, CustomizeError::ForbiddenArgument { .. }), "{bad}");
+            assert!(
+                matches!(error, CustomizeError::ForbiddenArgument { .. }),
+                "{bad}"
+            );
         }
-        for good in ["console=ttyS1,115200", "farmer_id=7", "nomodeset", "pci=noaer"] {
+        for good in [
+            "console=ttyS1,115200",
+            "farmer_id=7",
+            "nomodeset",
+            "pci=noaer",
+        ] {
             change(None, &[], &[good]).apply("").unwrap();
         }
     }

@@ -97,7 +97,9 @@ pub enum CustomizeError {
         limit: u64,
     },
     /// `farm.toml` on the medium is no longer the file of the region.
-    #[error("farm.toml on this medium was replaced by its owner and lies outside of its region now")]
+    #[error(
+        "farm.toml on this medium was replaced by its owner and lies outside of its region now"
+    )]
     FarmTomlMoved,
     /// What the regions were built with is not there any more.
     #[error("the copy of what region {name:?} was built with is damaged")]

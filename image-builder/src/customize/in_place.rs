@@ -30,7 +30,11 @@ pub fn open(path: &Path) -> Result<File, CustomizeError> {
             }
         }
     };
-    let is_device = path.metadata().map_err(failed)?.file_type().is_block_device();
+    let is_device = path
+        .metadata()
+        .map_err(failed)?
+        .file_type()
+        .is_block_device();
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     if is_device {

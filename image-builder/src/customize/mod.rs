@@ -140,7 +140,10 @@ pub fn plan<R: Read + Seek>(reader: &mut R, request: &Request) -> Result<Edit, C
             return Err(CustomizeError::FarmTomlMoved);
         }
         check_known(&Layer::from_toml(text, "farm.toml")?, &payload)?;
-        medium.write(regions::FARM_TOML, encoded(regions::encode_farm_toml(text))?)?;
+        medium.write(
+            regions::FARM_TOML,
+            encoded(regions::encode_farm_toml(text))?,
+        )?;
         medium.farm_toml = Some(text.clone());
     }
     medium.warn_of_overruled(request);
@@ -266,8 +269,14 @@ impl<'a> Medium<'a> {
         }
         let present = bios.or(uefi).unwrap_or_default();
         let arguments = request.arguments.apply(&present)?;
-        self.write(regions::KARGS_BIOS, encoded(regions::encode_kargs_bios(&arguments))?)?;
-        self.write(regions::KARGS_UEFI, encoded(regions::encode_kargs_uefi(&arguments))?)?;
+        self.write(
+            regions::KARGS_BIOS,
+            encoded(regions::encode_kargs_bios(&arguments))?,
+        )?;
+        self.write(
+            regions::KARGS_UEFI,
+            encoded(regions::encode_kargs_uefi(&arguments))?,
+        )?;
         let ignored = cmdline::parse(&arguments).ignored;
         self.warnings
             .extend(ignored.into_iter().map(Warning::IgnoredArgument));

@@ -49,10 +49,7 @@ pub fn volume(probe: &mut Probe<'_>) -> Result<Option<FatVolume>, ShowError> {
 ///
 /// # Errors
 /// [`ShowError::Read`].
-pub fn farm_toml(
-    probe: &mut Probe<'_>,
-    volume: &FatVolume,
-) -> Result<Option<FarmToml>, ShowError> {
+pub fn farm_toml(probe: &mut Probe<'_>, volume: &FatVolume) -> Result<Option<FarmToml>, ShowError> {
     let file = NAMES.iter().find_map(|name| {
         volume
             .files

@@ -300,7 +300,10 @@ impl LongName {
             self.units.clear();
         }
         self.checksum = entry[13];
-        let places = (1..11).step_by(2).chain((14..26).step_by(2)).chain([28, 30]);
+        let places = (1..11)
+            .step_by(2)
+            .chain((14..26).step_by(2))
+            .chain([28, 30]);
         let mut units: Vec<u16> = places.map(|at| u16_at(entry, at)).collect();
         units.append(&mut self.units);
         // 20 entries is what a name can have.

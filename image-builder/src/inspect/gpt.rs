@@ -89,8 +89,7 @@ pub fn read(probe: &mut Probe<'_>, offset: u64) -> Result<Option<GptCopy>, ShowE
         last_usable_lba: u64_at(&header, 48),
         entries_span,
         header_is_sound,
-        entries_are_sound: !entries.is_empty()
-            && crc32fast::hash(&entries) == u32_at(&header, 88),
+        entries_are_sound: !entries.is_empty() && crc32fast::hash(&entries) == u32_at(&header, 88),
         partitions: partitions(&entries, size),
         header,
         entries,

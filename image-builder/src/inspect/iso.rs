@@ -107,11 +107,14 @@ fn directory(
             at = (at / BLOCK_BYTES as usize + 1) * BLOCK_BYTES as usize;
             continue;
         }
-        let Some(record) = bytes.get(at..at + length).filter(|record| {
-            record.len() >= 34 && 33 + usize::from(record[32]) <= record.len()
-        }) else {
+        let Some(record) = bytes
+            .get(at..at + length)
+            .filter(|record| record.len() >= 34 && 33 + usize::from(record[32]) <= record.len())
+        else {
             let place = span.offset + at as u64;
-            volume.damage.push((place, format!("a record of {name} is cut")));
+            volume
+                .damage
+                .push((place, format!("a record of {name} is cut")));
             return Ok(());
         };
         let place = span.offset + at as u64;

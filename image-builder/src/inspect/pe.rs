@@ -82,7 +82,9 @@ pub fn read(probe: &mut Probe<'_>, file: &FileEntry) -> Result<Option<EfiProgram
     if u16_at(&head, optional) == 0x20B && u32_at(&head, optional + 108) > 4 {
         let offset = u64::from(u32_at(&head, directory));
         let length = u64::from(u32_at(&head, directory + 4)).min(MOST_CERTIFICATE_BYTES);
-        if length > 8 && let Some(bytes) = file.read(probe, offset, length)? {
+        if length > 8
+            && let Some(bytes) = file.read(probe, offset, length)?
+        {
             program.signers = common_names(&bytes);
         }
     }

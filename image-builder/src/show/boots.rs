@@ -82,7 +82,12 @@ fn bios_disk(
         MediumKind::Kernel | MediumKind::UnifiedKernel | MediumKind::EfiProgram
     );
     let Some(_) = sector.filter(|sector| sector.has_code && disk) else {
-        return Ok(path("bios", "disk", None, "no boot code in the first sector"));
+        return Ok(path(
+            "bios",
+            "disk",
+            None,
+            "no boot code in the first sector",
+        ));
     };
     let code = probe.bytes(0, 440)?.unwrap_or_default();
     let says = |word: &[u8]| code.windows(word.len()).any(|window| window == word);
@@ -92,7 +97,12 @@ fn bios_disk(
         () if says(b"iPXE") => "iPXE",
         () => "the boot code in the first sector",
     };
-    Ok(path("bios", "disk", Some(starts.to_owned()), "boot code in the first sector"))
+    Ok(path(
+        "bios",
+        "disk",
+        Some(starts.to_owned()),
+        "boot code in the first sector",
+    ))
 }
 
 /// Files of the FAT image that the catalog names for UEFI, with the loader's path.
@@ -132,12 +142,22 @@ fn uefi(medium: &'static str, volume: Found<'_>, description: &MediumDescription
         .iter()
         .find(|file| file.path.eq_ignore_ascii_case(REMOVABLE_LOADER));
     let Some(file) = file else {
-        return path("uefi", medium, None, "the EFI partition has no EFI/BOOT/BOOTX64.EFI");
+        return path(
+            "uefi",
+            medium,
+            None,
+            "the EFI partition has no EFI/BOOT/BOOTX64.EFI",
+        );
     };
     let offset = file.extents.first().map_or(0, |extent| extent.offset);
     let loader = description.loaders.iter().find(|l| l.offset == offset);
     let Some(loader) = loader else {
-        return path("uefi", medium, None, "EFI/BOOT/BOOTX64.EFI is no EFI program");
+        return path(
+            "uefi",
+            medium,
+            None,
+            "EFI/BOOT/BOOTX64.EFI is no EFI program",
+        );
     };
     let (secure, reason) = secure_boot(loader, description);
     BootPath {
@@ -171,10 +191,16 @@ fn secure_boot(loader: &LoaderDescription, description: &MediumDescription) -> (
         .map(|grub| &grub.path)
         .or_else(|| {
             let kernels = description.kernels.iter();
-            kernels.map(|k| (&k.path, &k.signers)).find(|(_, s)| s.is_empty()).map(|(p, _)| p)
+            kernels
+                .map(|k| (&k.path, &k.signers))
+                .find(|(_, s)| s.is_empty())
+                .map(|(p, _)| p)
         });
     match unsigned {
-        Some(path) => (false, format!("shim is signed by Microsoft, but {path} is not signed")),
+        Some(path) => (
+            false,
+            format!("shim is signed by Microsoft, but {path} is not signed"),
+        ),
         None => {
             let signer = grub.and_then(|grub| grub.signers.first());
             let signer = signer.map_or(String::new(), |name| format!("; what it starts by {name}"));

@@ -107,9 +107,16 @@ pub(super) fn volumes(
 ) -> Result<Vec<Volume>, ShowError> {
     let mut places: Vec<(String, u64)> = Vec::new();
     for partition in &description.partitions {
-        places.push((format!("partition {}", partition.number), partition.span.offset));
+        places.push((
+            format!("partition {}", partition.number),
+            partition.span.offset,
+        ));
     }
-    for entry in description.boot_entries.iter().filter(|e| e.platform == 0xEF) {
+    for entry in description
+        .boot_entries
+        .iter()
+        .filter(|e| e.platform == 0xEF)
+    {
         places.push(("UEFI boot image".to_owned(), entry.offset));
     }
     places.push(("image".to_owned(), 0));
@@ -190,7 +197,10 @@ fn look_into(
     let program = pe::read(probe, file)?;
     let head = file.read(probe, 0, file.length.min(KERNEL_HEAD_BYTES))?;
     let plain = head.and_then(|head| kernel::inspect(&head).ok());
-    let signers = program.as_ref().map(|p| p.signers.clone()).unwrap_or_default();
+    let signers = program
+        .as_ref()
+        .map(|p| p.signers.clone())
+        .unwrap_or_default();
     if let Some(info) = plain {
         description.kernels.push(KernelDescription {
             path: file.path.clone(),

@@ -209,7 +209,9 @@ fn raw<R: Read + Seek>(reader: &mut R) -> Result<MediumDescription, ShowError> {
             })
             .collect();
         if catalog.is_some_and(|catalog| !catalog.is_sound) {
-            description.problems.push("the El Torito catalog is damaged".to_owned());
+            description
+                .problems
+                .push("the El Torito catalog is damaged".to_owned());
         }
     }
     let volumes = files::volumes(&mut probe, iso.as_ref(), &mut description)?;
@@ -228,16 +230,19 @@ fn raw<R: Read + Seek>(reader: &mut R) -> Result<MediumDescription, ShowError> {
         }
         Err(error) => description.problems.push(error.to_string()),
     }
-    description.kind = kind(&mut probe, &description, iso.is_some(), sector.is_some(), &volumes)?;
+    description.kind = kind(
+        &mut probe,
+        &description,
+        iso.is_some(),
+        sector.is_some(),
+        &volumes,
+    )?;
     description.boots = boots::paths(&mut probe, sector.as_ref(), &volumes, &description)?;
     Ok(description)
 }
 
 /// A VHD's footer is its last sector (Virtual Hard Disk Image Format Specification 1.0).
-fn container(
-    probe: &mut Probe<'_>,
-    description: &mut MediumDescription,
-) -> Result<(), ShowError> {
+fn container(probe: &mut Probe<'_>, description: &mut MediumDescription) -> Result<(), ShowError> {
     let Some(at) = probe.size().checked_sub(SECTOR_BYTES) else {
         return Ok(());
     };
@@ -259,7 +264,9 @@ fn partitions(
 ) -> Result<(), ShowError> {
     if let Some(table) = gpt::read(probe, SECTOR_BYTES)? {
         if !table.header_is_sound || !table.entries_are_sound {
-            description.problems.push("the partition table is damaged".to_owned());
+            description
+                .problems
+                .push("the partition table is damaged".to_owned());
         }
         description.disk_guid = Some(table.disk_guid);
         description.partitions = table.partitions.into_iter().map(gpt_partition).collect();
@@ -308,9 +315,7 @@ fn kind(
     has_boot_sector: bool,
     volumes: &[files::Volume],
 ) -> Result<MediumKind, ShowError> {
-    let head = probe
-        .bytes(0, probe.size().min(512))?
-        .unwrap_or_default();
+    let head = probe.bytes(0, probe.size().min(512))?.unwrap_or_default();
     let has_partitions = !description.partitions.is_empty();
     // A kernel's first sector ends like a boot sector.
     let whole_file = volumes.iter().any(|volume| volume.is_whole_file());

@@ -66,7 +66,9 @@ pub(super) fn describe(
         match region.name.as_str() {
             regions::KARGS_BIOS | regions::KARGS_UEFI => arguments.push(text),
             regions::CONFIG => {
-                let layer = text.as_deref().map(|toml| Layer::from_toml(toml, CONFIG_FILE));
+                let layer = text
+                    .as_deref()
+                    .map(|toml| Layer::from_toml(toml, CONFIG_FILE));
                 match layer {
                     Some(Ok(layer)) => {
                         description.farm_id = layer.farm_id;

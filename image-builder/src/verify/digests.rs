@@ -7,8 +7,8 @@ use super::{Report, Severity};
 use crate::content::sha256;
 use crate::customize::text_of;
 use crate::error::ShowError;
-use crate::formats::gpt::PRIMARY_BYTES;
 use crate::formats::SECTOR_BYTES;
+use crate::formats::gpt::PRIMARY_BYTES;
 use crate::inspect::{Probe, gpt};
 use crate::regions::{self, RegionTable, Span};
 
@@ -34,7 +34,11 @@ pub(super) fn table(
 ) -> Result<(), ShowError> {
     let before = report.findings.len();
     if table.areas.is_empty() {
-        report.note("region table", LOCATOR_OFFSET, "no digests are recorded on this medium");
+        report.note(
+            "region table",
+            LOCATOR_OFFSET,
+            "no digests are recorded on this medium",
+        );
         return Ok(());
     }
     if let Some(locator) = locator(probe)?
@@ -91,13 +95,18 @@ pub(super) fn regions(
         let text = text_of(&region.name, &content);
         let reset = || Some("`farmer image reset` restores what it was built with".to_owned());
         if text.is_none() {
-            report.damage(&place, span.offset, "its content is damaged").advice = reset();
+            report
+                .damage(&place, span.offset, "its content is damaged")
+                .advice = reset();
         } else if sha256(&content) != region.default_sha256 {
             report
                 .note(&place, span.offset, "it was changed after the build")
                 .advice = reset();
         }
-        if matches!(region.name.as_str(), regions::KARGS_BIOS | regions::KARGS_UEFI) {
+        if matches!(
+            region.name.as_str(),
+            regions::KARGS_BIOS | regions::KARGS_UEFI
+        ) {
             arguments.push(text);
         }
     }
@@ -132,7 +141,10 @@ pub(super) fn areas(
             continue;
         }
         let what = match found {
-            Some(_) => format!("its {} bytes are not those it was built with", area.span.length),
+            Some(_) => format!(
+                "its {} bytes are not those it was built with",
+                area.span.length
+            ),
             None => "it lies beyond the end".to_owned(),
         };
         // The owner may make FARMCFG's file system anew.
@@ -141,8 +153,9 @@ pub(super) fn areas(
         } else {
             Severity::Damage
         };
-        report.find(severity, &area.name, area.span.offset, what).advice =
-            Some(WRITE_AGAIN.to_owned());
+        report
+            .find(severity, &area.name, area.span.offset, what)
+            .advice = Some(WRITE_AGAIN.to_owned());
     }
     Ok(())
 }
@@ -225,7 +238,11 @@ pub(super) fn unused(
             length: PRIMARY_BYTES,
         },
     ];
-    for span in used.into_iter().filter(|span| span.offset < first).chain(ends) {
+    for span in used
+        .into_iter()
+        .filter(|span| span.offset < first)
+        .chain(ends)
+    {
         if span.offset > at {
             gaps.push((at, span.offset - at));
         }

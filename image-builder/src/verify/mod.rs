@@ -10,8 +10,8 @@ use std::io::{Read, Seek};
 use serde::Serialize;
 
 use crate::error::{RegionError, ShowError};
-use crate::inspect::{Probe, gpt, iso, mbr};
 use crate::formats::SECTOR_BYTES;
+use crate::inspect::{Probe, gpt, iso, mbr};
 use crate::regions::{self, RegionTable};
 
 /// How bad a finding is.
@@ -177,7 +177,8 @@ fn lost_locator(probe: &mut Probe<'_>, report: &mut Report) -> Result<(), ShowEr
         report
             .damage("locator", node_config::medium::LOCATOR_OFFSET, what)
             .advice = Some("write the medium again from a good image".to_owned());
-    } else if iso::read(probe)?.is_none() && mbr::read(probe)?.is_none() && report.sound.is_empty() {
+    } else if iso::read(probe)?.is_none() && mbr::read(probe)?.is_none() && report.sound.is_empty()
+    {
         report.note("medium", 0, "nothing that could be verified was found");
     }
     Ok(())

@@ -69,7 +69,11 @@ pub(super) fn partition_tables(
         .iter()
         .all(|copy| copy.header_is_sound && copy.entries_are_sound);
     if both_sound && !same {
-        report.damage(BACKUP, place, "it says something else than the primary table");
+        report.damage(
+            BACKUP,
+            place,
+            "it says something else than the primary table",
+        );
     }
     if place != last_sector {
         let what = format!(
@@ -138,14 +142,21 @@ pub(super) fn boot_sector(
         let entry = [0x00, 0x00, 0x02, 0x00, 0xEE, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0];
         let active = [0x80, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0];
         if bytes[446..458] != entry {
-            report.damage(PLACE, 446, "the entry that protects the partition table was changed");
+            report.damage(
+                PLACE,
+                446,
+                "the entry that protects the partition table was changed",
+            );
         } else if bytes[462..478] != active {
             let what = "the active entry was changed: some BIOSes will not offer the stick";
             report.damage(PLACE, 462, what);
         } else if bytes[478..510].iter().any(|byte| *byte != 0) {
             report.note(PLACE, 478, "entries were added");
         }
-        let (protected, built) = (u64::from(u32_at(&bytes, 458)), table.total_bytes / SECTOR_BYTES);
+        let (protected, built) = (
+            u64::from(u32_at(&bytes, 458)),
+            table.total_bytes / SECTOR_BYTES,
+        );
         let grown = probe.size() / SECTOR_BYTES;
         if ![built, grown].contains(&(protected + 1)) && protected != u64::from(u32::MAX) {
             report.note(PLACE, 458, format!("it protects {protected} sectors"));
@@ -177,7 +188,9 @@ pub(super) fn fat_volumes(
         }
         None => {
             places.push(("medium".to_owned(), 0, false));
-            let entries = mbr::read(probe)?.map(|sector| sector.entries).unwrap_or_default();
+            let entries = mbr::read(probe)?
+                .map(|sector| sector.entries)
+                .unwrap_or_default();
             for entry in entries.iter().filter(|entry| entry.kind == 0xEF) {
                 let name = format!("partition {}", entry.number);
                 places.push((name, entry.span.offset, true));
@@ -201,7 +214,11 @@ pub(super) fn fat_volumes(
                 volumes.push(volume);
             }
             None if must => {
-                report.damage(&format!("FAT, {name}"), offset, "the boot sector is damaged");
+                report.damage(
+                    &format!("FAT, {name}"),
+                    offset,
+                    "the boot sector is damaged",
+                );
             }
             None => {}
         }
@@ -301,7 +318,11 @@ fn boot_information(
     offset: u64,
 ) -> Result<(), ShowError> {
     let Some(head) = probe.bytes(offset, 64)? else {
-        report.damage("El Torito catalog", offset, "the image for BIOS lies beyond the end");
+        report.damage(
+            "El Torito catalog",
+            offset,
+            "the image for BIOS lies beyond the end",
+        );
         return Ok(());
     };
     // Only loaders that asked for it have the table: it names the descriptor and the loader itself.

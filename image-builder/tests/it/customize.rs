@@ -148,7 +148,11 @@ fn reset_gives_the_freshly_built_image() {
 fn reset_needs_sound_copies_of_the_originals() {
     let planned = built(&node_config(1));
     let mut image = bytes(&planned);
-    let copy = planned.regions.get(regions::CONFIG).expect("config").default_offset;
+    let copy = planned
+        .regions
+        .get(regions::CONFIG)
+        .expect("config")
+        .default_offset;
     image[copy as usize + 3] ^= 1;
     let error = customize::reset(&mut Cursor::new(&image), true).expect_err("refused");
     assert!(
@@ -161,12 +165,20 @@ fn reset_needs_sound_copies_of_the_originals() {
 fn copies_that_disagree_are_shown_and_resolved_by_name_or_force() {
     let planned = built(&node_config(1));
     let mut image = bytes(&planned);
-    let at = planned.regions.get(regions::KARGS_UEFI).expect("region").span.offset as usize;
+    let at = planned
+        .regions
+        .get(regions::KARGS_UEFI)
+        .expect("region")
+        .span
+        .offset as usize;
     let other = regions::encode_kargs_uefi("vga=1").expect("encoded");
     image[at..at + other.len()].copy_from_slice(&other);
     let error = plan(&image, &farm(2)).expect_err("refused");
     let said = error.to_string();
-    assert!(said.contains("BIOS: \"\"") && said.contains("UEFI: \"vga=1\""), "{said}");
+    assert!(
+        said.contains("BIOS: \"\"") && said.contains("UEFI: \"vga=1\""),
+        "{said}"
+    );
     assert!(error.hint().is_some());
 
     let mut named = arguments("debug");
@@ -192,9 +204,20 @@ fn copies_that_disagree_are_shown_and_resolved_by_name_or_force() {
 fn limits_are_exact_and_say_by_how_much() {
     let image = bytes(&built(&node_config(1)));
     let longest = "x".repeat(ARGUMENTS_LIMIT);
-    assert_eq!(plan(&image, &arguments(&longest)).expect("fits").writes.len(), 2);
-    let said = plan(&image, &arguments(&format!("{longest}yy"))).expect_err("too long").to_string();
-    assert!(said.contains("2 too many") && said.contains("1700"), "{said}");
+    assert_eq!(
+        plan(&image, &arguments(&longest))
+            .expect("fits")
+            .writes
+            .len(),
+        2
+    );
+    let said = plan(&image, &arguments(&format!("{longest}yy")))
+        .expect_err("too long")
+        .to_string();
+    assert!(
+        said.contains("2 too many") && said.contains("1700"),
+        "{said}"
+    );
 
     let toml = |length: usize| {
         let mut request = Request::default();
@@ -210,7 +233,9 @@ fn limits_are_exact_and_say_by_how_much() {
         request.settings.set.directory.ca = Some("x".repeat(length));
         plan(&image, &request)
     };
-    let most = (1..CONFIG_REGION_BYTES).rev().find(|length| ca(*length).is_ok());
+    let most = (1..CONFIG_REGION_BYTES)
+        .rev()
+        .find(|length| ca(*length).is_ok());
     let most = most.expect("some length fits");
     assert!(most > CONFIG_REGION_BYTES - 1024, "{most}");
     let said = ca(most + 4).expect_err("too long").to_string();
@@ -231,19 +256,35 @@ fn what_the_node_does_not_know_is_refused() {
     );
     let mut request = Request::default();
     request.farm_toml = Some("debug = true\n".to_owned());
-    assert!(matches!(plan(&image, &request), Err(CustomizeError::UnknownKey { .. })));
+    assert!(matches!(
+        plan(&image, &request),
+        Err(CustomizeError::UnknownKey { .. })
+    ));
     request.farm_toml = Some("no_such_key = 1\n".to_owned());
-    assert!(matches!(plan(&image, &request), Err(CustomizeError::Config(_))));
+    assert!(matches!(
+        plan(&image, &request),
+        Err(CustomizeError::Config(_))
+    ));
 }
 
 #[test]
 fn arguments_that_could_run_something_else_or_break_quoting_are_refused() {
     let image = bytes(&built(&node_config(1)));
-    for bad in ["init=/bin/sh", "rdinit=/x", "--", "sysctl.kernel.core_pattern=|/x"] {
+    for bad in [
+        "init=/bin/sh",
+        "rdinit=/x",
+        "--",
+        "sysctl.kernel.core_pattern=|/x",
+    ] {
         let error = plan(&image, &arguments(bad)).expect_err("refused");
-        assert!(matches!(error, CustomizeError::ForbiddenArgument { .. }), "{bad}: {error}");
+        assert!(
+            matches!(error, CustomizeError::ForbiddenArgument { .. }),
+            "{bad}: {error}"
+        );
     }
-    for bad in ["a='b'", "a=\"b", "a=$x", "a;b", "a\\b", "#", "a`b`", "a\u{e9}"] {
+    for bad in [
+        "a='b'", "a=\"b", "a=$x", "a;b", "a\\b", "#", "a`b`", "a\u{e9}",
+    ] {
         let error = plan(&image, &arguments(bad)).expect_err("refused");
         assert!(matches!(error, CustomizeError::Region(_)), "{bad}: {error}");
     }
@@ -262,7 +303,10 @@ fn another_directory_brings_its_own_trust() {
     assert!(before.expect("text").contains(pin));
     assert!(!after.expect("text").contains(pin));
     request.settings.set.directory.url = Some("http://other.example".parse().expect("URL"));
-    assert!(matches!(plan(&image, &request), Err(CustomizeError::Config(_))));
+    assert!(matches!(
+        plan(&image, &request),
+        Err(CustomizeError::Config(_))
+    ));
     request.settings.set.directory.insecure_http = Some(true);
     plan(&image, &request).expect("allowed");
 }
@@ -278,13 +322,19 @@ fn in_place_a_copy_and_a_stream_are_the_same_bytes() {
 
     let mut file = in_place::open(&path("in-place.iso")).expect("opened");
     assert!(
-        matches!(in_place::open(&path("in-place.iso")), Err(CustomizeError::Busy { .. })),
+        matches!(
+            in_place::open(&path("in-place.iso")),
+            Err(CustomizeError::Busy { .. })
+        ),
         "a second writer"
     );
     let edit = customize::plan(&mut file, &request).expect("planned");
     in_place::apply(&file, &edit).expect("written");
     assert!(
-        matches!(in_place::apply(&file, &edit), Err(CustomizeError::Changed { .. })),
+        matches!(
+            in_place::apply(&file, &edit),
+            Err(CustomizeError::Changed { .. })
+        ),
         "the same edit twice"
     );
     drop(file);
@@ -314,12 +364,18 @@ fn a_farm_toml_its_owner_replaced_is_left_alone() {
     let toml = directory.path().join("farm.toml");
     std::fs::write(&toml, "farm_id = 13\n").expect("farm.toml");
     let partition = format!("{}@@{}", arg(&path), planned.farmcfg.offset);
-    run("mcopy", &["-o", "-i", &partition, arg(&toml), "::farm.toml"]);
+    run(
+        "mcopy",
+        &["-o", "-i", &partition, arg(&toml), "::farm.toml"],
+    );
     let image = std::fs::read(&path).expect("read");
 
     let mut request = Request::default();
     request.farm_toml = Some("farm_id = 14\n".to_owned());
-    assert!(matches!(plan(&image, &request), Err(CustomizeError::FarmTomlMoved)));
+    assert!(matches!(
+        plan(&image, &request),
+        Err(CustomizeError::FarmTomlMoved)
+    ));
     let edit = plan(&image, &farm(2)).expect("other regions can be changed");
     assert!(
         matches!(&edit.warnings[..], [Warning::Overruled { value, .. }] if value == "13"),

@@ -9,6 +9,7 @@
 mod bootkit;
 mod customize;
 mod emit;
+mod foreign;
 mod medium_plan;
 mod medium_tools;
 mod payload;

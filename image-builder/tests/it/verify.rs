@@ -17,7 +17,10 @@ fn check(image: &[u8]) -> Report {
 }
 
 fn damage(report: &Report) -> Vec<&str> {
-    let bad = report.findings.iter().filter(|f| f.severity == Severity::Damage);
+    let bad = report
+        .findings
+        .iter()
+        .filter(|f| f.severity == Severity::Damage);
     bad.map(|f| f.place.as_str()).collect()
 }
 
@@ -34,9 +37,21 @@ fn a_fresh_image_is_whole_and_all_its_files_are_verified() {
     assert_eq!(report.findings, [], "{report:#?}");
     assert!(report.is_ours);
     let files: u64 = plan.files.iter().map(|file| file.span.length).sum();
-    assert!(report.verified_bytes > files - 64 * 1024, "{}", report.verified_bytes);
-    for name in ["EFI/BOOT/BOOTX64.EFI", "BOOT/VMLINUZ", "BOOT/BASE.IMG", "partition tables"] {
-        assert!(report.sound.iter().any(|sound| sound == name), "{name}: {report:#?}");
+    assert!(
+        report.verified_bytes > files - 64 * 1024,
+        "{}",
+        report.verified_bytes
+    );
+    for name in [
+        "EFI/BOOT/BOOTX64.EFI",
+        "BOOT/VMLINUZ",
+        "BOOT/BASE.IMG",
+        "partition tables",
+    ] {
+        assert!(
+            report.sound.iter().any(|sound| sound == name),
+            "{name}: {report:#?}"
+        );
     }
 }
 
@@ -45,7 +60,11 @@ fn damage_is_named_by_place() {
     let (plan, image) = sample();
     let total = image.len() as u64;
     let file = |path: &str| {
-        let file = plan.files.iter().find(|file| file.path == path).expect("file");
+        let file = plan
+            .files
+            .iter()
+            .find(|file| file.path == path)
+            .expect("file");
         file.span.offset + file.span.length / 2
     };
     let region = |name: &str| plan.regions.get(name).expect("region").span.offset;
@@ -89,7 +108,10 @@ fn damage_is_named_by_place() {
         image[at as usize] ^= 0x11;
         let report = check(&image);
         let found = damage(&report);
-        assert!(found.contains(&place), "byte {at} should be in {place}: {report:#?}");
+        assert!(
+            found.contains(&place),
+            "byte {at} should be in {place}: {report:#?}"
+        );
     }
 }
 
@@ -118,7 +140,11 @@ fn fat_copies_are_compared() {
 fn missing_bytes_are_counted() {
     let (_, image) = sample();
     let report = check(&image[..image.len() - 5000]);
-    let finding = report.findings.iter().find(|f| f.place == "file").expect("truncation");
+    let finding = report
+        .findings
+        .iter()
+        .find(|f| f.place == "file")
+        .expect("truncation");
     assert!(finding.what.contains("5000 of"), "{finding:?}");
     assert!(damage(&report).contains(&"GPT, backup"), "{report:#?}");
     let report = check(&image[..600_000]);
@@ -131,18 +157,27 @@ fn a_larger_stick_is_fine_wherever_its_backup_table_is() {
     let path = directory.path().join("stick.img");
     let (plan, image) = sample();
     write(&plan, &path);
-    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .expect("opened");
     file.set_len(image.len() as u64 + (8 << 20)).expect("grown");
     let report = check(&std::fs::read(&path).expect("read"));
     assert!(!report.is_damaged(), "{report:#?}");
-    assert!(report.findings.iter().any(|f| f.place == "GPT, backup"), "{report:#?}");
+    assert!(
+        report.findings.iter().any(|f| f.place == "GPT, backup"),
+        "{report:#?}"
+    );
     run("sgdisk", &["-e", arg(&path)]);
     let report = check(&std::fs::read(&path).expect("read"));
     assert!(
         report.findings.iter().all(|f| f.place != "GPT, backup"),
         "{report:#?}"
     );
-    let bad: Vec<_> = damage(&report).into_iter().filter(|place| *place != "MBR").collect();
+    let bad: Vec<_> = damage(&report)
+        .into_iter()
+        .filter(|place| *place != "MBR")
+        .collect();
     assert!(bad.is_empty(), "{report:#?}");
 }
 
@@ -155,7 +190,10 @@ fn a_used_farmcfg_is_no_damage() {
     let secret = directory.path().join("identity.seed");
     std::fs::write(&secret, "secret").expect("file");
     let partition = format!("{}@@{}", arg(&path), plan.farmcfg.offset);
-    run("mcopy", &["-i", &partition, arg(&secret), "::identity.seed"]);
+    run(
+        "mcopy",
+        &["-i", &partition, arg(&secret), "::identity.seed"],
+    );
     let report = check(&std::fs::read(&path).expect("read"));
     assert_eq!(report.findings, [], "{report:#?}");
 }

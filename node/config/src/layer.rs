@@ -179,7 +179,11 @@ impl Layer {
             match value {
                 toml::Value::Table(names) if name == "disks" => {
                     let words = names.values().filter_map(toml::Value::as_table);
-                    keys.extend(words.flat_map(|w| w.keys()).map(|key| format!("disks.*.{key}")));
+                    keys.extend(
+                        words
+                            .flat_map(|w| w.keys())
+                            .map(|key| format!("disks.*.{key}")),
+                    );
                 }
                 toml::Value::Table(names) => {
                     keys.extend(names.keys().map(|key| format!("{name}.{key}")));

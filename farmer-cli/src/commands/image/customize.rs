@@ -33,9 +33,9 @@ impl Classify for CustomizeError {
             | Self::UnknownKey { .. }
             | Self::Schema { .. } => ExitStatus::Refused,
             Self::DefaultsDamaged { .. } => ExitStatus::Mismatch,
-            Self::NoSuchArgument { .. }
-            | Self::ArgumentsTooLong { .. }
-            | Self::TooLong { .. } => ExitStatus::Usage,
+            Self::NoSuchArgument { .. } | Self::ArgumentsTooLong { .. } | Self::TooLong { .. } => {
+                ExitStatus::Usage
+            }
             Self::Config(error) => error.status(),
             Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ExitStatus::NotFound
@@ -92,7 +92,8 @@ impl Show for Changed {
             None => page.field("written", "nothing: only shown"),
         };
         if self.changes.is_empty() {
-            page.line("").line("nothing changes: the image has these values already");
+            page.line("")
+                .line("nothing changes: the image has these values already");
         }
         for change in &self.changes {
             page.heading(&format!(
@@ -209,7 +210,9 @@ async fn change(
     if to_stdout {
         // Standard output is the image.
         let regions: Vec<&str> = changed.changes.iter().map(|c| c.region.as_str()).collect();
-        context.printer.message(&format!("changed: {}", regions.join(" ")));
+        context
+            .printer
+            .message(&format!("changed: {}", regions.join(" ")));
     } else {
         context.printer.to_stdout().data(&changed)?;
     }

@@ -80,7 +80,10 @@ fn identity(path: &str, medium: &MediumDescription, page: &mut Page) {
     }
     let farm = medium.settings.iter().find(|s| s.key == "farm_id");
     if let Some(farm) = farm {
-        page.field("farm", format!("{} ({})", untrusted(&farm.value), farm.origin));
+        page.field(
+            "farm",
+            format!("{} ({})", untrusted(&farm.value), farm.origin),
+        );
     } else if let Some(farm) = medium.farm_id {
         page.field("farm", farm);
     }

@@ -56,7 +56,8 @@ impl Show for Verified {
             .field("size", Bytes(report.size_bytes))
             .field("by digest", Bytes(report.verified_bytes));
         if !report.is_ours {
-            page.line("").line("not one of our images: structures were checked, there are no digests");
+            page.line("")
+                .line("not one of our images: structures were checked, there are no digests");
         }
         let rows: Vec<Vec<String>> = report
             .findings
@@ -87,7 +88,11 @@ impl Show for Verified {
         }
         let mut advice: Vec<&str> = Vec::new();
         for finding in &report.findings {
-            if let Some(text) = finding.advice.as_deref().filter(|text| !advice.contains(text)) {
+            if let Some(text) = finding
+                .advice
+                .as_deref()
+                .filter(|text| !advice.contains(text))
+            {
                 advice.push(text);
                 page.line(format!(
                     "{}: {text}",
