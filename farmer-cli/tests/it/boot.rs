@@ -360,3 +360,33 @@ fn a_customised_image_registers_with_its_new_farm_and_a_reset_one_with_its_old()
     // Two boots have written to FARMCFG; nothing else has suffered.
     lab.home.farmer(&["image", "verify"]).arg(&lab.image).run();
 }
+
+/// Kernel arguments of a customised image count on every path: they overrule the settings.
+/// `FARMER_TEST_FULL=1` only: four boots.
+#[test]
+fn kernel_arguments_of_a_customised_image_reach_the_node_on_every_path() {
+    if std::env::var("FARMER_TEST_FULL").as_deref() != Ok("1") {
+        return;
+    }
+    let lab = Lab::new("by-settings");
+    let other = create_farm(&lab.home, &lab.directory, "by-argument");
+    lab.home
+        .farmer(&["image", "customize", "--in-place", "--karg-append"])
+        .arg(format!("farmer_id={other}"))
+        .arg(&lab.image)
+        .run();
+    for (name, firmware, bus) in [
+        ("kargs-bios-cd", Firmware::SeaBios, Bus::Cd),
+        ("kargs-bios-usb", Firmware::SeaBios, Bus::Usb),
+        ("kargs-uefi-cd", Firmware::Ovmf, Bus::Cd),
+        ("kargs-uefi-usb", Firmware::Ovmf, Bus::Usb),
+    ] {
+        let mut machine = Machine::new(firmware);
+        machine.medium = Some((lab.image.clone(), bus));
+        machine.nics = vec![Nic::User];
+        let mut guest = machine.boot(name).expect("QEMU starts");
+        let node_id = registered(&mut guest);
+        let farm = lab.node(&node_id)["farm_id"].as_u64();
+        assert_eq!(farm, Some(other), "{name}");
+    }
+}

@@ -128,7 +128,7 @@ fn what_cannot_be_done_is_refused_with_a_code_and_a_hint() {
         assert!(said.contains(words), "{arguments:?}: {said}");
     };
     refuse(&["--farm-id", "2"], 2, "--in-place");
-    refuse(&["--dry-run"], 2, "--farm-id");
+    refuse(&["--dry-run"], 2, "no change is named");
     refuse(&["--farm-id", "0", "--dry-run"], 2, "0");
     refuse(
         &["--karg-append", "rdinit=/x", "--in-place"],

@@ -43,7 +43,7 @@ pub enum CustomizeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The node on the image would refuse the settings.
-    #[error("the node on this image ({node}) does not know the setting {key}")]
+    #[error("the image's node ({node}) does not know the setting {key}")]
     UnknownKey {
         /// The setting.
         key: String,
@@ -51,7 +51,7 @@ pub enum CustomizeError {
         node: String,
     },
     /// The settings are of a schema the node on the image does not know.
-    #[error("the node on this image accepts settings of schema {known}, these are of {wanted}")]
+    #[error("the image's node accepts settings of schema {known}, these are of {wanted}")]
     Schema {
         /// What the node accepts.
         known: u32,
@@ -166,7 +166,7 @@ impl CustomizeError {
                 "give complete settings to replace them, or reset the image first"
             }
             Self::UnknownKey { .. } | Self::Schema { .. } => {
-                "build a new image, or leave the setting out"
+                "build an image with a newer farm-node, or leave the setting out"
             }
             Self::ForbiddenArgument { .. } => {
                 "the node OS decides what it runs; other arguments are yours"

@@ -53,6 +53,13 @@ fn arguments(append: &str) -> Request {
     request
 }
 
+fn farm_toml(text: &str) -> Request {
+    Request {
+        farm_toml: Some(text.to_owned()),
+        ..Request::default()
+    }
+}
+
 fn plan(image: &[u8], request: &Request) -> Result<Edit, CustomizeError> {
     customize::plan(&mut Cursor::new(image), request)
 }
@@ -220,9 +227,10 @@ fn limits_are_exact_and_say_by_how_much() {
     );
 
     let toml = |length: usize| {
-        let mut request = Request::default();
-        request.farm_toml = Some(format!("#{}\n", "x".repeat(length - 2)));
-        plan(&image, &request)
+        plan(
+            &image,
+            &farm_toml(&format!("#{}\n", "x".repeat(length - 2))),
+        )
     };
     assert_eq!(toml(FARM_TOML_BYTES).expect("fits").writes.len(), 1);
     let said = toml(FARM_TOML_BYTES + 1).expect_err("too long").to_string();
@@ -254,8 +262,7 @@ fn what_the_node_does_not_know_is_refused() {
         matches!(&error, CustomizeError::UnknownKey { key, .. } if key == "debug"),
         "{error}"
     );
-    let mut request = Request::default();
-    request.farm_toml = Some("debug = true\n".to_owned());
+    let mut request = farm_toml("debug = true\n");
     assert!(matches!(
         plan(&image, &request),
         Err(CustomizeError::UnknownKey { .. })
@@ -370,8 +377,7 @@ fn a_farm_toml_its_owner_replaced_is_left_alone() {
     );
     let image = std::fs::read(&path).expect("read");
 
-    let mut request = Request::default();
-    request.farm_toml = Some("farm_id = 14\n".to_owned());
+    let request = farm_toml("farm_id = 14\n");
     assert!(matches!(
         plan(&image, &request),
         Err(CustomizeError::FarmTomlMoved)

@@ -11,10 +11,7 @@ use crate::args::{LocationValue, StaticAddress};
 /// image changes. What is not named stays. `farmer image reset` restores the original.
 #[derive(Debug, Clone, Args)]
 #[command(
-    group = ArgGroup::new("change").multiple(true).required(true).args([
-        "farm_id", "directory", "pin", "ca", "insecure_http", "static_address", "dhcp", "location",
-        "debug", "no_debug", "kargs", "karg_append", "karg_delete", "settings", "farm_toml",
-    ]),
+    override_usage = "farmer image customize <IMG> [CHANGES] <--in-place|--out FILE|--dry-run>",
     after_help = "Examples:\n  \
         farmer image customize node.iso --farm-id 2 --out farm2.iso\n  \
         farmer image customize node.iso --karg-append console=ttyS1,115200 --dry-run\n  \

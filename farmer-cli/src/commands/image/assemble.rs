@@ -5,6 +5,7 @@ use std::path::Path;
 
 use image_builder::bootkit::{Bootkit, Loader};
 use image_builder::content::Content;
+use image_builder::customize;
 use image_builder::emit::{self, EmitOptions, Emitted};
 use image_builder::error::{EmitError, PlanError, ReadError};
 use image_builder::formats::el_torito::UefiSectorCount;
@@ -16,7 +17,7 @@ use image_builder::payload::{
     PayloadOptions, Selection, Warning, config_cpio,
 };
 use image_builder::show::CONFIG_FILE;
-use node_config::SCHEMA_VERSION;
+use node_config::{Layer, SCHEMA_VERSION};
 
 use super::{Built, BuiltRegion, Job, Target};
 use crate::blocking::Cancel;
@@ -103,6 +104,8 @@ pub fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
     let kit = fetch(&job.wanted, &job.cache_dir, &mut progress, cancel)
         .doing("getting kernel and boot loaders")?;
     let payload = make_payload(job, &kit, &mut progress, cancel)?;
+    // An older farm-node, named with `--node`, would refuse at its first boot what it does not know.
+    customize::check_known(&Layer::from(&job.config), &payload.facts())?;
     let plan = plan(job, &kit, &payload)?;
     let emitted = write(job, &plan, &mut progress, cancel)?;
     progress.finish();

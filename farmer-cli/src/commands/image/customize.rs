@@ -162,6 +162,14 @@ fn request(args: &ImageCustomizeArgs) -> Outcome<Request> {
     request.arguments.append = args.karg_append.clone();
     request.arguments.delete = args.karg_delete.clone();
     request.farm_toml = args.farm_toml.as_ref().map(read).transpose()?;
+    if request == Request::default() {
+        return Err(
+            Failure::new(ExitStatus::Usage, "no change is named").with_hint(
+                "for example `--farm-id 2` or `--karg-append console=ttyS1,115200`; \
+             `farmer image customize --help` lists all",
+            ),
+        );
+    }
     request.force = args.target.force;
     Ok(request)
 }
