@@ -355,3 +355,77 @@ fn show_explains_what_starts_and_with_whose_keys() {
         .find(|setting| setting["key"] == "farm_id");
     assert_eq!(origin.expect("farm")["origin"], "image");
 }
+
+/// A loop device over a file, as large as a stick; detached when dropped. Needs root.
+struct Stick(String);
+
+impl Stick {
+    fn over(image: &Path) -> Self {
+        let output = std::process::Command::new("losetup")
+            .args(["--find", "--show"])
+            .arg(image)
+            .output()
+            .expect("losetup (Debian: apt-get install mount)");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "a loop device is needed: {said}");
+        Self(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+impl Drop for Stick {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("losetup")
+            .arg("-d")
+            .arg(&self.0)
+            .status();
+    }
+}
+
+#[test]
+fn a_stick_is_changed_like_an_image() {
+    let farm = Farm::new();
+    let length = farm.image.metadata().expect("image").len();
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&farm.image)
+        .expect("image");
+    file.set_len(length + (16 << 20)).expect("grown");
+    let stick = Stick::over(&farm.image);
+    let device = Path::new(&stick.0);
+    farm.image("customize", device, &["--farm-id", "2", "--in-place"])
+        .run();
+    let shown = json(&farm.image("show", device, &[]).run());
+    assert_eq!(shown["farm_id"], 2);
+    let report = json(&farm.image("verify", device, &[]).run());
+    assert_eq!(report["sound"], true, "{report}");
+    // A copy of a stick is the image, without what follows it.
+    let copy = farm.path("copy.iso");
+    farm.image("reset", device, &[])
+        .arg("--out")
+        .arg(&copy)
+        .run();
+    assert_eq!(sha256(&copy), farm.sha256);
+
+    // A device that holds something mounted is left alone.
+    let small = farm.path("mounted.img");
+    let mount = farm.path("mount");
+    std::fs::create_dir(&mount).expect("directory");
+    std::fs::File::create(&small)
+        .expect("file")
+        .set_len(8 << 20)
+        .expect("size");
+    let mounted = Stick::over(&small);
+    let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+        let status = std::process::Command::new(program).args(arguments).status();
+        assert!(status.expect(program).success(), "{program} {arguments:?}");
+    };
+    run("mkfs.ext4", &["-q".as_ref(), mounted.0.as_ref()]);
+    run("mount", &[mounted.0.as_ref(), mount.as_ref()]);
+    let said = farm
+        .home
+        .farmer(&["image", "customize", "--farm-id", "2", "--in-place"])
+        .arg(&mounted.0)
+        .fails_with(5);
+    run("umount", &[mount.as_ref()]);
+    assert!(said.contains("in use by another program"), "{said}");
+}

@@ -9,6 +9,8 @@ use crate::regions::Span;
 
 /// Most bytes of one directory.
 const MOST_DIRECTORY_BYTES: u64 = 1 << 20;
+/// Most bytes of all directories: hostile ones may overlap.
+const MOST_TREE_BYTES: u64 = 64 << 20;
 
 /// A volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +74,18 @@ pub fn read(probe: &mut Probe<'_>) -> Result<Option<IsoVolume>, ShowError> {
         offset: u64::from(u32_at(&pvd, 158)) * BLOCK_BYTES,
         length: u64::from(u32_at(&pvd, 166)),
     };
-    let mut seen = HashSet::new();
-    directory(probe, "", root, 0, &mut seen, &mut volume)?;
+    let mut walk = Walk {
+        seen: HashSet::new(),
+        bytes_left: MOST_TREE_BYTES,
+    };
+    directory(probe, "", root, 0, &mut walk, &mut volume)?;
     Ok(Some(volume))
+}
+
+/// What keeps a walk over directories finite.
+struct Walk {
+    seen: HashSet<u64>,
+    bytes_left: u64,
 }
 
 fn directory(
@@ -82,14 +93,15 @@ fn directory(
     path: &str,
     span: Span,
     level: usize,
-    seen: &mut HashSet<u64>,
+    walk: &mut Walk,
     volume: &mut IsoVolume,
 ) -> Result<(), ShowError> {
-    if level > MOST_LEVELS || !seen.insert(span.offset) || seen.len() > MOST_FILES {
+    if level > MOST_LEVELS || !walk.seen.insert(span.offset) || walk.seen.len() > MOST_FILES {
         return Ok(());
     }
+    walk.bytes_left = walk.bytes_left.saturating_sub(span.length);
     let name = if path.is_empty() { "/" } else { path };
-    if span.length > MOST_DIRECTORY_BYTES {
+    if span.length > MOST_DIRECTORY_BYTES || walk.bytes_left == 0 {
         let what = format!("directory {name} claims {} bytes", span.length);
         volume.damage.push((span.offset, what));
         return Ok(());
@@ -138,7 +150,7 @@ fn directory(
             format!("{path}/{name}")
         };
         if record[25] & 2 != 0 {
-            directory(probe, &child_path, child, level + 1, seen, volume)?;
+            directory(probe, &child_path, child, level + 1, walk, volume)?;
         } else if volume.files.len() < MOST_FILES {
             volume.files.push(FileEntry {
                 path: child_path,
