@@ -387,3 +387,47 @@ impl TableRecord {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_tables_are_refused() {
+        let record = |offset, length, defaults: Span| {
+            TableRecord::new(
+                1 << 20,
+                defaults,
+                vec![],
+                vec![RegionRecord {
+                    name: "r".to_owned(),
+                    span: Span { offset, length },
+                    digest_offset: defaults.offset,
+                    default_offset: defaults.offset + 32,
+                }],
+            )
+        };
+        let defaults = Span {
+            offset: 100_000,
+            length: 4096,
+        };
+        assert!(record(200_000, 64, defaults).check().is_ok());
+        for (offset, length) in [
+            (0, 64),
+            (32_704, 64),
+            (1 << 20, 1),
+            (u64::MAX, 2),
+            (100_000, 64),
+            (200_000, 1 << 20),
+        ] {
+            assert!(
+                record(offset, length, defaults).check().is_err(),
+                "{offset}+{length}"
+            );
+        }
+        assert!(
+            record(200_000, 4096, defaults).check().is_err(),
+            "default too long"
+        );
+    }
+}
