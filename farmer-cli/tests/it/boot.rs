@@ -337,6 +337,15 @@ fn farmcfg_offset(image: &Path) -> u64 {
 fn a_customised_image_registers_with_its_new_farm_and_a_reset_one_with_its_old() {
     let lab = Lab::new("old-farm");
     let other = create_farm(&lab.home, &lab.directory, "new-farm");
+    // The image knows which node it carries: from the note in the real binary.
+    let shown = lab
+        .home
+        .farmer(&["-o", "json", "image", "show"])
+        .arg(&lab.image)
+        .run();
+    let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(shown["node"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(shown["node"]["config_schema"], 1);
     lab.home
         .farmer(&["image", "customize", "--in-place", "--farm-id"])
         .arg(other.to_string())

@@ -40,12 +40,16 @@ pub(super) fn paths(
             | MediumKind::Compressed
             | MediumKind::Cpio
             | MediumKind::Container
+            // Files that something else starts.
+            | MediumKind::Kernel
+            | MediumKind::UnifiedKernel
+            | MediumKind::EfiProgram
     ) {
         return Ok(Vec::new());
     }
     Ok(vec![
         bios_cd(volumes, description),
-        bios_disk(probe, sector, description)?,
+        bios_disk(probe, sector)?,
         uefi("cd", uefi_cd(volumes, description), description),
         uefi("disk", uefi_disk(volumes, description), description),
     ])
@@ -71,24 +75,15 @@ fn bios_cd(volumes: &[Volume], description: &MediumDescription) -> BootPath {
     path("bios", "cd", starts, reason)
 }
 
-fn bios_disk(
-    probe: &mut Probe<'_>,
-    sector: Option<&Mbr>,
-    description: &MediumDescription,
-) -> Result<BootPath, ShowError> {
-    // A kernel's first sector has the signature of a boot sector but only prints a message.
-    let disk = !matches!(
-        description.kind,
-        MediumKind::Kernel | MediumKind::UnifiedKernel | MediumKind::EfiProgram
-    );
-    let Some(_) = sector.filter(|sector| sector.has_code && disk) else {
+fn bios_disk(probe: &mut Probe<'_>, sector: Option<&Mbr>) -> Result<BootPath, ShowError> {
+    if !sector.is_some_and(|sector| sector.has_code) {
         return Ok(path(
             "bios",
             "disk",
             None,
             "no boot code in the first sector",
         ));
-    };
+    }
     let code = probe.bytes(0, 440)?.unwrap_or_default();
     let says = |word: &[u8]| code.windows(word.len()).any(|window| window == word);
     let starts = match () {
