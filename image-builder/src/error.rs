@@ -140,6 +140,9 @@ pub enum PlanError {
     /// The extents do not fit together.
     #[error("the planned extents do not fit together")]
     Layout(#[from] LayoutError),
+    /// Metadata of a volume could not be read back.
+    #[error("cannot read the planned metadata")]
+    Metadata(#[source] ReadError),
     /// The region contents do not fit.
     #[error("cannot fill the regions")]
     Region(#[from] RegionError),

@@ -3,11 +3,16 @@
 
 pub mod bootkit;
 pub mod content;
+pub mod customize;
 pub mod emit;
 pub mod error;
+pub mod extract;
 pub mod formats;
+pub mod inspect;
 pub mod medium;
 pub mod payload;
 pub mod regions;
+pub mod restamp;
 pub mod rope;
 pub mod show;
+pub mod verify;

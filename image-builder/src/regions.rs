@@ -6,11 +6,15 @@
 //!   place of the region table.
 //! - The region table: JSON, at most 16 KiB, the same on every farm's medium of one payload:
 //!   `{"version":1,"total_bytes":N,"defaults":{"offset":O,"length":L},"guid_texts":[O,...],`
-//!   `"regions":[{"name":S,"offset":O,"length":L,"digest_offset":O,"default_offset":O},...]}`.
+//!   `"regions":[{"name":S,"offset":O,"length":L,"digest_offset":O,"default_offset":O},...],`
+//!   `"payload":{...},"areas":[{"name":S,"offset":O,"length":L,"sha256":HEX},...]}`.
 //!   Offsets and lengths are bytes of the image. `guid_texts` are the places where the disk GUID
-//!   stands as 36 lower-case characters in loader configurations.
+//!   stands as 36 lower-case characters in loader configurations. `areas` are the files and
+//!   structures that never change, each with the digest of its bytes where those of regions and
+//!   GUID texts count as zero. `payload` says which kernel and node are on the medium.
 //! - The defaults area: for each region the SHA-256 (32 raw bytes) and a copy of the content it was
 //!   built with, at `digest_offset` and `default_offset`. It differs between farms as the regions do.
+//!   Its first sector ends with the SHA-256 of the region table.
 //!
 //! Two media of one payload differ in the regions and the defaults area and nowhere else.
 //!
@@ -21,14 +25,21 @@
 //! | `kargs-uefi` | the same in single quotes; inside `grub.cfg` |
 //! | `farm-toml` | `farm.toml` on FARMCFG, padded with blank lines |
 
+mod contents;
+
 use std::io::{self, Read, Seek, SeekFrom};
 
 use node_config::medium::{LOCATOR_LEN, LOCATOR_OFFSET, Locator};
 use serde::{Deserialize, Serialize};
 
+use crate::bootkit::Digest;
 use crate::content::Sha256Digest;
 use crate::error::RegionError;
 use crate::formats::guid::Guid;
+
+pub use contents::{
+    decode_kargs, encode_config, encode_farm_toml, encode_kargs_bios, encode_kargs_uefi,
+};
 
 /// Length of the `config` region in bytes.
 pub const CONFIG_BYTES: usize = crate::payload::CONFIG_REGION_BYTES;
@@ -46,11 +57,19 @@ pub const KARGS_UEFI: &str = "kargs-uefi";
 /// `farm.toml` on FARMCFG.
 pub const FARM_TOML: &str = "farm-toml";
 
+/// The [`Area`] of FARMCFG's boot sector: the only one that an owner may change by right, by making
+/// the file system anew.
+pub(crate) const FARMCFG_BOOT_SECTOR: &str = "FARMCFG boot sector";
+
 /// Longest region table that is read.
 const MOST_TABLE_BYTES: u32 = 16 * 1024;
 /// Most regions a table may list.
 const MOST_REGIONS: usize = 32;
+/// Most areas a table may list.
+const MOST_AREAS: usize = 256;
 const TABLE_VERSION: u32 = 1;
+/// Where the table's digest lies in the defaults area.
+const TABLE_DIGEST_AT: u64 = 512 - 32;
 
 /// A range of the image in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +88,12 @@ impl Span {
             .checked_sub(self.offset)
             .is_some_and(|at| at < self.length)
     }
+
+    /// First byte after it; the largest number where that is none.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.length)
+    }
 }
 
 /// One region.
@@ -84,6 +109,32 @@ pub struct Region {
     pub default_sha256: Sha256Digest,
 }
 
+/// A file or structure that never changes after the build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Area {
+    /// What it is: a path on the EFI partition, or words.
+    pub name: String,
+    /// Where it lies.
+    pub span: Span,
+    /// SHA-256 of its bytes; those of regions and GUID texts inside count as zero.
+    pub sha256: Sha256Digest,
+}
+
+/// Which payload a medium carries.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PayloadFacts {
+    /// Kernel release.
+    pub kernel_version: String,
+    /// Version of `farm-node`; empty for a node that does not say.
+    pub node_version: String,
+    /// Newest version of the settings' schema the node accepts.
+    pub config_schema: u32,
+    /// Names of the settings the node knows, as in [`node_config::schema::KEYS`]; empty for a node
+    /// that does not say.
+    pub config_keys: Vec<String>,
+}
+
 /// All regions of a medium.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegionTable {
@@ -97,6 +148,10 @@ pub struct RegionTable {
     pub defaults: Span,
     /// Offsets of the 36-character texts of the disk GUID.
     pub guid_texts: Vec<u64>,
+    /// What never changes, with its digests; empty on media built before these were recorded.
+    pub areas: Vec<Area>,
+    /// What is on the medium.
+    pub payload: PayloadFacts,
 }
 
 impl RegionTable {
@@ -114,6 +169,32 @@ impl RegionTable {
             .chain([self.defaults])
     }
 }
+
+impl RegionTable {
+    /// Sets to zero what may differ between media of one payload, in `bytes` that stand at `offset`.
+    pub fn mask(&self, offset: u64, bytes: &mut [u8]) {
+        let texts = self.guid_texts.iter().map(|at| Span {
+            offset: *at,
+            length: GUID_TEXT_BYTES,
+        });
+        for span in self.mutable_spans().chain(texts) {
+            let from = span.offset.max(offset) - offset;
+            let to = span.end().min(offset + bytes.len() as u64).max(offset) - offset;
+            if from < to {
+                bytes[from as usize..to as usize].fill(0);
+            }
+        }
+    }
+
+    /// Where the SHA-256 of the region table lies.
+    #[must_use]
+    pub fn table_digest_offset(&self) -> u64 {
+        self.defaults.offset + TABLE_DIGEST_AT
+    }
+}
+
+/// Length of a disk GUID in text form.
+pub(crate) const GUID_TEXT_BYTES: u64 = 36;
 
 /// Reads the region table of a medium: `None` when it is none of ours.
 ///
@@ -148,12 +229,15 @@ pub fn find_on<R: Read + Seek>(reader: &mut R) -> Result<Option<RegionTable>, Re
             default_sha256,
         });
     }
+    let areas = record.areas.into_iter().map(AreaRecord::into_area);
     Ok(Some(RegionTable {
         disk_guid: Guid(locator.disk_guid),
         total_bytes: record.total_bytes,
         regions,
         defaults: record.defaults,
         guid_texts: record.guid_texts,
+        areas: areas.collect(),
+        payload: record.payload,
     }))
 }
 
@@ -178,6 +262,39 @@ pub(crate) struct TableRecord {
     pub defaults: Span,
     pub guid_texts: Vec<u64>,
     pub regions: Vec<RegionRecord>,
+    #[serde(default)]
+    pub payload: PayloadFacts,
+    #[serde(default)]
+    pub areas: Vec<AreaRecord>,
+}
+
+/// An [`Area`] in the JSON form.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AreaRecord {
+    pub name: String,
+    #[serde(flatten)]
+    pub span: Span,
+    pub sha256: Digest,
+}
+
+impl AreaRecord {
+    fn into_area(self) -> Area {
+        Area {
+            name: self.name,
+            span: self.span,
+            sha256: *self.sha256.as_bytes(),
+        }
+    }
+}
+
+impl From<&Area> for AreaRecord {
+    fn from(area: &Area) -> Self {
+        Self {
+            name: area.name.clone(),
+            span: area.span,
+            sha256: Digest::from_bytes(area.sha256),
+        }
+    }
 }
 
 /// One row of the JSON form.
@@ -203,6 +320,8 @@ impl TableRecord {
             defaults,
             guid_texts,
             regions,
+            payload: PayloadFacts::default(),
+            areas: Vec::new(),
         }
     }
 
@@ -215,7 +334,10 @@ impl TableRecord {
                 self.version
             )));
         }
-        if self.regions.len() > MOST_REGIONS || self.guid_texts.len() > MOST_REGIONS {
+        if self.regions.len() > MOST_REGIONS
+            || self.guid_texts.len() > MOST_REGIONS
+            || self.areas.len() > MOST_AREAS
+        {
             return Err(damaged("it lists too many regions"));
         }
         let end = |span: Span, within: Span| {
@@ -244,8 +366,15 @@ impl TableRecord {
         }
         used.extend(self.guid_texts.iter().map(|offset| Span {
             offset: *offset,
-            length: 36,
+            length: GUID_TEXT_BYTES,
         }));
+        if self
+            .areas
+            .iter()
+            .any(|area| end(area.span, image).is_none())
+        {
+            return Err(damaged("an area lies outside the image"));
+        }
         used.sort_by_key(|span| span.offset);
         let mut at = LOCATOR_OFFSET + LOCATOR_LEN as u64;
         for span in used {
@@ -259,189 +388,9 @@ impl TableRecord {
     }
 }
 
-/// Pads a cpio archive to the `config` region. Empty content gives an empty region.
-///
-/// # Errors
-/// [`RegionError::TooLong`], [`RegionError::NotCpio`].
-pub fn encode_config(cpio: &[u8]) -> Result<Vec<u8>, RegionError> {
-    if !cpio.is_empty() && !cpio.starts_with(b"070701") {
-        return Err(RegionError::NotCpio { name: CONFIG });
-    }
-    pad(CONFIG, cpio.to_vec(), CONFIG_BYTES, |_| 0)
-}
-
-/// Pads `farm.toml` to its region with blank lines.
-///
-/// # Errors
-/// [`RegionError::TooLong`], [`RegionError::NotText`].
-pub fn encode_farm_toml(text: &str) -> Result<Vec<u8>, RegionError> {
-    if text.contains('\0') {
-        return Err(RegionError::NotText { name: FARM_TOML });
-    }
-    let mut bytes = text.as_bytes().to_vec();
-    if !bytes.ends_with(b"\n") {
-        bytes.push(b'\n');
-    }
-    // Lines of blanks rather than thousands of empty ones: an editor shows one short page.
-    pad(FARM_TOML, bytes, FARM_TOML_BYTES, |left| {
-        if left % 80 == 1 || left == 1 {
-            b'\n'
-        } else {
-            b' '
-        }
-    })
-}
-
-/// Kernel arguments as they stand in `isolinux.cfg`: text, newline, a comment of `#` to the end.
-///
-/// # Errors
-/// [`RegionError::Argument`], [`RegionError::TooLong`].
-pub fn encode_kargs_bios(arguments: &str) -> Result<Vec<u8>, RegionError> {
-    encode_arguments(KARGS_BIOS, arguments, "")
-}
-
-/// Kernel arguments as they stand in `grub.cfg`: the same, in single quotes.
-///
-/// # Errors
-/// [`RegionError::Argument`], [`RegionError::TooLong`].
-pub fn encode_kargs_uefi(arguments: &str) -> Result<Vec<u8>, RegionError> {
-    encode_arguments(KARGS_UEFI, arguments, "'")
-}
-
-/// Reads the kernel arguments back from either form.
-///
-/// # Errors
-/// [`RegionError::ArgumentArea`] when the area does not look as written here.
-pub fn decode_kargs(area: &[u8]) -> Result<String, RegionError> {
-    let end = area
-        .iter()
-        .position(|b| *b == b'\n')
-        .ok_or(RegionError::ArgumentArea)?;
-    let (line, rest) = (&area[..end], &area[end + 1..]);
-    let line = line
-        .strip_prefix(b"'")
-        .and_then(|line| line.strip_suffix(b"'"))
-        .unwrap_or(line);
-    let text = std::str::from_utf8(line).map_err(|_| RegionError::ArgumentArea)?;
-    if !rest.iter().all(|b| *b == b'#') || check_arguments(text).is_err() {
-        return Err(RegionError::ArgumentArea);
-    }
-    Ok(text.to_owned())
-}
-
-fn encode_arguments(
-    name: &'static str,
-    arguments: &str,
-    quote: &str,
-) -> Result<Vec<u8>, RegionError> {
-    let normal = arguments
-        .split_ascii_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    check_arguments(&normal)?;
-    let line = format!("{quote}{normal}{quote}\n");
-    pad(name, line.into_bytes(), ARGUMENTS_BYTES, |_| b'#')
-}
-
-/// Only characters that neither ISOLINUX, GRUB nor the kernel's own parser interprets.
-fn check_arguments(arguments: &str) -> Result<(), RegionError> {
-    for argument in arguments.split(' ') {
-        let good = |c: char| c.is_ascii_alphanumeric() || "._:/,=@+%~-[]".contains(c);
-        if let Some(character) = argument.chars().find(|c| !good(*c)) {
-            return Err(RegionError::Argument {
-                argument: argument.to_owned(),
-                character,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Fills up to `length`; `filler` gets the number of bytes still missing.
-fn pad(
-    name: &'static str,
-    mut bytes: Vec<u8>,
-    length: usize,
-    filler: impl Fn(usize) -> u8,
-) -> Result<Vec<u8>, RegionError> {
-    if bytes.len() > length {
-        return Err(RegionError::TooLong {
-            name,
-            length: bytes.len() as u64,
-            limit: length as u64,
-        });
-    }
-    bytes.reserve_exact(length - bytes.len());
-    while bytes.len() < length {
-        bytes.push(filler(length - bytes.len()));
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn arguments_round_trip_to_the_last_byte() {
-        for text in [
-            "",
-            "farmer_id=7",
-            "ip=[2001:db8::1]:eth0 vlan=12 console=ttyS1,115200",
-        ] {
-            let bios = encode_kargs_bios(text).expect("encoded");
-            let uefi = encode_kargs_uefi(text).expect("encoded");
-            assert_eq!((bios.len(), uefi.len()), (ARGUMENTS_BYTES, ARGUMENTS_BYTES));
-            assert_eq!(decode_kargs(&bios).expect("decoded"), text);
-            assert_eq!(decode_kargs(&uefi).expect("decoded"), text);
-        }
-        let longest = "x".repeat(ARGUMENTS_BYTES - 1);
-        assert_eq!(
-            decode_kargs(&encode_kargs_bios(&longest).expect("fits")).expect("ok"),
-            longest
-        );
-        assert!(matches!(
-            encode_kargs_bios(&"x".repeat(ARGUMENTS_BYTES)),
-            Err(RegionError::TooLong { .. })
-        ));
-        assert!(encode_kargs_uefi(&"x".repeat(ARGUMENTS_BYTES - 3)).is_ok());
-        assert!(encode_kargs_uefi(&longest).is_err());
-        assert_eq!(
-            decode_kargs(&encode_kargs_bios(" a=1 \n b ").expect("encoded")).expect("ok"),
-            "a=1 b"
-        );
-    }
-
-    #[test]
-    fn characters_a_loader_interprets_are_refused() {
-        for bad in [
-            "a'b", "a\"b", "$x", "a;b", "a#b", "a\\b", "ä", "a\u{7}", "`id`", "{x}", "a*",
-        ] {
-            assert!(
-                matches!(encode_kargs_bios(bad), Err(RegionError::Argument { .. })),
-                "{bad:?}"
-            );
-        }
-        let mut area = encode_kargs_bios("a=1").expect("encoded");
-        area[100] = b'x';
-        assert!(decode_kargs(&area).is_err());
-    }
-
-    #[test]
-    fn text_and_config_are_padded() {
-        let toml = encode_farm_toml("a = 1").expect("encoded");
-        assert_eq!(toml.len(), FARM_TOML_BYTES);
-        let text = String::from_utf8(toml).expect("text");
-        assert_eq!(text.trim_end(), "a = 1");
-        assert!(text.ends_with('\n') && text.lines().count() < 60);
-        assert!(encode_farm_toml(&"#".repeat(FARM_TOML_BYTES)).is_err());
-        assert!(encode_farm_toml("\0").is_err());
-        assert!(encode_config(b"").expect("empty").iter().all(|b| *b == 0));
-        assert!(matches!(
-            encode_config(b"\x1f\x8b"),
-            Err(RegionError::NotCpio { .. })
-        ));
-    }
 
     #[test]
     fn hostile_tables_are_refused() {

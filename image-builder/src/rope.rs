@@ -5,7 +5,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,6 +37,29 @@ impl SourceFile {
                     "not a regular file",
                 ))
             }
+        });
+        match opened {
+            Ok((file, length)) => Ok(Arc::new(Self { path, file, length })),
+            Err(source) => Err(ReadError::Open { path, source }),
+        }
+    }
+
+    /// Opens a regular file or a block device; a device is as long as its end says.
+    ///
+    /// # Errors
+    /// [`ReadError::Open`] when it cannot be opened or is neither.
+    pub fn open_medium(path: impl Into<PathBuf>) -> Result<Arc<Self>, ReadError> {
+        let path = path.into();
+        let opened = File::open(&path).and_then(|mut file| {
+            let kind = file.metadata()?.file_type();
+            if !kind.is_file() && !kind.is_block_device() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "neither a regular file nor a block device",
+                ));
+            }
+            let length = file.seek(SeekFrom::End(0))?;
+            Ok((file, length))
         });
         match opened {
             Ok((file, length)) => Ok(Arc::new(Self { path, file, length })),
@@ -326,6 +349,34 @@ impl Layout {
         Ok(done)
     }
 
+    /// The same image with other bytes in some places: each patch is an offset and what stands there.
+    ///
+    /// # Errors
+    /// [`LayoutError`] when patches overlap each other or leave the image.
+    pub fn patched(&self, patches: Vec<(u64, Vec<u8>)>) -> Result<Self, LayoutError> {
+        let mut builder = LayoutBuilder::new();
+        let mut spans = Vec::with_capacity(patches.len());
+        for (offset, bytes) in patches {
+            if !bytes.is_empty() {
+                spans.push((offset, bytes.len() as u64));
+                builder.place_bytes(offset, bytes);
+            }
+        }
+        spans.sort_unstable();
+        let mut at = 0;
+        for (offset, length) in spans {
+            // Overlaps and bounds are found by `finish`.
+            for kept in self.range(at, offset.saturating_sub(at)) {
+                builder.place(kept.offset, kept.length, kept.source);
+            }
+            at = at.max(offset.saturating_add(length));
+        }
+        for kept in self.range(at, self.total.saturating_sub(at)) {
+            builder.place(kept.offset, kept.length, kept.source);
+        }
+        builder.finish(self.total)
+    }
+
     /// A seekable reader over the image, for everything that wants `Read`.
     #[must_use]
     pub fn reader(&self) -> LayoutReader<'_> {
@@ -433,6 +484,27 @@ mod tests {
             builder.finish(10),
             Err(LayoutError::ShortSource { available: 3, .. })
         ));
+    }
+
+    #[test]
+    fn patches_replace_and_nothing_else_changes() {
+        let layout = sample();
+        let patched = layout
+            .patched(vec![
+                (7, b"XY".to_vec()),
+                (0, b"A".to_vec()),
+                (3, Vec::new()),
+            ])
+            .expect("patched");
+        let mut buf = [0; 12];
+        patched.read_at(0, &mut buf).expect("read");
+        assert_eq!(&buf, b"A\0he\0\0wXYld\0");
+        assert!(layout.patched(vec![(11, b"ab".to_vec())]).is_err());
+        assert!(
+            layout
+                .patched(vec![(0, b"abc".to_vec()), (2, b"d".to_vec())])
+                .is_err()
+        );
     }
 
     #[test]

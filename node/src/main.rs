@@ -20,6 +20,7 @@ mod payload;
 mod pid1;
 mod proof;
 mod register;
+mod release_note;
 mod report;
 mod settings;
 mod stages;

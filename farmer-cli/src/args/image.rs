@@ -1,7 +1,13 @@
+mod customize;
+mod examine;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use node_config::FarmId;
+
+pub use customize::{ImageCustomizeArgs, ImageResetArgs, ImageTargetArgs};
+pub use examine::{ExtractPart, ImageExtractArgs, ImageVerifyArgs};
 
 use super::{ConnectionArgs, LocationValue, StaticAddress};
 
@@ -9,6 +15,10 @@ use super::{ConnectionArgs, LocationValue, StaticAddress};
 pub enum ImageCommand {
     Build(Box<ImageBuildArgs>),
     Show(ImageShowArgs),
+    Customize(Box<ImageCustomizeArgs>),
+    Reset(ImageResetArgs),
+    Verify(ImageVerifyArgs),
+    Extract(ImageExtractArgs),
 }
 
 /// Build the boot image of a farm's nodes: one file that boots as CD, USB stick and disk, with BIOS
@@ -78,11 +88,12 @@ pub struct PartsArgs {
     pub compression_level: i32,
 }
 
-/// Show what an image holds: its identity, its regions and the settings of its farm.
+/// Explain an image, ours or any other: what it is, what starts from it and with which keys, which
+/// farm it belongs to, and which settings a node will go by.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  farmer image show node.iso")]
+#[command(after_help = "Examples:\n  farmer image show node.iso\n  farmer image show debian.iso")]
 pub struct ImageShowArgs {
-    /// The image, or a stick's device
+    /// The image, a kernel or EFI program, or a stick's device
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }

@@ -1,7 +1,10 @@
 //! `farmer image`
 
 mod assemble;
+mod customize;
+mod extract;
 mod show;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +24,10 @@ use crate::failure::{Failure, Outcome};
 use crate::page::{Align, Page};
 use crate::printer::{Printer, Show};
 
+pub use customize::{customize, reset};
+pub use extract::extract;
 pub use show::show;
+pub use verify::verify;
 
 /// Digest of the `farm-node` this program was released with; development builds have none.
 const RELEASED_NODE_SHA256: Option<&str> = option_env!("FARM_NODE_SHA256");

@@ -70,6 +70,12 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
         // These end by themselves when they are asked to stop.
         Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),
+        Command::Image(ImageCommand::Customize(args)) => {
+            run_itself(image::customize(&context, *args))
+        }
+        Command::Image(ImageCommand::Verify(args)) => run_itself(image::verify(&context, args)),
+        Command::Image(ImageCommand::Extract(args)) => run_itself(image::extract(&context, args)),
+        Command::Image(ImageCommand::Reset(args)) => run_itself(image::reset(&context, args)),
         Command::Directory(DirectoryCommand::Serve(args)) => {
             run_itself(directory::serve(&context, args))
         }

@@ -331,3 +331,71 @@ fn farmcfg_offset(image: &Path) -> u64 {
         .expect("a number");
     sector * 512
 }
+
+/// One image for another farm without a new build, and back again: what a used stick goes through.
+#[test]
+fn a_customised_image_registers_with_its_new_farm_and_a_reset_one_with_its_old() {
+    let lab = Lab::new("old-farm");
+    let other = create_farm(&lab.home, &lab.directory, "new-farm");
+    // The image knows which node it carries: from the note in the real binary.
+    let shown = lab
+        .home
+        .farmer(&["-o", "json", "image", "show"])
+        .arg(&lab.image)
+        .run();
+    let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(shown["node"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(shown["node"]["config_schema"], 1);
+    lab.home
+        .farmer(&["image", "customize", "--in-place", "--farm-id"])
+        .arg(other.to_string())
+        .args(&["--karg-append", "loglevel=5"])
+        .arg(&lab.image)
+        .run();
+    let farm_after = |firmware, name: &str| {
+        let mut machine = Machine::new(firmware);
+        machine.medium = Some((lab.image.clone(), Bus::Usb));
+        machine.nics = vec![Nic::User];
+        let mut guest = machine.boot(name).expect("QEMU starts");
+        let node_id = registered(&mut guest);
+        lab.node(&node_id)["farm_id"].as_u64()
+    };
+    assert_eq!(farm_after(Firmware::SeaBios, "customised"), Some(other));
+    lab.home
+        .farmer(&["image", "reset", "--in-place"])
+        .arg(&lab.image)
+        .run();
+    assert_eq!(farm_after(Firmware::Ovmf, "reset"), Some(lab.farm_id));
+    // Two boots have written to FARMCFG; nothing else has suffered.
+    lab.home.farmer(&["image", "verify"]).arg(&lab.image).run();
+}
+
+/// Kernel arguments of a customised image count on every path: they overrule the settings.
+/// `FARMER_TEST_FULL=1` only: four boots.
+#[test]
+fn kernel_arguments_of_a_customised_image_reach_the_node_on_every_path() {
+    if std::env::var("FARMER_TEST_FULL").as_deref() != Ok("1") {
+        return;
+    }
+    let lab = Lab::new("by-settings");
+    let other = create_farm(&lab.home, &lab.directory, "by-argument");
+    lab.home
+        .farmer(&["image", "customize", "--in-place", "--karg-append"])
+        .arg(format!("farmer_id={other}"))
+        .arg(&lab.image)
+        .run();
+    for (name, firmware, bus) in [
+        ("kargs-bios-cd", Firmware::SeaBios, Bus::Cd),
+        ("kargs-bios-usb", Firmware::SeaBios, Bus::Usb),
+        ("kargs-uefi-cd", Firmware::Ovmf, Bus::Cd),
+        ("kargs-uefi-usb", Firmware::Ovmf, Bus::Usb),
+    ] {
+        let mut machine = Machine::new(firmware);
+        machine.medium = Some((lab.image.clone(), bus));
+        machine.nics = vec![Nic::User];
+        let mut guest = machine.boot(name).expect("QEMU starts");
+        let node_id = registered(&mut guest);
+        let farm = lab.node(&node_id)["farm_id"].as_u64();
+        assert_eq!(farm, Some(other), "{name}");
+    }
+}

@@ -27,7 +27,7 @@ mod error;
 pub mod fetch;
 mod lock;
 pub mod pack;
-mod pe;
+pub(crate) mod pe;
 pub(crate) mod store;
 mod unpack;
 

@@ -7,7 +7,11 @@ pub fn sbat_entries(image: &[u8]) -> Vec<String> {
     let Some(section) = section(image, b".sbat\0\0\0") else {
         return Vec::new();
     };
-    let text = String::from_utf8_lossy(section);
+    sbat_of_text(&String::from_utf8_lossy(section))
+}
+
+/// Entries of an `.sbat` section's text.
+pub(crate) fn sbat_of_text(text: &str) -> Vec<String> {
     text.trim_matches('\0')
         .lines()
         .filter_map(|line| {

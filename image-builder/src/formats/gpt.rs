@@ -30,6 +30,12 @@ pub const PRIMARY_BYTES: u64 = SECTOR_BYTES + ENTRIES_BYTES as u64;
 pub const BACKUP_BYTES: u64 = PRIMARY_BYTES;
 const HEADER_BYTES: usize = 92;
 
+/// A 32-bit identifier derived from the disk's.
+pub(crate) fn serial(disk_guid: Guid, purpose: &str) -> u32 {
+    let raw = Guid::derive(purpose, &disk_guid.0).0;
+    u32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]])
+}
+
 /// One partition.
 #[derive(Debug, Clone)]
 pub struct Partition {

@@ -3,13 +3,15 @@
 
 use node_config::medium::{LOCATOR_OFFSET, Locator};
 
+use super::areas::AreaList;
 use super::loader_config::LoaderConfig;
 use super::region_contents::{RegionContents, RenderedRegions};
 use super::universal::{PlacedFile, UniversalMedium};
-use super::volumes::{format_error, place_content, serial};
+use super::volumes::{format_error, place_content};
 use crate::error::PlanError;
 use crate::formats::el_torito;
 use crate::formats::fat;
+use crate::formats::gpt::serial;
 use crate::formats::guid::Guid;
 use crate::formats::iso9660::{self, BLOCK_BYTES, CATALOG_BLOCK, Location, PVD_BLOCK};
 use crate::formats::mbr::{HybridBoot, protective_mbr};
@@ -19,8 +21,10 @@ use crate::rope::{Layout, LayoutBuilder};
 
 /// Where the files begin at the earliest.
 const FILES_OFFSET: u64 = 64 * 1024;
+/// What of the boot sector is code; behind it are the signature and the partition entries.
+const BOOT_SECTOR_CODE_BYTES: usize = 440;
 /// Room kept for the region table.
-const TABLE_ROOM: u64 = 4096;
+const TABLE_ROOM: u64 = 8192;
 
 const ISOLINUX_BIN: &str = "ISOLINUX/ISOLINUX.BIN";
 const LDLINUX: &str = "ISOLINUX/LDLINUX.C32";
@@ -46,8 +50,13 @@ pub(super) struct Surroundings<'a> {
     pub esp: Span,
     /// Files of the EFI partition, shown in the ISO 9660 tree too.
     pub files: &'a [PlacedFile],
-    /// Primary partition table, for byte 512.
-    pub partition_table: Vec<u8>,
+}
+
+/// What is known before the region table: structures that are the same for every farm.
+pub(super) struct Fixed {
+    mbr: [u8; SECTOR_BYTES as usize],
+    iso: Vec<u8>,
+    isolinux: Vec<u8>,
 }
 
 impl<'a> Gap<'a> {
@@ -94,13 +103,12 @@ impl<'a> Gap<'a> {
         Ok(gap)
     }
 
-    /// The gap as a layout of its own.
-    pub(super) fn render(
+    /// Renders what does not depend on the region table.
+    pub(super) fn fixed(
         &self,
-        around: Surroundings<'_>,
+        around: &Surroundings<'_>,
         isolinux_cfg: &LoaderConfig,
-        regions: RenderedRegions,
-    ) -> Result<Layout, PlanError> {
+    ) -> Result<Fixed, PlanError> {
         let loaders = &self.medium.loaders;
         let boot = HybridBoot {
             code: &loaders.isohdpfx,
@@ -111,9 +119,31 @@ impl<'a> Gap<'a> {
         let mut isolinux = loaders.isolinux.to_vec();
         el_torito::patch_boot_info(&mut isolinux, self.isolinux_bin, PVD_BLOCK)
             .map_err(format_error("BIOS loader"))?;
-        let iso = self.iso(&around, isolinux_cfg.text.len())?;
+        let iso = self.iso(around, isolinux_cfg.text.len())?;
+        Ok(Fixed { mbr, iso, isolinux })
+    }
+
+    /// Digests of what never changes in the gap.
+    pub(super) fn record(&self, fixed: &Fixed, cfg: &LoaderConfig, areas: &mut AreaList<'_>) {
+        let ldlinux = &self.medium.loaders.ldlinux;
+        areas.bytes("MBR boot code", 0, &fixed.mbr[..BOOT_SECTOR_CODE_BYTES]);
+        let iso_offset = u64::from(PVD_BLOCK) * BLOCK_BYTES;
+        areas.bytes("ISO 9660 metadata", iso_offset, &fixed.iso);
+        areas.bytes(ISOLINUX_BIN, self.isolinux_bin, &fixed.isolinux);
+        areas.content(LDLINUX, self.ldlinux, ldlinux);
+        areas.bytes(ISOLINUX_CFG, self.isolinux_cfg, &cfg.text);
+    }
+
+    /// The gap as a layout of its own; `partition_table` is the primary one, for byte 512.
+    pub(super) fn render(
+        &self,
+        fixed: Fixed,
+        partition_table: Vec<u8>,
+        isolinux_cfg: &LoaderConfig,
+        regions: RenderedRegions,
+    ) -> Result<Layout, PlanError> {
         let locator = Locator {
-            disk_guid: around.disk_guid.0,
+            disk_guid: regions.table.disk_guid.0,
             table_offset: self.table,
             table_length: regions.json.len() as u32,
         };
@@ -124,12 +154,12 @@ impl<'a> Gap<'a> {
             });
         }
         let mut builder = LayoutBuilder::new();
-        builder.place_bytes(0, mbr);
-        builder.place_bytes(SECTOR_BYTES, around.partition_table);
+        builder.place_bytes(0, fixed.mbr);
+        builder.place_bytes(SECTOR_BYTES, partition_table);
         builder.place_bytes(LOCATOR_OFFSET, locator.encode());
-        builder.place_bytes(u64::from(PVD_BLOCK) * BLOCK_BYTES, iso);
-        builder.place_bytes(self.isolinux_bin, isolinux);
-        place_content(&mut builder, self.ldlinux, &loaders.ldlinux);
+        builder.place_bytes(u64::from(PVD_BLOCK) * BLOCK_BYTES, fixed.iso);
+        builder.place_bytes(self.isolinux_bin, fixed.isolinux);
+        place_content(&mut builder, self.ldlinux, &self.medium.loaders.ldlinux);
         builder.place_bytes(self.isolinux_cfg, &isolinux_cfg.text[..]);
         builder.place_bytes(self.table, regions.json);
         builder.place_bytes(self.defaults.offset, regions.defaults);

@@ -1,5 +1,6 @@
 //! Media: pure plans that turn a payload into a [`Layout`](crate::rope::Layout).
 
+mod areas;
 mod gap;
 mod loader_config;
 mod region_contents;

@@ -6,7 +6,9 @@ use crate::content::sha256;
 use crate::error::PlanError;
 use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
-use crate::regions::{self, Region, RegionRecord, RegionTable, Span, TableRecord};
+use crate::regions::{
+    self, AreaRecord, PayloadFacts, Region, RegionRecord, RegionTable, Span, TableRecord,
+};
 
 /// Padded region contents.
 pub(super) struct RegionContents {
@@ -52,54 +54,73 @@ impl RegionContents {
         SECTOR_BYTES + contents
     }
 
-    /// Table, its JSON form and the defaults area; `spans` in the order of [`Self::named`].
-    pub(super) fn render(
+    /// The table without areas; `spans` in the order of [`Self::named`].
+    pub(super) fn table(
         &self,
         disk_guid: Guid,
-        total: u64,
+        total_bytes: u64,
         spans: &[Span; 4],
         defaults: Span,
         guid_texts: Vec<u64>,
-    ) -> RenderedRegions {
-        let mut digests = vec![0; SECTOR_BYTES as usize];
-        let mut copies = Vec::new();
-        let mut table_regions = Vec::new();
-        let mut records = Vec::new();
-        for (index, ((name, bytes), span)) in self.named().into_iter().zip(spans).enumerate() {
-            let digest = sha256(bytes);
-            digests[index * 32..][..32].copy_from_slice(&digest);
-            let default_offset = defaults.offset + SECTOR_BYTES + copies.len() as u64;
-            copies.extend_from_slice(bytes);
-            records.push(RegionRecord {
+        payload: PayloadFacts,
+    ) -> RegionTable {
+        let mut default_offset = defaults.offset + SECTOR_BYTES;
+        let mut regions = Vec::new();
+        for ((name, bytes), span) in self.named().into_iter().zip(spans) {
+            regions.push(Region {
                 name: name.to_owned(),
                 span: *span,
-                digest_offset: defaults.offset + index as u64 * 32,
                 default_offset,
+                default_sha256: sha256(bytes),
             });
-            table_regions.push(Region {
-                name: name.to_owned(),
-                span: *span,
-                default_offset,
-                default_sha256: digest,
+            default_offset += bytes.len() as u64;
+        }
+        RegionTable {
+            disk_guid,
+            total_bytes,
+            regions,
+            defaults,
+            guid_texts,
+            areas: Vec::new(),
+            payload,
+        }
+    }
+
+    /// The finished table's JSON form and the defaults area.
+    pub(super) fn render(&self, table: RegionTable) -> RenderedRegions {
+        let mut defaults = vec![0; SECTOR_BYTES as usize];
+        let mut records = Vec::new();
+        for (index, region) in table.regions.iter().enumerate() {
+            defaults[index * 32..][..32].copy_from_slice(&region.default_sha256);
+            records.push(RegionRecord {
+                name: region.name.clone(),
+                span: region.span,
+                digest_offset: table.defaults.offset + index as u64 * 32,
+                default_offset: region.default_offset,
             });
         }
-        let record = TableRecord::new(total, defaults, guid_texts.clone(), records);
+        for (_, bytes) in self.named() {
+            defaults.extend_from_slice(bytes);
+        }
+        let mut record = TableRecord::new(
+            table.total_bytes,
+            table.defaults,
+            table.guid_texts.clone(),
+            records,
+        );
+        record.payload = table.payload.clone();
+        record.areas = table.areas.iter().map(AreaRecord::from).collect();
         #[expect(
             clippy::expect_used,
             reason = "plain structs of numbers and strings serialise"
         )]
         let json = serde_json::to_vec(&record).expect("region table serialises");
-        digests.extend_from_slice(&copies);
+        let digest_at = (table.table_digest_offset() - table.defaults.offset) as usize;
+        defaults[digest_at..][..32].copy_from_slice(&sha256(&json));
         RenderedRegions {
-            table: RegionTable {
-                disk_guid,
-                total_bytes: total,
-                regions: table_regions,
-                defaults,
-                guid_texts,
-            },
+            table,
             json,
-            defaults: digests,
+            defaults,
         }
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use node_config::medium::FARMCFG_LABEL;
 use sha2::{Digest, Sha256};
 
+use super::areas::AreaList;
 use super::gap::{Gap, Surroundings};
 use super::loader_config::{self, Entries, LoaderConfig};
 use super::region_contents::RegionContents;
@@ -25,11 +26,11 @@ use crate::formats::fat::{self, FatKind};
 use crate::formats::gpt::{self, Partition, TYPE_BASIC_DATA, TYPE_ESP};
 use crate::formats::guid::Guid;
 use crate::formats::timestamp::Timestamp;
-use crate::regions::{RegionTable, Span};
+use crate::regions::{FARMCFG_BOOT_SECTOR, PayloadFacts, RegionTable, Span};
 use crate::rope::{Layout, LayoutBuilder, Source};
 
 /// Part of every identifier: raise it whenever the same input gives a different medium.
-pub const RECIPE_REVISION: u32 = 1;
+pub const RECIPE_REVISION: u32 = 2;
 
 /// Partitions begin and end on multiples of this.
 const MIB: u64 = 1 << 20;
@@ -87,6 +88,8 @@ pub struct UniversalMedium {
     pub kernel: Content,
     /// Initramfs archives before the config region, which is always the last one.
     pub initramfs: Vec<InitramfsFile>,
+    /// What to record of kernel and node.
+    pub payload: PayloadFacts,
     /// This farm's kernel arguments, separated by blanks.
     pub kernel_arguments: String,
     /// This farm's config as an uncompressed newc cpio of at most 64 KiB.
@@ -144,7 +147,8 @@ impl UniversalMedium {
             timestamp: self.timestamp,
             offset,
         };
-        let esp = place(ESP_OFFSET).esp(&self.esp_files(&grub_cfg.text, &contents), MIB)?;
+        let esp_files = self.esp_files(&grub_cfg.text, &contents);
+        let esp = place(ESP_OFFSET).esp(&esp_files, MIB)?;
         check_loaders(&esp.files)?;
         let esp_end = esp.span.offset + esp.span.length;
         let farmcfg = place(esp_end).farmcfg(FARMCFG_BYTES, &contents)?;
@@ -170,16 +174,36 @@ impl UniversalMedium {
             gap.isolinux_cfg + isolinux_cfg.guid_at as u64,
             grub_cfg_at + grub_cfg.guid_at as u64,
         ];
-        let rendered = contents.render(disk_guid, total, &spans, gap.defaults, guid_texts);
-        let regions = rendered.table.clone();
+        let mut regions = contents.table(
+            disk_guid,
+            total,
+            &spans,
+            gap.defaults,
+            guid_texts,
+            self.payload.clone(),
+        );
         let around = Surroundings {
             disk_guid,
             total,
             esp: esp.span,
             files: &esp.files,
-            partition_table: table.primary,
         };
-        let gap = gap.render(around, &isolinux_cfg, rendered)?;
+        let fixed = gap.fixed(&around, &isolinux_cfg)?;
+        let mut areas = AreaList::new(&regions);
+        gap.record(&fixed, &isolinux_cfg, &mut areas);
+        let esp_at = esp.span.offset;
+        areas.volume("EFI partition metadata", esp_at, &esp.layout, &esp.files)?;
+        areas.boot_sector(FARMCFG_BOOT_SECTOR, farmcfg.span.offset, &farmcfg.layout)?;
+        for (file, placed) in esp_files.iter().zip(&esp.files) {
+            if file.path == self.grub_cfg_path() {
+                areas.bytes(&file.path, placed.span.offset, &grub_cfg.text);
+            } else if file.path != CONFIG_PATH {
+                areas.content(&file.path, placed.span.offset, &file.content);
+            }
+        }
+        regions.areas = areas.finish();
+        let rendered = contents.render(regions.clone());
+        let gap = gap.render(fixed, table.primary, &isolinux_cfg, rendered)?;
 
         let mut builder = LayoutBuilder::new();
         // Zero rather than skipped: signatures of an older file system on a stick (swap, btrfs,
@@ -238,6 +262,8 @@ impl UniversalMedium {
         for file in &self.initramfs {
             part(&file.name, file.content.sha256());
         }
+        // Named for its own sake: it follows from the archives in all but tests.
+        part("node version", self.payload.node_version.as_bytes());
         Guid::derive("universal medium", &hasher.finalize())
     }
 

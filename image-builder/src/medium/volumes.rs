@@ -7,6 +7,7 @@ use super::universal::PlacedFile;
 use crate::content::Content;
 use crate::error::{FormatError, PlanError};
 use crate::formats::fat::{self, FatFile, FatKind, VolumeSize, VolumeSpec};
+use crate::formats::gpt::serial;
 use crate::formats::guid::Guid;
 use crate::formats::timestamp::Timestamp;
 use crate::regions::Span;
@@ -132,12 +133,6 @@ pub(super) fn place_zeroed(builder: &mut LayoutBuilder, offset: u64, layout: &La
         };
         builder.place(offset + extent.offset, extent.length, source);
     }
-}
-
-/// A 32-bit identifier derived from the disk's.
-pub(super) fn serial(disk_guid: Guid, purpose: &str) -> u32 {
-    let raw = Guid::derive(purpose, &disk_guid.0).0;
-    u32::from_le_bytes([raw[0], raw[1], raw[2], raw[3]])
 }
 
 pub(super) fn format_error(part: &'static str) -> impl Fn(FormatError) -> PlanError {

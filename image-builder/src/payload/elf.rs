@@ -1,12 +1,13 @@
-//! The two questions asked of ELF files: a module's `.modinfo` section, and whether a program is
-//! static. Source: System V ABI, chapters 4 and 5; only 64-bit little-endian x86-64 is accepted, so
-//! 90 lines do what would else be a dependency.
+//! The three questions asked of ELF files: a module's `.modinfo` section, whether a program is
+//! static, and what a note in it says. Source: System V ABI, chapters 4 and 5; only 64-bit little-endian x86-64 is accepted, so
+//! little code do what would else be a dependency.
 
 const ET_REL: u16 = 1;
 const ET_EXEC: u16 = 2;
 const ET_DYN: u16 = 3;
 const EM_X86_64: u16 = 62;
 const PT_INTERP: u32 = 3;
+const PT_NOTE: u32 = 4;
 const SHT_NOBITS: u32 = 8;
 
 /// Why bytes are not the ELF file that was asked for.
@@ -121,6 +122,27 @@ impl<'a> Elf<'a> {
         Ok(())
     }
 
+    /// Description of the first note of that owner and type; `None` if a program has none.
+    pub fn note(&self, owner: &str, kind: u32) -> Result<Option<&'a [u8]>, ElfError> {
+        let (table, entry_bytes, count) = (self.u64(32)?, self.u16(54)?, self.u16(56)?);
+        for index in 0..u64::from(count) {
+            let at = table
+                .checked_add(index * u64::from(entry_bytes))
+                .ok_or(ElfError::Damaged)?;
+            if self.u32(at)? != PT_NOTE {
+                continue;
+            }
+            let mut notes = self.range(self.u64(at + 8)?, self.u64(at + 32)?)?;
+            while let Some((found, description, rest)) = split_note(notes) {
+                if found == (owner.as_bytes(), kind) {
+                    return Ok(Some(description));
+                }
+                notes = rest;
+            }
+        }
+        Ok(None)
+    }
+
     fn section_bytes(&self, header: u64) -> Result<&'a [u8], ElfError> {
         if self.u32(header.checked_add(4).ok_or(ElfError::Damaged)?)? == SHT_NOBITS {
             return Ok(&[]);
@@ -155,6 +177,22 @@ impl<'a> Elf<'a> {
     fn u64(&self, offset: u64) -> Result<u64, ElfError> {
         self.array(offset).map(u64::from_le_bytes)
     }
+}
+
+/// Splits the first note off: owner and type, description, what follows.
+#[expect(clippy::type_complexity, reason = "three things of one record")]
+fn split_note(notes: &[u8]) -> Option<((&[u8], u32), &[u8], &[u8])> {
+    let word = |at: usize| Some(u32::from_le_bytes(notes.get(at..at + 4)?.try_into().ok()?));
+    let (owner_bytes, description_bytes) = (word(0)? as usize, word(4)? as usize);
+    let owner = notes.get(12..12_usize.checked_add(owner_bytes)?)?;
+    let description_at = (12 + owner_bytes).checked_next_multiple_of(4)?;
+    let description_end = description_at.checked_add(description_bytes)?;
+    let description = notes.get(description_at..description_end)?;
+    let rest = notes
+        .get(description_end.checked_next_multiple_of(4)?..)
+        .unwrap_or_default();
+    let owner = owner.strip_suffix(&[0]).unwrap_or(owner);
+    Some(((owner, word(8)?), description, rest))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use node_config::note::{self, NodeNote};
 use serde::{Deserialize, Serialize};
 
 use super::cpio::{CpioError, Tree};
@@ -41,7 +42,7 @@ pub struct PayloadOptions<'a> {
     pub cache_dir: &'a Path,
     /// zstd level, 1 to 22: [`super::LEVEL_DEVELOPMENT`] or [`super::LEVEL_RELEASE`].
     pub level: i32,
-    /// Version of the configuration schema this node accepts.
+    /// Version of the configuration schema to assume of a node that does not say which it accepts.
     pub config_schema: u32,
 }
 
@@ -135,8 +136,9 @@ pub fn build(
         dir: layers_dir,
         level: options.level,
     };
-    let (node_bytes, node_sha256) = read_node(options.node)?;
-    let (base, facts) = base_layer(options, &cache, progress)?;
+    let (node_bytes, node_sha256, note) = read_node(options.node)?;
+    let config_schema = note.as_ref().map_or(options.config_schema, |n| n.schema);
+    let (base, facts) = base_layer(options, config_schema, &cache, progress)?;
     let node = node_layer(kit, &node_bytes, node_sha256, &cache, progress)?;
     let layers = vec![base, node];
 
@@ -158,7 +160,7 @@ pub fn build(
         kernel_version: kit.kernel_version().to_owned(),
         kernel_sha256: kernel.sha256,
         node_sha256,
-        config_schema: options.config_schema,
+        config_schema,
         newest_mtime: kit.lock().newest_mtime_unix_s,
         level: options.level,
         layers: layers.iter().map(record_of).collect(),
@@ -182,6 +184,7 @@ pub fn build(
         kernel_version,
         kernel,
         layers,
+        node: note,
         manifest,
         warnings,
     })
@@ -198,6 +201,7 @@ fn record_of(layer: &Layer) -> LayerRecord {
 
 fn base_layer(
     options: &PayloadOptions<'_>,
+    config_schema: u32,
     cache: &Cache,
     progress: &mut dyn FnMut(Event),
 ) -> Result<(Layer, BaseFacts), PayloadError> {
@@ -206,7 +210,7 @@ fn base_layer(
     let mut key = cache.key(LayerKind::Base);
     key.part(kit.kernel_version().as_bytes())
         .part(&mtime.to_le_bytes());
-    key.part(&options.config_schema.to_le_bytes());
+    key.part(&config_schema.to_le_bytes());
     if let Some(modules) = kit.modules_digest() {
         key.part(modules.as_bytes());
     }
@@ -260,7 +264,7 @@ fn base_layer(
         schema: MANIFEST_SCHEMA,
         recipe_revision: RECIPE_REVISION,
         kernel_version: kit.kernel_version(),
-        config_schema: options.config_schema,
+        config_schema,
         newest_mtime: mtime,
         missing_firmware: &facts.missing_firmware,
     })
@@ -309,18 +313,22 @@ fn node_layer(
     )
 }
 
-fn read_node(path: &Path) -> Result<(Vec<u8>, Digest), PayloadError> {
+fn read_node(path: &Path) -> Result<(Vec<u8>, Digest, Option<NodeNote>), PayloadError> {
     // The user names it; a link to it is fine.
     let real = fs::canonicalize(path).map_err(io_error("find", path))?;
     let bytes = store::read_limited(&real, NODE_LIMIT_BYTES).map_err(io_error("read", path))?;
-    Elf::parse(&bytes)
-        .and_then(|elf| elf.require_static_program())
+    let note = Elf::parse(&bytes)
+        .and_then(|elf| {
+            elf.require_static_program()?;
+            elf.note(note::OWNER, note::KIND)
+        })
         .map_err(|source| PayloadError::Node {
             path: path.to_owned(),
             source,
-        })?;
+        })?
+        .and_then(NodeNote::decode);
     let digest = Digest::of(&bytes);
-    Ok((bytes, digest))
+    Ok((bytes, digest, note))
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PayloadError {

@@ -16,9 +16,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use node_config::note::NodeNote;
+
 use crate::bootkit::{BootkitError, Digest, NO_SPACE, PackageEntry};
 use crate::content::Content;
 use crate::error::ReadError;
+use crate::regions::PayloadFacts;
 
 pub use cpio::{CONFIG_REGION_BYTES, ConfigFile, CpioError, config_cpio};
 pub use initramfs::{Event, PayloadOptions, RECIPE_REVISION, build};
@@ -81,6 +84,8 @@ pub struct Payload {
     pub kernel: Part,
     /// Layers in the order they have to be loaded; the config layer comes after them.
     pub layers: Vec<Layer>,
+    /// What `farm-node` says about itself; `None` for a node that carries no note.
+    pub node: Option<NodeNote>,
     /// What it was made of.
     pub manifest: Manifest,
     /// What the user should know.
@@ -88,6 +93,18 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// What a medium records of this payload for `show` and `customize`.
+    #[must_use]
+    pub fn facts(&self) -> PayloadFacts {
+        let node = self.node.clone();
+        PayloadFacts {
+            kernel_version: self.kernel_version.clone(),
+            node_version: node.as_ref().map(|n| n.version.clone()).unwrap_or_default(),
+            config_schema: self.manifest.config_schema,
+            config_keys: node.map(|n| n.keys).unwrap_or_default(),
+        }
+    }
+
     /// Size of the compressed initramfs in bytes, without the config layer.
     pub fn initramfs_bytes(&self) -> u64 {
         self.layers.iter().map(|l| l.part.size_bytes).sum()

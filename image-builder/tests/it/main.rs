@@ -7,9 +7,12 @@
 )]
 
 mod bootkit;
+mod customize;
 mod emit;
+mod foreign;
 mod medium_plan;
 mod medium_tools;
 mod payload;
 mod payload_fixtures;
 mod support;
+mod verify;

@@ -9,6 +9,7 @@ use image_builder::formats::el_torito::UefiSectorCount;
 use image_builder::formats::timestamp::Timestamp;
 use image_builder::medium::{InitramfsFile, Loaders, Plan, UniversalMedium};
 use image_builder::payload::{ConfigFile, config_cpio};
+use image_builder::regions::PayloadFacts;
 
 /// Bytes that differ everywhere and never repeat on a block boundary.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
@@ -68,6 +69,15 @@ pub fn medium(farm_id: u32, base_bytes: usize) -> UniversalMedium {
                 content: Content::bytes(noise(9, 4097)),
             },
         ],
+        payload: PayloadFacts {
+            kernel_version: "6.1.0-test".to_owned(),
+            node_version: "0.1.0".to_owned(),
+            config_schema: 1,
+            config_keys: node_config::schema::KEYS
+                .split(' ')
+                .map(str::to_owned)
+                .collect(),
+        },
         kernel_arguments: format!("farmer_id={farm_id} runmode=dev"),
         config: config(farm_id),
         farm_toml: format!("# farm_id = {farm_id}\n"),

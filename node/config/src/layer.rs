@@ -169,6 +169,33 @@ impl Layer {
         })
     }
 
+    /// Names of the settings that are present, in the form of [`crate::schema::KEYS`].
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        // What `to_toml` writes is always a table.
+        let table: toml::Table = self.to_toml().parse().unwrap_or_default();
+        for (name, value) in table {
+            match value {
+                toml::Value::Table(names) if name == "disks" => {
+                    let words = names.values().filter_map(toml::Value::as_table);
+                    keys.extend(
+                        words
+                            .flat_map(|w| w.keys())
+                            .map(|key| format!("disks.*.{key}")),
+                    );
+                }
+                toml::Value::Table(names) => {
+                    keys.extend(names.keys().map(|key| format!("{name}.{key}")));
+                }
+                _ => keys.push(name),
+            }
+        }
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
     /// The TOML text of the settings that are present.
     #[must_use]
     #[expect(

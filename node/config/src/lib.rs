@@ -8,11 +8,13 @@
 //! - [`layer`]: partial settings from one place, and how layers make an [`layer::Effective`] one
 //! - [`cmdline`]: the kernel arguments a node listens to, in Zero-OS' names
 //! - [`medium`]: how a node recognises the boot medium it came from
+//! - [`note`]: how a `farm-node` binary says which settings it knows
 
 pub mod cmdline;
 mod error;
 pub mod layer;
 pub mod medium;
+pub mod note;
 pub mod schema;
 pub mod values;
 

@@ -11,6 +11,13 @@ use crate::{ConfigError, Layer};
 /// Version of the schema this program writes and the newest it accepts.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Names of all settings of the TOML form, sorted and separated by blanks; `*` stands for a name the
+/// farmer chooses.
+pub const KEYS: &str = "debug directory.ca directory.insecure_http directory.pin directory.url \
+    disks.*.ignore disks.*.kind farm_id location.city location.continent location.country \
+    location.latitude location.longitude network.address network.dhcp network.dns network.gateway \
+    network.interface runmode schema";
+
 /// Where a node finds its directory and whom it trusts there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryConfig {

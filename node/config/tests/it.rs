@@ -265,3 +265,17 @@ fn words_on_disks_of_all_layers_add_up() {
         assert!(error.to_string().contains("farm.toml"), "{error}");
     }
 }
+
+/// The list of known settings is what a text with every setting has.
+#[test]
+fn the_list_of_keys_is_complete() {
+    let text = "schema = 1\nfarm_id = 1\nrunmode = \"dev\"\ndebug = true\n\
+        [directory]\nurl = \"https://d.example\"\nca = \"x\"\ninsecure_http = false\n\
+        pin = \"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n\
+        [network]\ndhcp = false\naddress = \"192.0.2.5/24\"\ngateway = \"192.0.2.1\"\n\
+        dns = [\"192.0.2.53\"]\ninterface = \"eth0\"\n\
+        [location]\ncontinent = \"E\"\ncountry = \"BE\"\ncity = \"G\"\nlatitude = 1.0\n\
+        longitude = 2.0\n[disks.A]\nkind = \"ssd\"\n[disks.B]\nignore = true\n";
+    let keys = node_config::Layer::from_toml(text, "test").unwrap().keys();
+    assert_eq!(keys.join(" "), node_config::schema::KEYS);
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use image_builder::bootkit::{Bootkit, Loader};
 use image_builder::content::Content;
+use image_builder::customize;
 use image_builder::emit::{self, EmitOptions, Emitted};
 use image_builder::error::{EmitError, PlanError, ReadError};
 use image_builder::formats::el_torito::UefiSectorCount;
@@ -16,7 +17,7 @@ use image_builder::payload::{
     PayloadOptions, Selection, Warning, config_cpio,
 };
 use image_builder::show::CONFIG_FILE;
-use node_config::SCHEMA_VERSION;
+use node_config::{Layer, SCHEMA_VERSION};
 
 use super::{Built, BuiltRegion, Job, Target};
 use crate::blocking::Cancel;
@@ -103,6 +104,8 @@ pub fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
     let kit = fetch(&job.wanted, &job.cache_dir, &mut progress, cancel)
         .doing("getting kernel and boot loaders")?;
     let payload = make_payload(job, &kit, &mut progress, cancel)?;
+    // An older farm-node, named with `--node`, would refuse at its first boot what it does not know.
+    customize::check_known(&Layer::from(&job.config), &payload.facts())?;
     let plan = plan(job, &kit, &payload)?;
     let emitted = write(job, &plan, &mut progress, cancel)?;
     progress.finish();
@@ -229,6 +232,7 @@ fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
         },
         kernel: payload.kernel.content()?,
         initramfs,
+        payload: payload.facts(),
         kernel_arguments: String::new(),
         config,
         farm_toml: FARM_TOML.to_owned(),
@@ -268,7 +272,7 @@ fn write(job: &Job, plan: &Plan, progress: &mut Progress, cancel: &Cancel) -> Ou
     }
 }
 
-fn closed_stdout(error: EmitError) -> Failure {
+pub(super) fn closed_stdout(error: EmitError) -> Failure {
     match &error {
         EmitError::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
             Failure::closed_stdout()
@@ -299,6 +303,6 @@ fn tell_warning(printer: &Printer, warning: &Warning) {
     }
 }
 
-fn hex(digest: [u8; 32]) -> String {
+pub(super) fn hex(digest: [u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

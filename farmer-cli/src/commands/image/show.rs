@@ -5,7 +5,7 @@ use std::fs::File;
 use hw_probe::text::Untrusted;
 use hw_probe::units::Bytes;
 use image_builder::error::ShowError;
-use image_builder::show::{MediumDescription, describe};
+use image_builder::show::{MediumDescription, inspect};
 use serde::Serialize;
 
 use crate::args::ImageShowArgs;
@@ -28,82 +28,227 @@ struct Shown {
 impl Show for Shown {
     fn show(&self, page: &mut Page) {
         let medium = &self.medium;
-        page.field("image", &self.path);
-        if let Some(guid) = &medium.disk_guid {
-            page.field("disk", guid);
+        identity(&self.path, medium, page);
+        for problem in &medium.problems {
+            page.field("problem", untrusted(problem));
         }
-        if let Some(label) = &medium.volume_id {
-            page.field("ISO volume", Untrusted::from(label.as_str()));
-        }
-        if let Some(farm) = medium.farm_id {
-            page.field("farm", farm);
-        }
-        if let Some(arguments) = &medium.kernel_arguments {
-            page.field(
-                "arguments",
-                if arguments.is_empty() { "-" } else { arguments },
-            );
-        }
-        let partitions: Vec<Vec<String>> = medium
-            .partitions
-            .iter()
-            .map(|p| {
-                let name = Untrusted::from(p.name.as_str()).to_string();
-                vec![
-                    p.number.to_string(),
-                    name,
-                    p.span.offset.to_string(),
-                    Bytes(p.span.length).to_string(),
-                ]
-            })
-            .collect();
-        if !partitions.is_empty() {
-            page.line("").table(
-                &[
-                    ("PARTITION", Align::Right),
-                    ("NAME", Align::Left),
-                    ("OFFSET", Align::Right),
-                    ("SIZE", Align::Right),
-                ],
-                &partitions,
-            );
-        }
-        let Some(regions) = &medium.regions else {
-            page.line("")
-                .line("this is not one of our images: it has no table of regions");
-            return;
+        boots(medium, page);
+        programs(medium, page);
+        partitions(medium, page);
+        regions(medium, page);
+        settings(medium, page);
+    }
+}
+
+fn untrusted(text: &str) -> String {
+    Untrusted::from(text).to_string()
+}
+
+fn identity(path: &str, medium: &MediumDescription, page: &mut Page) {
+    page.field("image", path);
+    match medium.container {
+        Some(container) => page.field("kind", format!("{} in a {container}", medium.kind)),
+        None => page.field("kind", medium.kind),
+    };
+    page.field(
+        "size",
+        format!("{} ({} bytes)", Bytes(medium.size_bytes), medium.size_bytes),
+    );
+    if let Some(guid) = &medium.disk_guid {
+        page.field("disk", guid);
+    }
+    if let Some(fingerprint) = &medium.fingerprint {
+        page.field("fingerprint", fingerprint);
+    }
+    if let Some(label) = &medium.volume_id {
+        page.field("ISO volume", untrusted(label));
+    }
+    if let Some(node) = &medium.node {
+        let version = if node.version.is_empty() {
+            "unknown version"
+        } else {
+            &node.version
         };
-        let rows: Vec<Vec<String>> = regions
-            .iter()
-            .map(|r| {
-                let state = if r.customised {
-                    "changed since"
-                } else {
-                    "as built"
-                };
-                vec![
-                    r.name.clone(),
-                    r.span.offset.to_string(),
-                    r.span.length.to_string(),
-                    state.to_owned(),
-                ]
-            })
-            .collect();
-        page.line("").table(
-            &[
-                ("REGION", Align::Left),
-                ("OFFSET", Align::Right),
-                ("BYTES", Align::Right),
-                ("CONTENT", Align::Left),
-            ],
-            &rows,
+        page.field(
+            "node",
+            format!(
+                "farm-node {} (settings schema {})",
+                untrusted(version),
+                node.config_schema
+            ),
         );
-        if let Some(toml) = &medium.config_toml {
-            page.heading("Settings in the image");
-            for line in toml.lines() {
-                page.line(Untrusted::from(line));
-            }
+    }
+    let farm = medium.settings.iter().find(|s| s.key == "farm_id");
+    if let Some(farm) = farm {
+        page.field(
+            "farm",
+            format!("{} ({})", untrusted(&farm.value), farm.origin),
+        );
+    } else if let Some(farm) = medium.farm_id {
+        page.field("farm", farm);
+    }
+    if let Some(arguments) = &medium.kernel_arguments {
+        let shown = if arguments.is_empty() { "-" } else { arguments };
+        page.field("arguments", untrusted(shown));
+    }
+}
+
+fn boots(medium: &MediumDescription, page: &mut Page) {
+    let rows: Vec<Vec<String>> = medium
+        .boots
+        .iter()
+        .map(|path| {
+            vec![
+                format!("{} {}", path.firmware.to_uppercase(), path.medium),
+                untrusted(path.starts.as_deref().unwrap_or("does not start")),
+                match path.secure_boot {
+                    Some(true) => "yes".to_owned(),
+                    Some(false) => "no".to_owned(),
+                    None => "-".to_owned(),
+                },
+                untrusted(&path.reason),
+            ]
+        })
+        .collect();
+    table(
+        page,
+        &[
+            ("BOOT", Align::Left),
+            ("STARTS", Align::Left),
+            ("SECURE BOOT", Align::Left),
+            ("WHY", Align::Left),
+        ],
+        &rows,
+    );
+}
+
+fn programs(medium: &MediumDescription, page: &mut Page) {
+    let signed = |signers: &[String]| match signers.first() {
+        Some(first) => untrusted(first),
+        None => "-".to_owned(),
+    };
+    let kernels = medium.kernels.iter().map(|kernel| {
+        vec![
+            untrusted(&kernel.path),
+            untrusted(&kernel.volume),
+            format!("kernel {}", untrusted(&kernel.version)),
+            signed(&kernel.signers),
+        ]
+    });
+    let loaders = medium.loaders.iter().filter(|l| !l.is_uki).map(|loader| {
+        vec![
+            untrusted(&loader.path),
+            untrusted(&loader.volume),
+            format!("{} {}", loader.machine, untrusted(&loader.sbat.join(" "))),
+            signed(&loader.signers),
+        ]
+    });
+    let rows: Vec<Vec<String>> = loaders.chain(kernels).collect();
+    table(
+        page,
+        &[
+            ("PROGRAM", Align::Left),
+            ("ON", Align::Left),
+            ("GENERATIONS OR VERSION", Align::Left),
+            ("SIGNED BY", Align::Left),
+        ],
+        &rows,
+    );
+    for kernel in &medium.kernels {
+        if let Some(arguments) = &kernel.arguments {
+            page.field("built-in arguments", untrusted(arguments));
         }
+    }
+}
+
+fn partitions(medium: &MediumDescription, page: &mut Page) {
+    let rows: Vec<Vec<String>> = medium
+        .partitions
+        .iter()
+        .map(|p| {
+            vec![
+                p.number.to_string(),
+                untrusted(&p.name),
+                p.kind.clone(),
+                p.span.offset.to_string(),
+                Bytes(p.span.length).to_string(),
+            ]
+        })
+        .collect();
+    table(
+        page,
+        &[
+            ("PARTITION", Align::Right),
+            ("NAME", Align::Left),
+            ("KIND", Align::Left),
+            ("OFFSET", Align::Right),
+            ("SIZE", Align::Right),
+        ],
+        &rows,
+    );
+}
+
+fn regions(medium: &MediumDescription, page: &mut Page) {
+    let Some(regions) = &medium.regions else {
+        page.line("")
+            .line("this is not one of our images: it has no table of regions");
+        return;
+    };
+    let rows: Vec<Vec<String>> = regions
+        .iter()
+        .map(|r| {
+            let state = if r.customised {
+                "changed since"
+            } else {
+                "as built"
+            };
+            vec![
+                untrusted(&r.name),
+                r.span.offset.to_string(),
+                r.span.length.to_string(),
+                state.to_owned(),
+            ]
+        })
+        .collect();
+    table(
+        page,
+        &[
+            ("REGION", Align::Left),
+            ("OFFSET", Align::Right),
+            ("BYTES", Align::Right),
+            ("CONTENT", Align::Left),
+        ],
+        &rows,
+    );
+}
+
+fn settings(medium: &MediumDescription, page: &mut Page) {
+    let rows: Vec<Vec<String>> = medium
+        .settings
+        .iter()
+        .map(|setting| {
+            vec![
+                setting.key.clone(),
+                untrusted(&setting.value),
+                setting.origin.clone(),
+            ]
+        })
+        .collect();
+    table(
+        page,
+        &[
+            ("SETTING", Align::Left),
+            ("VALUE", Align::Left),
+            ("FROM", Align::Left),
+        ],
+        &rows,
+    );
+}
+
+/// A table set off by a blank line; nothing where it would be empty.
+fn table(page: &mut Page, columns: &[(&str, Align)], rows: &[Vec<String>]) {
+    if !rows.is_empty() {
+        page.line("").table(columns, rows);
     }
 }
 
@@ -111,7 +256,7 @@ impl Show for Shown {
 pub fn show(context: &Context<'_>, args: &ImageShowArgs) -> Outcome<ExitStatus> {
     let path = &args.file;
     let mut file = File::open(path).map_err(|error| Failure::io("opening", path, error))?;
-    let medium = describe(&mut file).doing(format!("looking into {}", path.display()))?;
+    let medium = inspect(&mut file).doing(format!("looking into {}", path.display()))?;
     context.printer.data(&Shown {
         path: path.display().to_string(),
         medium,

@@ -23,7 +23,7 @@ pub enum FatKind {
 
 impl FatKind {
     /// The value that ends a chain.
-    pub(super) fn end_of_chain(self) -> u32 {
+    pub(crate) fn end_of_chain(self) -> u32 {
         match self {
             Self::Fat12 => 0xFFF,
             Self::Fat16 => 0xFFFF,

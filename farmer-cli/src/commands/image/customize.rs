@@ -1,0 +1,311 @@
+//! `farmer image customize` and `farmer image reset`
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use image_builder::customize::{self, CustomizeError, Edit, Request, Warning, in_place};
+use image_builder::emit::{self, EmitOptions};
+use image_builder::rope::SourceFile;
+use node_config::layer::{DirectoryLayer, NetworkLayer};
+use node_config::{Addressing, Layer};
+use serde::Serialize;
+
+use super::Target;
+use super::assemble::closed_stdout;
+use crate::args::{ImageCustomizeArgs, ImageResetArgs, ImageTargetArgs};
+use crate::blocking::{self, Cancel};
+use crate::commands::Context;
+use crate::exit::ExitStatus;
+use crate::failure::{Classify, Doing as _, Failure, Outcome};
+use crate::page::Page;
+use crate::printer::{Printer, Show};
+use crate::progress::Progress;
+use hw_probe::text::Untrusted;
+
+impl Classify for CustomizeError {
+    fn status(&self) -> ExitStatus {
+        match self {
+            Self::Disagree { .. }
+            | Self::FarmTomlMoved
+            | Self::ForbiddenArgument { .. }
+            | Self::Busy { .. }
+            | Self::UnknownKey { .. }
+            | Self::Schema { .. } => ExitStatus::Refused,
+            Self::DefaultsDamaged { .. } => ExitStatus::Mismatch,
+            Self::NoSuchArgument { .. } | Self::ArgumentsTooLong { .. } | Self::TooLong { .. } => {
+                ExitStatus::Usage
+            }
+            Self::Config(error) => error.status(),
+            Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ExitStatus::NotFound
+            }
+            _ => ExitStatus::Failed,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            Self::Disagree { .. } => Some(
+                "name all arguments again with `--kargs ARGS`, or keep those for BIOS with `--force`"
+                    .to_owned(),
+            ),
+            Self::Settings { .. } => Some(
+                "give complete settings with `--settings FILE`, or `farmer image reset` first"
+                    .to_owned(),
+            ),
+            Self::FarmTomlMoved => Some(
+                "edit farm.toml on the FARMCFG partition with any laptop; `--force` leaves it alone \
+                 at a reset"
+                    .to_owned(),
+            ),
+            _ => self.hint(),
+        }
+    }
+}
+
+/// What was changed, or would be.
+#[derive(Serialize)]
+struct Changed {
+    image: String,
+    /// The changed file; `null` when nothing was written.
+    written: Option<String>,
+    changes: Vec<RegionChange>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RegionChange {
+    region: String,
+    offset: u64,
+    length: u64,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+impl Show for Changed {
+    fn show(&self, page: &mut Page) {
+        page.field("image", &self.image);
+        match &self.written {
+            Some(path) if *path == self.image => page.field("written", "in place"),
+            Some(path) => page.field("written", path),
+            None => page.field("written", "nothing: only shown"),
+        };
+        if self.changes.is_empty() {
+            page.line("")
+                .line("nothing changes: the image has these values already");
+        }
+        for change in &self.changes {
+            page.heading(&format!(
+                "{} ({} bytes at {})",
+                change.region, change.length, change.offset
+            ));
+            let lines = |text: &Option<String>| -> Vec<String> {
+                let text = text.as_deref().unwrap_or("(damaged)");
+                text.lines().map(str::to_owned).collect()
+            };
+            let (before, after) = (lines(&change.before), lines(&change.after));
+            for (sign, these, others) in [("-", &before, &after), ("+", &after, &before)] {
+                for line in these.iter().filter(|line| !others.contains(line)) {
+                    page.line(format!("{sign} {}", Untrusted::from(line.as_str())));
+                }
+            }
+        }
+    }
+}
+
+/// Decides what changes once the image is open.
+type Planner = Box<dyn FnOnce(&mut File) -> Result<Edit, CustomizeError> + Send>;
+
+/// `farmer image customize`
+pub async fn customize(context: &Context<'_>, args: ImageCustomizeArgs) -> Outcome<ExitStatus> {
+    let request = request(&args)?;
+    let plan: Planner = Box::new(move |file| customize::plan(file, &request));
+    change(context, args.image, args.target, plan).await
+}
+
+/// `farmer image reset`
+pub async fn reset(context: &Context<'_>, args: ImageResetArgs) -> Outcome<ExitStatus> {
+    let force = args.target.force;
+    let plan: Planner = Box::new(move |file| customize::reset(file, force));
+    change(context, args.image, args.target, plan).await
+}
+
+fn request(args: &ImageCustomizeArgs) -> Outcome<Request> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).map_err(|error| Failure::io("reading", path, error))
+    };
+    let mut request = Request::default();
+    if let Some(path) = &args.settings {
+        let text = read(path)?;
+        request.settings.replace = Some(Layer::from_toml(&text, &path.display().to_string())?);
+    }
+    let network = match &args.static_address {
+        Some(address) => network(&address.0),
+        None if args.dhcp => network(&Addressing::Dhcp),
+        None => NetworkLayer::default(),
+    };
+    request.settings.set = Layer {
+        farm_id: args.farm_id,
+        debug: (args.debug || args.no_debug).then_some(args.debug),
+        directory: DirectoryLayer {
+            url: args.directory.clone(),
+            pin: args.pin.clone(),
+            ca: args.ca.as_ref().map(read).transpose()?,
+            insecure_http: args.insecure_http.then_some(true),
+        },
+        network,
+        location: args.location.clone().map(|location| location.0),
+        ..Layer::default()
+    };
+    request.arguments.replace = args.kargs.clone();
+    request.arguments.append = args.karg_append.clone();
+    request.arguments.delete = args.karg_delete.clone();
+    request.farm_toml = args.farm_toml.as_ref().map(read).transpose()?;
+    if request == Request::default() {
+        return Err(
+            Failure::new(ExitStatus::Usage, "no change is named").with_hint(
+                "for example `--farm-id 2` or `--karg-append console=ttyS1,115200`; \
+             `farmer image customize --help` lists all",
+            ),
+        );
+    }
+    request.force = args.target.force;
+    Ok(request)
+}
+
+fn network(addressing: &Addressing) -> NetworkLayer {
+    match addressing {
+        Addressing::Dhcp => NetworkLayer {
+            dhcp: Some(true),
+            ..NetworkLayer::default()
+        },
+        Addressing::Static {
+            interface,
+            address,
+            gateway,
+            dns,
+        } => NetworkLayer {
+            dhcp: None,
+            address: Some(*address),
+            gateway: *gateway,
+            dns: dns.clone(),
+            interface: interface.clone(),
+        },
+    }
+}
+
+async fn change(
+    context: &Context<'_>,
+    image: PathBuf,
+    args: ImageTargetArgs,
+    plan: Planner,
+) -> Outcome<ExitStatus> {
+    let target = match args.out {
+        Some(out) => Some(super::target(Some(out), args.force)?),
+        None => None,
+    };
+    let to_stdout = matches!(target, Some(Target::Stdout));
+    let printer = context.printer.clone();
+    let changed = blocking::run(context.printer, move |cancel| {
+        let doing = format!("changing {}", image.display());
+        make(&image, target, args.in_place, plan, &printer, cancel).doing(doing)
+    })
+    .await?;
+    for warning in &changed.warnings {
+        context.printer.warning(warning);
+    }
+    if to_stdout {
+        // Standard output is the image.
+        let regions: Vec<&str> = changed.changes.iter().map(|c| c.region.as_str()).collect();
+        context
+            .printer
+            .message(&format!("changed: {}", regions.join(" ")));
+    } else {
+        context.printer.to_stdout().data(&changed)?;
+    }
+    Ok(ExitStatus::Ok)
+}
+
+fn make(
+    image: &Path,
+    target: Option<Target>,
+    in_place: bool,
+    plan: Planner,
+    printer: &Printer,
+    cancel: &Cancel,
+) -> Outcome<Changed> {
+    if in_place {
+        let mut file = in_place::open(image)?;
+        let edit = plan(&mut file)?;
+        in_place::apply(&file, &edit)?;
+        return Ok(changed(image, Some(image.display().to_string()), &edit));
+    }
+    let source = SourceFile::open_medium(image)?;
+    let mut file = File::open(image).map_err(|error| Failure::io("opening", image, error))?;
+    let edit = plan(&mut file)?;
+    let Some(target) = target else {
+        return Ok(changed(image, None, &edit));
+    };
+    let layout = edit.layout(&source)?;
+    let mut progress = Progress::new(printer);
+    progress.stage("copying");
+    let mut on_progress = |step: emit::Progress| {
+        cancel.check();
+        progress.bytes(step.done_bytes, step.total_bytes);
+    };
+    let written = match target {
+        Target::File { path, overwrite } => {
+            // No digest: the kernel copies, or shares the blocks.
+            let options = EmitOptions {
+                overwrite,
+                digest: false,
+                sync: true,
+            };
+            emit::to_file(&layout, &path, options, &mut on_progress)?;
+            path.display().to_string()
+        }
+        Target::Stdout => {
+            let mut out = io::stdout().lock();
+            emit::to_writer(&layout, &mut out, false, &mut on_progress).map_err(closed_stdout)?;
+            out.flush()
+                .map_err(|error| Failure::io("writing to", Path::new("standard output"), error))?;
+            "-".to_owned()
+        }
+    };
+    progress.finish();
+    Ok(changed(image, Some(written), &edit))
+}
+
+fn changed(image: &Path, written: Option<String>, edit: &Edit) -> Changed {
+    let changes = edit.writes.iter().map(|write| {
+        let (before, after) = write.texts();
+        RegionChange {
+            region: write.name.clone(),
+            offset: write.offset,
+            length: write.after.len() as u64,
+            before,
+            after,
+        }
+    });
+    Changed {
+        image: image.display().to_string(),
+        written,
+        changes: changes.collect(),
+        warnings: edit.warnings.iter().map(words).collect(),
+    }
+}
+
+fn words(warning: &Warning) -> String {
+    match warning {
+        Warning::Overruled { key, value, origin } => format!(
+            "the node will use {key} = {}: the {origin} on this image says so and wins",
+            Untrusted::from(value.as_str())
+        ),
+        Warning::IgnoredArgument(reason) => format!("the node will ignore {reason}"),
+        Warning::FarmTomlKept => {
+            "farm.toml was replaced by its owner and stays as it is".to_owned()
+        }
+        _ => "see the documentation of this version".to_owned(),
+    }
+}

@@ -1,0 +1,139 @@
+//! `farmer image verify`
+
+use std::fs::File;
+
+use hw_probe::text::Untrusted;
+use hw_probe::units::Bytes;
+use image_builder::verify::{self, Report, Severity};
+use serde::Serialize;
+
+use crate::args::ImageVerifyArgs;
+use crate::blocking;
+use crate::commands::Context;
+use crate::exit::ExitStatus;
+use crate::failure::{Doing as _, Failure, Outcome};
+use crate::page::{Align, Page};
+use crate::printer::Show;
+use crate::progress::Progress;
+
+/// What was found, as told.
+#[derive(Serialize)]
+struct Verified {
+    image: String,
+    /// `true` when nothing is damaged.
+    sound: bool,
+    #[serde(flatten)]
+    report: ReportFields,
+}
+
+/// The library's report; `sound` of the JSON form is the verdict, `checked` what it rests on.
+#[derive(Serialize)]
+struct ReportFields {
+    size_bytes: u64,
+    is_ours: bool,
+    verified_bytes: u64,
+    checked: Vec<String>,
+    findings: Vec<verify::Finding>,
+}
+
+impl From<Report> for ReportFields {
+    fn from(report: Report) -> Self {
+        Self {
+            size_bytes: report.size_bytes,
+            is_ours: report.is_ours,
+            verified_bytes: report.verified_bytes,
+            checked: report.sound,
+            findings: report.findings,
+        }
+    }
+}
+
+impl Show for Verified {
+    fn show(&self, page: &mut Page) {
+        let report = &self.report;
+        page.field("image", &self.image)
+            .field("verdict", if self.sound { "sound" } else { "DAMAGED" })
+            .field("size", Bytes(report.size_bytes))
+            .field("by digest", Bytes(report.verified_bytes));
+        if !report.is_ours {
+            page.line("")
+                .line("not one of our images: structures were checked, there are no digests");
+        }
+        let rows: Vec<Vec<String>> = report
+            .findings
+            .iter()
+            .map(|finding| {
+                let severity = match finding.severity {
+                    Severity::Damage => "damage",
+                    Severity::Note => "note",
+                };
+                vec![
+                    severity.to_owned(),
+                    finding.offset.to_string(),
+                    Untrusted::from(finding.place.as_str()).to_string(),
+                    Untrusted::from(finding.what.as_str()).to_string(),
+                ]
+            })
+            .collect();
+        if !rows.is_empty() {
+            page.line("").table(
+                &[
+                    ("FOUND", Align::Left),
+                    ("BYTE", Align::Right),
+                    ("PLACE", Align::Left),
+                    ("WHAT", Align::Left),
+                ],
+                &rows,
+            );
+        }
+        let mut advice: Vec<&str> = Vec::new();
+        for finding in &report.findings {
+            if let Some(text) = finding
+                .advice
+                .as_deref()
+                .filter(|text| !advice.contains(text))
+            {
+                advice.push(text);
+                page.line(format!(
+                    "{}: {text}",
+                    Untrusted::from(finding.place.as_str())
+                ));
+            }
+        }
+        page.line("").line("sound:");
+        for name in &report.checked {
+            page.line(format!("  {}", Untrusted::from(name.as_str())));
+        }
+    }
+}
+
+/// `farmer image verify`
+pub async fn verify(context: &Context<'_>, args: ImageVerifyArgs) -> Outcome<ExitStatus> {
+    let path = args.image;
+    let printer = context.printer.clone();
+    let name = path.display().to_string();
+    let report = blocking::run(context.printer, move |cancel| {
+        let mut file = File::open(&path).map_err(|error| Failure::io("opening", &path, error))?;
+        let mut progress = Progress::new(&printer);
+        progress.stage("verifying");
+        let report = verify::verify(&mut file, &mut |done, total| {
+            cancel.check();
+            progress.bytes(done, total);
+        })
+        .doing(format!("looking into {}", path.display()))?;
+        progress.finish();
+        Ok(report)
+    })
+    .await?;
+    let sound = !report.is_damaged();
+    context.printer.data(&Verified {
+        image: name,
+        sound,
+        report: report.into(),
+    })?;
+    Ok(if sound {
+        ExitStatus::Ok
+    } else {
+        ExitStatus::Mismatch
+    })
+}

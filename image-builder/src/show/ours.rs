@@ -1,0 +1,150 @@
+//! What only media of ours have: regions, settings, the node.
+
+use node_config::{Effective, Layer, Origin, cmdline};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::{CONFIG_FILE, MediumDescription};
+use crate::content::sha256;
+use crate::customize::text_of;
+use crate::error::ShowError;
+use crate::inspect::{Probe, farmcfg};
+use crate::regions::{self, RegionTable, Span};
+
+/// A region and whether it still holds what it was built with.
+#[derive(Debug, Clone, Serialize)]
+pub struct RegionDescription {
+    /// Name.
+    pub name: String,
+    /// Where it lies, in bytes.
+    pub span: Span,
+    /// Whether the content was changed after the build.
+    pub customised: bool,
+}
+
+/// The node OS on a medium.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeDescription {
+    /// Version of `farm-node`; empty when it does not say.
+    pub version: String,
+    /// Newest version of the settings' schema it accepts.
+    pub config_schema: u32,
+    /// Release of its kernel.
+    pub kernel_version: String,
+}
+
+/// A value a node will go by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EffectiveSetting {
+    /// Dotted key.
+    pub key: String,
+    /// The value in words: untrusted text.
+    pub value: String,
+    /// Where it comes from: `image`, `farm.toml`, `kernel argument` or `default`.
+    pub origin: String,
+}
+
+pub(super) fn describe(
+    probe: &mut Probe<'_>,
+    table: &RegionTable,
+    description: &mut MediumDescription,
+) -> Result<(), ShowError> {
+    let mut described = Vec::with_capacity(table.regions.len());
+    let mut arguments = Vec::new();
+    let mut layers = Vec::new();
+    for region in &table.regions {
+        let Some(bytes) = probe.bytes(region.span.offset, region.span.length)? else {
+            let what = format!("region {} lies beyond the end", region.name);
+            description.problems.push(what);
+            continue;
+        };
+        let text = text_of(&region.name, &bytes);
+        if text.is_none() {
+            let what = format!("the content of region {} is damaged", region.name);
+            description.problems.push(what);
+        }
+        match region.name.as_str() {
+            regions::KARGS_BIOS | regions::KARGS_UEFI => arguments.push(text),
+            regions::CONFIG => {
+                let layer = text
+                    .as_deref()
+                    .map(|toml| Layer::from_toml(toml, CONFIG_FILE));
+                match layer {
+                    Some(Ok(layer)) => {
+                        description.farm_id = layer.farm_id;
+                        layers.push((Origin::Image, layer));
+                    }
+                    Some(Err(error)) => description.problems.push(error.to_string()),
+                    None => {}
+                }
+                description.config_toml = text;
+            }
+            _ => {}
+        }
+        described.push(RegionDescription {
+            name: region.name.clone(),
+            span: region.span,
+            customised: sha256(&bytes) != region.default_sha256,
+        });
+    }
+    if let Some(first) = arguments.first() {
+        if arguments.iter().all(|other| other == first) {
+            description.kernel_arguments = first.clone();
+        } else {
+            let words: Vec<&str> = arguments
+                .iter()
+                .map(|line| line.as_deref().unwrap_or("(damaged)"))
+                .collect();
+            description.problems.push(format!(
+                "the kernel arguments for BIOS and UEFI differ: {:?}",
+                words.join(" / ")
+            ));
+        }
+    }
+    if let Some(volume) = farmcfg::volume(probe)?
+        && let Some(file) = farmcfg::farm_toml(probe, &volume)?
+    {
+        match Layer::from_toml(&file.text, "farm.toml") {
+            Ok(layer) => layers.push((Origin::FarmToml, layer)),
+            Err(error) => description.problems.push(error.to_string()),
+        }
+    }
+    if let Some(line) = &description.kernel_arguments {
+        let line = cmdline::parse(line);
+        layers.push((Origin::KernelArgument, line.layer));
+        description.problems.extend(line.ignored);
+    }
+    match Effective::of(layers) {
+        Ok(effective) => {
+            description.settings = effective
+                .settings
+                .into_iter()
+                .map(|setting| EffectiveSetting {
+                    key: setting.key.to_owned(),
+                    value: setting.value,
+                    origin: setting.origin.to_string(),
+                })
+                .collect();
+        }
+        Err(error) => description.problems.push(error.to_string()),
+    }
+    description.fingerprint = Some(fingerprint(table));
+    description.node = Some(NodeDescription {
+        version: table.payload.node_version.clone(),
+        config_schema: table.payload.config_schema,
+        kernel_version: table.payload.kernel_version.clone(),
+    });
+    description.regions = Some(described);
+    Ok(())
+}
+
+/// One digest over those of all areas.
+fn fingerprint(table: &RegionTable) -> String {
+    let mut hasher = Sha256::new();
+    for area in &table.areas {
+        hasher.update(area.name.as_bytes());
+        hasher.update([0]);
+        hasher.update(area.sha256);
+    }
+    hex::encode(hasher.finalize())
+}
