@@ -6,6 +6,7 @@ pub mod content;
 pub mod emit;
 pub mod error;
 pub mod formats;
+pub mod kernel_config;
 pub mod medium;
 pub mod payload;
 pub mod regions;

@@ -8,6 +8,7 @@
 
 mod bootkit;
 mod emit;
+mod kernel_config;
 mod medium_plan;
 mod medium_tools;
 mod payload;
