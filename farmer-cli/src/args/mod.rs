@@ -4,6 +4,7 @@ mod directory;
 mod farm;
 mod hardware;
 mod image;
+mod kernel;
 mod node;
 mod tools;
 mod value;
@@ -16,6 +17,7 @@ pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
 pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
 pub use image::{BootkitCommand, BootkitShowArgs, ImageBuildArgs, ImageCommand, ImageShowArgs};
+pub use kernel::{KernelCheckArgs, KernelCommand};
 pub use node::{
     NodeCommand, NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
 };
@@ -133,6 +135,9 @@ pub enum Command {
     /// Kernel and boot loaders that images are built from
     #[command(subcommand)]
     Bootkit(BootkitCommand),
+    /// Kernel configurations: check what nodes need
+    #[command(subcommand)]
+    Kernel(KernelCommand),
     Probe(ProbeArgs),
     /// Estimate what hardware you name earns and costs per month
     #[command(after_help = hardware::ESTIMATE_EXAMPLES)]

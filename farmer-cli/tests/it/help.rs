@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 30] = [
     "",
     "farm",
     "farm create",
@@ -22,6 +22,8 @@ const COMMANDS: [&str; 28] = [
     "image show",
     "bootkit",
     "bootkit show",
+    "kernel",
+    "kernel check",
     "probe",
     "probe snapshot",
     "estimate",

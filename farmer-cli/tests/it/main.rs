@@ -10,6 +10,7 @@ mod boot;
 mod build;
 mod directory;
 mod help;
+mod kernel;
 mod nodes;
 mod output;
 mod static_binaries;

@@ -123,9 +123,7 @@ impl<'a> Reader<'a> {
             behind.find('"')? + 2
         } else {
             let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            self.rest
-                .find(|c| !is_part(c))
-                .unwrap_or(self.rest.len())
+            self.rest.find(|c| !is_part(c)).unwrap_or(self.rest.len())
         };
         if length == 0 {
             return None;

@@ -125,11 +125,17 @@ impl Fragment {
         })
     }
 
-    /// Sets in `config` what is wished for.
-    pub fn merge_into(&self, config: &mut Config) {
-        for wish in &self.wishes {
-            config.set(&wish.option, wish.value.clone());
+    /// The file for `make olddefconfig`: what `base` says, without what the fragments ask for, and
+    /// then the fragments. Order matters where one of several options is chosen: the last `y` wins.
+    pub fn merge(fragments: &[Self], base: &Config) -> String {
+        let wishes = || fragments.iter().flat_map(|fragment| &fragment.wishes);
+        let mut rest = base.clone();
+        let mut asked = Config::default();
+        for wish in wishes() {
+            rest.options.remove(&wish.option);
+            asked.set(&wish.option, wish.value.clone());
         }
+        rest.to_text() + &asked.to_text()
     }
 }
 
@@ -153,6 +159,19 @@ mod tests {
                 assert_ne!((*value == Value::Off), (wish.value != Value::Off));
             }
         }
+    }
+
+    #[test]
+    fn later_fragments_win_and_stand_behind_the_base() {
+        let base = Config::from_bytes(b"CONFIG_B_CHOICE=y\nCONFIG_C=y\n").unwrap();
+        let fragments = [
+            Fragment::parse("one", "# r\nCONFIG_A_CHOICE=y\n# r\nCONFIG_C=y\n").unwrap(),
+            Fragment::parse("two", "# r\n# CONFIG_C is not set\n").unwrap(),
+        ];
+        assert_eq!(
+            Fragment::merge(&fragments, &base),
+            "CONFIG_B_CHOICE=y\nCONFIG_A_CHOICE=y\n# CONFIG_C is not set\n"
+        );
     }
 
     #[test]

@@ -266,7 +266,9 @@ fn switch(entry: &mut Entry, rest: &str) {
     definition.has_switch = true;
     let behind = rest[1..].split_once(quote).map_or("", |(_, behind)| behind);
     if let ("if", condition) = split_word(behind.trim_start()) {
-        definition.depends.push(without_comment(condition).to_owned());
+        definition
+            .depends
+            .push(without_comment(condition).to_owned());
     }
 }
 

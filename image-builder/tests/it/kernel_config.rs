@@ -70,7 +70,7 @@ fn run(command: &mut Command) -> String {
     let output = command.output().expect("apt and dpkg");
     assert!(
         output.status.success(),
-        "{command:?}: {}",
+        "{command:?} (apt-get update fetches the lists of packages): {}",
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).expect("UTF-8")
