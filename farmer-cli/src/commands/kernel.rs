@@ -3,6 +3,8 @@
 mod source;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use image_builder::kernel_config::{
@@ -246,7 +248,14 @@ impl Checked {
 }
 
 fn read(path: &Path) -> Outcome<Config> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::io("reading", path, error))?;
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| {
+            // One byte too many is enough to know.
+            let limit = Config::LIMIT_BYTES as u64 + 1;
+            file.take(limit).read_to_end(&mut bytes)
+        })
+        .map_err(|error| Failure::io("reading", path, error))?;
     Config::from_bytes(&bytes).doing(format!("reading {}", path.display()))
 }
 

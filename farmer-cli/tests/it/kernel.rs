@@ -98,6 +98,8 @@ fn what_is_no_configuration_is_refused() {
         said.contains("line 2") && said.contains("hint: ") && !said.contains("\u{1b}[2J"),
         "{said}"
     );
+    let endless = home.farmer(&["kernel", "check", "/dev/zero"]).fails_with(1);
+    assert!(endless.contains("larger than any"), "{endless}");
     let source = home.farmer(&["kernel", "check", "--kernel-source", "/no/such/source"]);
     assert!(source.fails_with(6).contains("/no/such/source"));
     let source = home.farmer(&["kernel", "check", "--kernel-source"]);

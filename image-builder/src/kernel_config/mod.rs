@@ -18,9 +18,6 @@ pub use fragment::{Fragment, Wish};
 pub use kbuild::ModuleOptions;
 pub use kconfig::{Obstacle, Symbols};
 
-/// Real configurations are a quarter of this; a larger file is something else.
-const LIMIT_BYTES: usize = 4 << 20;
-
 /// What an option is set to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -93,7 +90,7 @@ pub enum KernelConfigError {
     #[error("there is not one CONFIG_ line in it")]
     Empty,
     /// More than any configuration has, perhaps after unpacking.
-    #[error("it is larger than any kernel configuration ({} MiB)", LIMIT_BYTES >> 20)]
+    #[error("it is larger than any kernel configuration ({} MiB)", Config::LIMIT_BYTES >> 20)]
     TooLarge,
     /// Compressed data that ends early or is damaged.
     #[error("its gzip data is damaged")]
@@ -139,6 +136,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// No configuration is larger, packed or unpacked; real ones are a tenth of it.
+    pub const LIMIT_BYTES: usize = 4 << 20;
+
     /// Reads a configuration file, also a compressed one such as `/proc/config.gz`.
     ///
     /// # Errors
@@ -147,14 +147,14 @@ impl Config {
         let mut unpacked = Vec::new();
         let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
             flate2::read::GzDecoder::new(bytes)
-                .take(LIMIT_BYTES as u64 + 1)
+                .take(Self::LIMIT_BYTES as u64 + 1)
                 .read_to_end(&mut unpacked)
                 .map_err(KernelConfigError::Gzip)?;
             &unpacked
         } else {
             bytes
         };
-        if bytes.len() > LIMIT_BYTES {
+        if bytes.len() > Self::LIMIT_BYTES {
             return Err(KernelConfigError::TooLarge);
         }
         let text = String::from_utf8_lossy(bytes);

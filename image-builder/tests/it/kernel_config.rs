@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use image_builder::kernel_config::{Config, Fragment, Strictness, Tally, Value, compare};
+use image_builder::kernel_config::{
+    Config, Fragment, ModuleOptions, Strictness, Symbols, Tally, Value, compare,
+};
 use proptest::prelude::*;
 
 proptest! {
@@ -28,6 +30,28 @@ proptest! {
             prop_assert_eq!(again.to_text(), config.to_text());
         }
         let _ = Fragment::parse("hostile", &text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_kconfig_and_makefile_is_read(
+        lines in prop::collection::vec(
+            "[ \t]{0,3}(config A|if |endif|menu \"m\"|endmenu|choice|endchoice|source \"x\"|\
+             help|depends on |bool \"|tristate \"a\" if |obj-\\$\\(CONFIG_A\\) [+=]{0,2} |# )?\
+             [A-Z()!&|= \"'\\\\\u{e9}.a-c-]{0,12}",
+            0..40
+        )
+    ) {
+        let text = lines.join("\n");
+        let symbols = Symbols::read(&mut |path| (path == "Kconfig").then(|| text.clone()));
+        let config = Config::from_bytes(b"CONFIG_B=y\n").expect("a configuration");
+        for wanted in [Value::BuiltIn, Value::Module, Value::Off] {
+            let _ = symbols.obstacle("A", &wanted, &config);
+        }
+        ModuleOptions::default().learn(&text);
     }
 }
 

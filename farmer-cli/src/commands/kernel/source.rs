@@ -163,7 +163,8 @@ fn run_make(tree: &Path, output: &Path, target: &str, cancel: &Cancel) -> Outcom
         make.env_remove(variable);
     }
     make.env("LC_ALL", "C");
-    let hint = "install Debian's packages make, gcc, flex and bison";
+    let hint =
+        "the last words above are make's; it needs Debian's packages make, gcc, flex and bison";
     run(&mut make, hint, cancel)
 }
 
