@@ -162,6 +162,21 @@ mod tests {
     }
 
     #[test]
+    fn every_file_of_the_directory_is_built_in() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../kernel-config");
+        let mut there: Vec<String> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".config") || name.ends_with(".needs"))
+            .collect();
+        there.sort();
+        let fragments = Fragment::built_in(true).unwrap();
+        let mut built_in: Vec<&str> = fragments.iter().map(|f| f.name.as_str()).collect();
+        built_in.sort_unstable();
+        assert_eq!(there, built_in);
+    }
+
+    #[test]
     fn later_fragments_win_and_stand_behind_the_base() {
         let base = Config::from_bytes(b"CONFIG_B_CHOICE=y\nCONFIG_C=y\n").unwrap();
         let fragments = [
