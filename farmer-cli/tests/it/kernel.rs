@@ -41,7 +41,7 @@ fn a_configuration_that_has_everything_is_met_and_what_is_taken_out_is_named() {
 
     let without = all_fragments()
         .replace("CONFIG_BTRFS_FS=m", "# CONFIG_BTRFS_FS is not set")
-        .replace("CONFIG_NR_CPUS=512", "CONFIG_NR_CPUS=64")
+        .replace("CONFIG_NR_CPUS=8192", "CONFIG_NR_CPUS=64")
         .replace("CONFIG_KVM=m", "CONFIG_KVM=y");
     std::fs::write(&file, without).expect("file");
     let output = check().output();
