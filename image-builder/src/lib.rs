@@ -9,6 +9,7 @@ pub mod error;
 pub mod extract;
 pub mod formats;
 pub mod inspect;
+pub mod kernel_config;
 pub mod medium;
 pub mod payload;
 pub mod regions;

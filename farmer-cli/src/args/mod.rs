@@ -4,6 +4,7 @@ mod directory;
 mod farm;
 mod hardware;
 mod image;
+mod kernel;
 mod node;
 mod tools;
 mod value;
@@ -19,6 +20,7 @@ pub use image::{
     BootkitCommand, BootkitShowArgs, ExtractPart, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
     ImageExtractArgs, ImageResetArgs, ImageShowArgs, ImageTargetArgs, ImageVerifyArgs,
 };
+pub use kernel::{KernelCheckArgs, KernelCommand};
 pub use node::{
     NodeCommand, NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
 };
@@ -136,6 +138,9 @@ pub enum Command {
     /// Kernel and boot loaders that images are built from
     #[command(subcommand)]
     Bootkit(BootkitCommand),
+    /// Kernel configurations: check what nodes need
+    #[command(subcommand)]
+    Kernel(KernelCommand),
     Probe(ProbeArgs),
     /// Estimate what hardware you name earns and costs per month
     #[command(after_help = hardware::ESTIMATE_EXAMPLES)]

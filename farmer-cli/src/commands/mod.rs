@@ -9,12 +9,13 @@ mod docs;
 mod farm;
 mod hardware;
 mod image;
+mod kernel;
 mod node;
 mod tui;
 
 use crate::args::{
     BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
-    GlobalArgs, ImageCommand, NodeCommand,
+    GlobalArgs, ImageCommand, KernelCommand, NodeCommand,
 };
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -68,6 +69,7 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         )),
         Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
+        Command::Kernel(KernelCommand::Check(args)) => run_itself(kernel::check(&context, args)),
         // These end by themselves when they are asked to stop.
         Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),
         Command::Image(ImageCommand::Customize(args)) => {

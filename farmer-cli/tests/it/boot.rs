@@ -75,21 +75,29 @@ fn create_farm(home: &Home, directory: &Directory, name: &str) -> u64 {
 fn build_image(home: &Home, url: &str, pin: &str, farm_id: u64, out: &Path) {
     let farm = farm_id.to_string();
     let node = crate::support::farm_node();
-    home.farmer(&[
-        "image",
-        "build",
-        "--farm-id",
-        &farm,
-        "--directory",
-        url,
-        "--pin",
-        pin,
-    ])
-    .arg("--node")
-    .arg(node)
-    .arg("--out")
-    .arg(out)
-    .run();
+    let farmer = home
+        .farmer(&[
+            "image",
+            "build",
+            "--farm-id",
+            &farm,
+            "--directory",
+            url,
+            "--pin",
+            pin,
+        ])
+        .arg("--node")
+        .arg(node)
+        .arg("--out")
+        .arg(out);
+    // What `scripts/build-kernel` made, to be booted instead of Debian's kernel.
+    match std::env::var_os("FARM_KERNEL").map(PathBuf::from) {
+        Some(dir) => {
+            let kernel = farmer.arg("--kernel").arg(dir.join("vmlinuz"));
+            kernel.arg("--modules").arg(dir).run();
+        }
+        None => drop(farmer.run()),
+    }
 }
 
 fn registered(guest: &mut Guest) -> String {

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 32] = [
+const COMMANDS: [&str; 34] = [
     "",
     "farm",
     "farm create",
@@ -26,6 +26,8 @@ const COMMANDS: [&str; 32] = [
     "image extract",
     "bootkit",
     "bootkit show",
+    "kernel",
+    "kernel check",
     "probe",
     "probe snapshot",
     "estimate",

@@ -11,6 +11,7 @@ mod build;
 mod directory;
 mod help;
 mod images;
+mod kernel;
 mod nodes;
 mod output;
 mod static_binaries;

@@ -10,6 +10,7 @@ mod bootkit;
 mod customize;
 mod emit;
 mod foreign;
+mod kernel_config;
 mod medium_plan;
 mod medium_tools;
 mod payload;
