@@ -2,12 +2,14 @@
 //! [`formats`] place, a [`medium`] plans and [`emit`] writes in one pass.
 
 pub mod bootkit;
+pub mod container;
 pub mod content;
 pub mod emit;
 pub mod error;
 pub mod formats;
 pub mod medium;
 pub mod payload;
+pub mod provenance;
 pub mod regions;
 pub mod rope;
 pub mod show;

@@ -69,6 +69,7 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
         // These end by themselves when they are asked to stop.
+        Command::Image(ImageCommand::Sources(args)) => run_itself(image::sources(&context, args)),
         Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),
         Command::Directory(DirectoryCommand::Serve(args)) => {
             run_itself(directory::serve(&context, args))

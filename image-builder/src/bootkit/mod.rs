@@ -309,6 +309,14 @@ impl Bootkit {
             .map(|f| self.dir.join(&f.path))
     }
 
+    /// The copyright file of a package, as its package shipped it.
+    pub fn copyright(&self, package: &str) -> Option<String> {
+        let file = self.lock.file(&format!("copyright/{package}"))?;
+        let path = self.path_of(file).ok()?;
+        let bytes = store::read_limited(&path, LOCK_LIMIT_BYTES).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Path of a loader.
     pub fn loader(&self, loader: Loader) -> PathBuf {
         self.dir.join(loader.path())
