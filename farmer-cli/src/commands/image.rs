@@ -1,7 +1,9 @@
 //! `farmer image`
 
 mod assemble;
+mod outputs;
 mod show;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,9 @@ use crate::page::{Align, Page};
 use crate::printer::{Printer, Show};
 
 pub use show::show;
+pub use sources::sources;
+
+use outputs::Request;
 
 /// Digest of the `farm-node` this program was released with; development builds have none.
 const RELEASED_NODE_SHA256: Option<&str> = option_env!("FARM_NODE_SHA256");
@@ -30,8 +35,14 @@ const RELEASED_NODE_SHA256: Option<&str> = option_env!("FARM_NODE_SHA256");
 #[derive(Serialize)]
 struct Built {
     path: String,
+    format: &'static str,
     size_bytes: u64,
-    sha256: String,
+    /// Of the file; of a bundle's SHA256SUMS. None with `--no-digest`.
+    sha256: Option<String>,
+    /// Files beside the image.
+    papers: Vec<String>,
+    /// Checks their signature, as `minisign -P` takes it.
+    signing_key: Option<String>,
     farm_id: node_config::FarmId,
     directory: String,
     disk_guid: String,
@@ -57,11 +68,24 @@ impl Show for Built {
                 "size",
                 format!("{} ({} bytes)", Bytes(self.size_bytes), self.size_bytes),
             )
-            .field("sha256", &self.sha256)
+            .field("format", self.format);
+        if let Some(sha256) = &self.sha256 {
+            page.field("sha256", sha256);
+        }
+        for paper in &self.papers {
+            page.field("paper", paper);
+        }
+        if let Some(key) = &self.signing_key {
+            page.field("signed by", key);
+        }
+        page
             .field("farm", self.farm_id)
             .field("directory", &self.directory)
             .field("kernel", &self.kernel)
             .field("disk", &self.disk_guid);
+        if self.regions.is_empty() {
+            return;
+        }
         let rows: Vec<Vec<String>> = self
             .regions
             .iter()
@@ -87,6 +111,7 @@ struct Job {
     cache_dir: PathBuf,
     timestamp: Option<u64>,
     target: Target,
+    request: Request,
     printer: Printer,
 }
 
@@ -98,7 +123,8 @@ enum Target {
 
 /// `farmer image build`
 pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitStatus> {
-    let target = target(args.out, args.force)?;
+    let request = Request::new(&args.result, args.out.as_deref())?;
+    let target = target(args.out, args.force, &request)?;
     let settings = context.settings(&args.connection)?;
     let directory = settings.directory()?;
     if directory.url.is_loopback() {
@@ -130,6 +156,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         cache_dir: context.environment.cache_dir()?,
         timestamp: context.environment.source_date_epoch()?,
         target,
+        request,
         config,
         printer: context.printer.clone(),
     };
@@ -137,7 +164,9 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
     let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
     if to_stdout {
         // Standard output is the image; its description must not end up inside.
-        context.printer.message(&format!("sha256 {}", built.sha256));
+        if let Some(sha256) = &built.sha256 {
+            context.printer.message(&format!("sha256 {sha256}"));
+        }
     } else {
         context.printer.to_stdout().data(&built)?;
     }
@@ -145,14 +174,12 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
 }
 
 /// Refuses at once what would be refused after minutes of work.
-fn target(out: Option<PathBuf>, overwrite: bool) -> Outcome<Target> {
+fn target(out: Option<PathBuf>, overwrite: bool, request: &Request) -> Outcome<Target> {
     let path = out.ok_or_else(|| Failure::new(ExitStatus::Usage, "no output file is named"))?;
     if path == Path::new("-") {
         return Ok(Target::Stdout);
     }
-    if path.symlink_metadata().is_ok_and(|found| found.is_file()) && !overwrite {
-        return Err(EmitError::Exists { path }.into());
-    }
+    request.check_target(&path, overwrite)?;
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
