@@ -78,8 +78,7 @@ impl Show for Built {
         if let Some(key) = &self.signing_key {
             page.field("signed by", key);
         }
-        page
-            .field("farm", self.farm_id)
+        page.field("farm", self.farm_id)
             .field("directory", &self.directory)
             .field("kernel", &self.kernel)
             .field("disk", &self.disk_guid);

@@ -79,7 +79,13 @@ pub fn wrap(image: &Layout) -> Result<Layout, LayoutError> {
     for (index, guest) in used.iter().enumerate() {
         let at = (data_at + index as u64) * CLUSTER_BYTES;
         l2[*guest as usize] = at | COPIED;
-        place_range(&mut builder, at, image, guest * CLUSTER_BYTES, CLUSTER_BYTES);
+        place_range(
+            &mut builder,
+            at,
+            image,
+            guest * CLUSTER_BYTES,
+            CLUSTER_BYTES,
+        );
     }
     builder.place_bytes(l2_at * CLUSTER_BYTES, big_endian(l2.into_iter()));
     builder.finish(total_clusters * CLUSTER_BYTES)

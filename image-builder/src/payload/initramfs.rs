@@ -12,6 +12,7 @@ use super::elf::Elf;
 use super::modules::{self, Selection, index};
 use super::{Layer, LayerKind, LayerRecord, Manifest, Part, Payload, PayloadError, Warning};
 use crate::bootkit::digest::{Hasher, HashingWriter};
+use crate::bootkit::stamps::Stamps;
 use crate::bootkit::{Bootkit, Digest, store};
 
 /// Changes whenever the same inputs give other bytes, so that no stale layer is taken from a cache.
@@ -131,13 +132,15 @@ pub fn build(
     let kit = options.bootkit;
     let layers_dir = options.cache_dir.join("layers");
     store::private_dir(&layers_dir).map_err(io_error("create", &layers_dir))?;
-    let cache = Cache {
+    let mut cache = Cache {
+        stamps: Stamps::load(&layers_dir),
         dir: layers_dir,
         level: options.level,
     };
-    let (node_bytes, node_sha256) = read_node(options.node)?;
-    let (base, facts) = base_layer(options, &cache, progress)?;
-    let node = node_layer(kit, &node_bytes, node_sha256, &cache, progress)?;
+    // Before minutes of compressing: a wrong file is refused at once.
+    let (node, node_sha256) = node_layer(kit, options.node, &mut cache, progress)?;
+    let (base, facts) = base_layer(options, &mut cache, progress)?;
+    cache.stamps.save();
     let layers = vec![base, node];
 
     let entry = kit
@@ -198,7 +201,7 @@ fn record_of(layer: &Layer) -> LayerRecord {
 
 fn base_layer(
     options: &PayloadOptions<'_>,
-    cache: &Cache,
+    cache: &mut Cache,
     progress: &mut dyn FnMut(Event),
 ) -> Result<(Layer, BaseFacts), PayloadError> {
     let kit = options.bootkit;
@@ -272,20 +275,31 @@ fn base_layer(
 
 fn node_layer(
     kit: &Bootkit,
-    node: &[u8],
-    sha256: Digest,
-    cache: &Cache,
+    node: &Path,
+    cache: &mut Cache,
     progress: &mut dyn FnMut(Event),
-) -> Result<Layer, PayloadError> {
+) -> Result<(Layer, Digest), PayloadError> {
+    // The user names it; a link to it is fine.
+    let real = fs::canonicalize(node).map_err(io_error("find", node))?;
+    let (sha256, _) = cache
+        .stamps
+        .digest_of(&real)
+        .map_err(io_error("read", node))?;
     let mtime = kit.lock().newest_mtime_unix_s;
     let mut key = cache.key(LayerKind::Node);
     key.part(sha256.as_bytes()).part(&mtime.to_le_bytes());
     let key = key.finish();
+    // A layer of this very content: it was found good then.
     if let Some((layer, _)) = cache.get(LayerKind::Node, key, progress) {
-        return Ok(layer);
+        return Ok((layer, sha256));
+    }
+    let (bytes, found) = read_node(node, &real)?;
+    if found != sha256 {
+        let changed = io::Error::other("it was changed while it was read");
+        return Err(io_error("read", node)(changed));
     }
     let mut tree = Tree::new();
-    tree.file("init", 0o755, node)?;
+    tree.file("init", 0o755, &bytes[..])?;
     // The kernel's request_module() runs /sbin/modprobe; the node answers to that name.
     tree.symlink("sbin/modprobe", "/init")?;
     tree.file(
@@ -299,20 +313,19 @@ fn node_layer(
         &b"root:x:0:0:root:/root:/sbin/nologin\n"[..],
     )?;
     tree.file("etc/group", 0o644, &b"root:x:0:\n"[..])?;
-    cache.put(
+    let layer = cache.put(
         LayerKind::Node,
         key,
         &tree,
         mtime,
         BaseFacts::default(),
         progress,
-    )
+    )?;
+    Ok((layer, sha256))
 }
 
-fn read_node(path: &Path) -> Result<(Vec<u8>, Digest), PayloadError> {
-    // The user names it; a link to it is fine.
-    let real = fs::canonicalize(path).map_err(io_error("find", path))?;
-    let bytes = store::read_limited(&real, NODE_LIMIT_BYTES).map_err(io_error("read", path))?;
+fn read_node(path: &Path, real: &Path) -> Result<(Vec<u8>, Digest), PayloadError> {
+    let bytes = store::read_limited(real, NODE_LIMIT_BYTES).map_err(io_error("read", path))?;
     Elf::parse(&bytes)
         .and_then(|elf| elf.require_static_program())
         .map_err(|source| PayloadError::Node {
@@ -336,6 +349,7 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Payl
 struct Cache {
     dir: PathBuf,
     level: i32,
+    stamps: Stamps,
 }
 
 impl Cache {
@@ -365,7 +379,7 @@ impl Cache {
 
     /// A cached layer, if it is there and its digest is right; anything else means "build it".
     fn get(
-        &self,
+        &mut self,
         kind: LayerKind,
         key: Digest,
         progress: &mut dyn FnMut(Event),
@@ -373,7 +387,7 @@ impl Cache {
         let (path, record_path) = self.paths(kind, key);
         let record = store::read_limited(&record_path, RECORD_LIMIT_BYTES).ok()?;
         let record: Record = serde_json::from_slice(&record).ok()?;
-        let found = Digest::of_file(&path).ok()?;
+        let found = self.stamps.digest_of(&path).ok()?;
         if found != (record.sha256, record.size_bytes) {
             return None;
         }

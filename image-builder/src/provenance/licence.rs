@@ -37,15 +37,21 @@ const NAMES: [(&str, &str); 27] = [
     ("zlib", "Zlib"),
 ];
 
-/// The SPDX expression for all files a copyright file speaks of, and Debian's own names for them.
-/// [`NO_ASSERTION`] when one of them has no exact counterpart or the file is free text.
+/// A licence without a counterpart among SPDX's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Own {
+    /// Its id in a document: `LicenseRef-Debian-...`.
+    pub id: String,
+    /// Debian's name for it.
+    pub name: String,
+}
+
+/// The SPDX expression for all files that a copyright file speaks of, and the licences in it that
+/// only Debian names. [`NO_ASSERTION`] when the file is free text.
 #[must_use]
-pub fn of_debian_copyright(text: &str) -> (String, Vec<String>) {
-    if !text.starts_with("Format:") {
-        return (NO_ASSERTION.to_owned(), Vec::new());
-    }
+pub fn of_debian_copyright(text: &str) -> (String, Vec<Own>) {
     let mut names = BTreeSet::new();
-    for stanza in text.split("\n\n") {
+    for stanza in text.split("\n\n").filter(|_| text.starts_with("Format:")) {
         let stanza = stanza.trim_start_matches('\n');
         if !stanza.lines().any(|line| line.starts_with("Files:")) {
             continue;
@@ -55,12 +61,38 @@ pub fn of_debian_copyright(text: &str) -> (String, Vec<String>) {
             .find_map(|line| line.strip_prefix("License:"));
         names.extend(licence.map(str::trim).filter(|name| !name.is_empty()));
     }
-    let known: Option<BTreeSet<String>> = names.iter().map(|name| expression(name)).collect();
-    let expression = match known {
-        Some(known) if !known.is_empty() => known.into_iter().collect::<Vec<_>>().join(" AND "),
-        _ => NO_ASSERTION.to_owned(),
-    };
-    (expression, names.into_iter().map(str::to_owned).collect())
+    let mut own = BTreeSet::new();
+    let all: BTreeSet<String> = names
+        .into_iter()
+        .map(|name| {
+            expression(name).unwrap_or_else(|| {
+                let id = format!("LicenseRef-Debian-{}", id_text(name));
+                own.insert(Own {
+                    id: id.clone(),
+                    name: name.to_owned(),
+                });
+                id
+            })
+        })
+        .collect();
+    if all.is_empty() {
+        return (NO_ASSERTION.to_owned(), Vec::new());
+    }
+    let all: Vec<String> = all.into_iter().collect();
+    (all.join(" AND "), own.into_iter().collect())
+}
+
+/// SPDX ids have letters, digits, `.` and `-`.
+pub(super) fn id_text(name: &str) -> String {
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect()
 }
 
 /// One `License:` line: short names with `or`, `and` and commas between them.
@@ -104,17 +136,17 @@ mod tests {
             of_debian_copyright(text).0,
             "(GPL-2.0-only OR MIT) AND GPL-3.0-or-later"
         );
-        let text = text.replace("Expat", "Unicode-data");
-        let (expression, names) = of_debian_copyright(&text);
-        assert_eq!(expression, NO_ASSERTION);
-        assert_eq!(names, ["GPL-2 or Unicode-data", "GPL-3+"]);
+        let text = text.replace("GPL-2 or Expat", "Unicode_data");
+        let (expression, own) = of_debian_copyright(&text);
+        assert_eq!(
+            expression,
+            "GPL-3.0-or-later AND LicenseRef-Debian-Unicode-data"
+        );
+        assert_eq!(own.len(), 1);
+        assert_eq!(own[0].name, "Unicode_data");
         assert_eq!(of_debian_copyright("This is free.").0, NO_ASSERTION);
         for odd in ["GPL-2+ with OpenSSL exception", "or", "GPL-2 GPL-3", ""] {
-            assert_eq!(expression_of(odd), None, "{odd:?}");
+            assert_eq!(expression(odd), None, "{odd:?}");
         }
-    }
-
-    fn expression_of(line: &str) -> Option<String> {
-        super::expression(line)
     }
 }

@@ -1,8 +1,10 @@
 //! The list of parts as an SPDX 2.3 document (<https://spdx.github.io/spdx-spec/v2.3/>).
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::licence::{NO_ASSERTION, of_debian_copyright};
+use super::licence::{NO_ASSERTION, Own, id_text, of_debian_copyright};
 use super::manifest::ImageManifest;
 use crate::bootkit::{Bootkit, Digest, PackageEntry};
 use crate::formats::guid::Guid;
@@ -24,7 +26,17 @@ pub struct Document {
     document_namespace: String,
     creation_info: CreationInfo,
     packages: Vec<Package>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    has_extracted_licensing_infos: Vec<ExtractedLicence>,
     relationships: Vec<Relationship>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExtractedLicence {
+    license_id: String,
+    name: String,
+    extracted_text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,8 +62,6 @@ struct Package {
     source_info: Option<String>,
     license_concluded: &'static str,
     license_declared: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    license_comments: Option<String>,
     copyright_text: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     external_refs: Vec<ExternalRef>,
@@ -103,7 +113,6 @@ pub fn describe(manifest: &ImageManifest, kit: &Bootkit) -> Document {
         source_info: None,
         license_concluded: NO_ASSERTION,
         license_declared: NO_ASSERTION.to_owned(),
-        license_comments: None,
         copyright_text: NO_ASSERTION,
         external_refs: Vec::new(),
     };
@@ -113,12 +122,18 @@ pub fn describe(manifest: &ImageManifest, kit: &Bootkit) -> Document {
         _ => Vec::new(),
     };
     let mut packages = vec![own(IMAGE, name, image_digests)];
-    let node = manifest.inputs.iter().filter(|input| input.path == "farm-node");
+    let node = manifest
+        .inputs
+        .iter()
+        .filter(|input| input.path == "farm-node");
     packages.push(Package {
         license_declared: "Apache-2.0".to_owned(),
         ..own(NODE, "farm-node", node.map(|input| input.sha256).collect())
     });
-    packages.extend(manifest.packages.iter().map(|package| debian(package, kit)));
+    let mut licences = Licences::new();
+    for package in &manifest.packages {
+        packages.push(debian(package, kit, &mut licences));
+    }
     let mut relationships = vec![Relationship {
         spdx_element_id: DOCUMENT.to_owned(),
         relationship_type: "DESCRIBES",
@@ -140,6 +155,14 @@ pub fn describe(manifest: &ImageManifest, kit: &Bootkit) -> Document {
             creators: vec![format!("Tool: {}", manifest.generator.replace(' ', "-"))],
         },
         packages,
+        has_extracted_licensing_infos: licences
+            .into_iter()
+            .map(|(license_id, (name, extracted_text))| ExtractedLicence {
+                license_id,
+                name,
+                extracted_text,
+            })
+            .collect(),
         relationships,
     }
 }
@@ -152,10 +175,21 @@ impl Document {
     }
 }
 
-fn debian(package: &PackageEntry, kit: &Bootkit) -> Package {
+/// Name and text of licences by their id.
+type Licences = BTreeMap<String, (String, String)>;
+
+fn debian(package: &PackageEntry, kit: &Bootkit, licences: &mut Licences) -> Package {
     let copyright = kit.copyright(&package.name);
-    let (license_declared, names) = of_debian_copyright(copyright.as_deref().unwrap_or_default());
-    let comment = format!("Debian's copyright file names: {}", names.join("; "));
+    let (license_declared, own) = of_debian_copyright(copyright.as_deref().unwrap_or_default());
+    for Own { id, name } in own {
+        licences.entry(id).or_insert_with(|| {
+            let text = format!(
+                "What the copyright file of Debian's package {} calls {name}; see there.",
+                package.name
+            );
+            (name, text)
+        });
+    }
     Package {
         id: format!("SPDXRef-deb-{}", id_text(&package.name)),
         name: package.name.clone(),
@@ -170,7 +204,6 @@ fn debian(package: &PackageEntry, kit: &Bootkit) -> Package {
         }),
         license_concluded: NO_ASSERTION,
         license_declared,
-        license_comments: (!names.is_empty()).then_some(comment),
         copyright_text: NO_ASSERTION,
         external_refs: vec![ExternalRef {
             reference_category: "PACKAGE-MANAGER",
@@ -192,19 +225,6 @@ fn sha256(digest: Digest) -> Checksum {
     }
 }
 
-/// SPDX ids have letters, digits, `.` and `-`.
-fn id_text(name: &str) -> String {
-    name.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '.' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect()
-}
-
 /// Percent-encoding as package URLs want it.
 fn purl_text(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
@@ -218,7 +238,10 @@ fn purl_text(text: &str) -> String {
 }
 
 pub(super) fn pretty(value: &impl Serialize) -> String {
-    #[expect(clippy::expect_used, reason = "plain data with text keys always serialises")]
+    #[expect(
+        clippy::expect_used,
+        reason = "plain data with text keys always serialises"
+    )]
     let mut text = serde_json::to_string_pretty(value).expect("plain data");
     text.push('\n');
     text

@@ -76,7 +76,11 @@ mod tests {
         let sources = of_packages(&[
             package("isolinux", "syslinux (3:6.04-1)", None),
             package("syslinux-common", "syslinux (3:6.04-1)", None),
-            package("linux-image", "linux-signed-amd64 (6.1.1+1)", Some("linux (= 6.1.1-1)")),
+            package(
+                "linux-image",
+                "linux-signed-amd64 (6.1.1+1)",
+                Some("linux (= 6.1.1-1)"),
+            ),
         ]);
         let told: Vec<_> = sources
             .iter()

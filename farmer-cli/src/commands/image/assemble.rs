@@ -47,7 +47,7 @@ impl Classify for EmitError {
         match self {
             Self::Exists { .. } | Self::NotRegular { .. } | Self::NotOurs { .. } => {
                 ExitStatus::Refused
-            },
+            }
             Self::NoFileName { .. } => ExitStatus::Usage,
             Self::Create { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ExitStatus::NotFound

@@ -110,7 +110,10 @@ impl Request {
         if self.is_directory(path) {
             return Ok(DirectoryWriter::check(path, pxe::MANIFEST, overwrite)?);
         }
-        let papers = self.paper_names().into_iter().map(|name| beside(path, name));
+        let papers = self
+            .paper_names()
+            .into_iter()
+            .map(|name| beside(path, name));
         for path in papers.chain([path.to_owned()]) {
             if path.symlink_metadata().is_ok_and(|found| found.is_file()) && !overwrite {
                 return Err(EmitError::Exists { path }.into());
@@ -239,11 +242,7 @@ impl<W: io::Write> Sink<'_, W> {
     }
 }
 
-fn write_bundle(
-    parts: &Parts<'_>,
-    progress: &mut Progress,
-    cancel: &Cancel,
-) -> Outcome<Written> {
+fn write_bundle(parts: &Parts<'_>, progress: &mut Progress, cancel: &Cancel) -> Outcome<Written> {
     let request = &parts.job.request;
     let time = parts.medium.timestamp;
     let files = bundle(parts)?;

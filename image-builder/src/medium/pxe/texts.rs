@@ -30,14 +30,14 @@ impl Texts<'_> {
     }
 
     fn archives(&self) -> impl Iterator<Item = &str> {
-        self.initramfs
-            .iter()
-            .map(String::as_str)
-            .chain([CONFIG])
+        self.initramfs.iter().map(String::as_str).chain([CONFIG])
     }
 
     fn archives_joined(&self, prefix: &str, separator: &str) -> String {
-        let all: Vec<String> = self.archives().map(|name| format!("{prefix}{name}")).collect();
+        let all: Vec<String> = self
+            .archives()
+            .map(|name| format!("{prefix}{name}"))
+            .collect();
         all.join(separator)
     }
 
