@@ -7,9 +7,12 @@
 )]
 
 mod bootkit;
+mod bundle;
+mod containers;
 mod emit;
 mod medium_plan;
 mod medium_tools;
 mod payload;
 mod payload_fixtures;
+mod readers;
 mod support;
