@@ -12,6 +12,7 @@ mod directory;
 mod help;
 mod nodes;
 mod output;
+mod outputs;
 mod static_binaries;
 mod support;
 mod tui;
