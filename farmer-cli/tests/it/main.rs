@@ -7,6 +7,7 @@
 )]
 
 mod boot;
+mod boot_matrix;
 mod build;
 mod directory;
 mod help;
