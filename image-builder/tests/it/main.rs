@@ -10,6 +10,7 @@ mod bootkit;
 mod bundle;
 mod containers;
 mod emit;
+mod hostile;
 mod medium_plan;
 mod medium_tools;
 mod payload;
