@@ -1,7 +1,9 @@
 //! `farmer image`
 
 mod assemble;
+mod bundle;
 mod outputs;
+mod papers;
 mod show;
 mod sources;
 

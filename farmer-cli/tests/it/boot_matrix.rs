@@ -135,6 +135,7 @@ fn a_bundle_boots_without_a_medium() {
 }
 
 #[test]
+#[expect(clippy::disallowed_macros, reason = "a test tells how far it is")]
 fn every_cell_boots() {
     if std::env::var_os("FARMER_TEST_FULL").is_none() {
         eprintln!("the quick set; every cell with FARMER_TEST_FULL=1 (scripts/test --full)");

@@ -73,7 +73,7 @@ pub fn wrap(image: &Layout) -> Result<Layout, LayoutError> {
         .flat_map(|_| 1_u16.to_be_bytes())
         .collect();
     builder.place_bytes(blocks_at * CLUSTER_BYTES, counts);
-    let l1 = (0..l2_tables).map(|table| (l2_at + table) * CLUSTER_BYTES | COPIED);
+    let l1 = (0..l2_tables).map(|table| ((l2_at + table) * CLUSTER_BYTES) | COPIED);
     builder.place_bytes(l1_at * CLUSTER_BYTES, big_endian(l1));
     let mut l2 = vec![0_u64; guest_clusters as usize];
     for (index, guest) in used.iter().enumerate() {
