@@ -137,11 +137,8 @@ mod tests {
             "(GPL-2.0-only OR MIT) AND GPL-3.0-or-later"
         );
         let text = text.replace("GPL-2 or Expat", "Unicode_data");
-        let (expression, own) = of_debian_copyright(&text);
-        assert_eq!(
-            expression,
-            "GPL-3.0-or-later AND LicenseRef-Debian-Unicode-data"
-        );
+        let (all, own) = of_debian_copyright(&text);
+        assert_eq!(all, "GPL-3.0-or-later AND LicenseRef-Debian-Unicode-data");
         assert_eq!(own.len(), 1);
         assert_eq!(own[0].name, "Unicode_data");
         assert_eq!(of_debian_copyright("This is free.").0, NO_ASSERTION);
