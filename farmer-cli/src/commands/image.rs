@@ -150,6 +150,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
     let job = Job {
         node: find_node(parts.node, context.printer)?,
         wanted: Wanted {
+            apt_config: context.environment.get("APT_CONFIG").map(str::to_owned),
             debs: parts.deb,
             kernel: parts.kernel.map(|kernel| (kernel, parts.modules)),
         },

@@ -48,6 +48,7 @@ impl Show for Shown {
 /// `farmer image sources`
 pub async fn sources(context: &Context<'_>, args: ImageSourcesArgs) -> Outcome<ExitStatus> {
     let cache_dir = context.environment.cache_dir()?;
+    let apt_config = context.environment.get("APT_CONFIG").map(str::to_owned);
     let printer = context.printer.clone();
     let kit = blocking::run(context.printer, move |cancel| {
         let mut progress = Progress::new(&printer);
@@ -55,6 +56,7 @@ pub async fn sources(context: &Context<'_>, args: ImageSourcesArgs) -> Outcome<E
             Some(id) => find(stored(&cache_dir), id),
             None => {
                 let wanted = Wanted {
+                    apt_config,
                     debs: args.deb,
                     kernel: None,
                 };
