@@ -41,7 +41,7 @@ xorriso_image() {
 # initramfs again for GRUB, and grub-mkrescue around both.
 talos_image() {
     local stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub tree=$work/talos
-    rm -rf "$tree" "$work/talos.iso"
+    rm -rf "$tree" "$work/efiboot.img" "$work/talos.iso"
     mkdir -p "$tree/boot/grub" "$tree/EFI/Linux" "$tree/EFI/BOOT"
     echo 'console=ttyS0' >"$work/cmdline"
     objcopy --add-section .osrel=/etc/os-release --change-section-vma .osrel=0x20000 \
@@ -52,11 +52,11 @@ talos_image() {
     cp /usr/lib/systemd/boot/efi/systemd-bootx64.efi "$tree/EFI/BOOT/BOOTX64.EFI"
     cp "$work/boot/vmlinuz" "$work/initrd.img" "$tree/boot/"
     printf 'linux /boot/vmlinuz\ninitrd /boot/initrd.img\n' >"$tree/boot/grub/grub.cfg"
-    truncate -s $(($(stat -c %s "$tree/EFI/Linux/node.efi") / 1000000 + 4))M "$tree/efiboot.img"
-    mkfs.vfat "$tree/efiboot.img" >/dev/null
-    mcopy -s -i "$tree/efiboot.img" "$tree/EFI" ::
+    truncate -s $(($(stat -c %s "$tree/EFI/Linux/node.efi") / 1000000 + 4))M "$work/efiboot.img"
+    mkfs.vfat "$work/efiboot.img" >/dev/null
+    mcopy -s -i "$work/efiboot.img" "$tree/EFI" ::
     grub-mkrescue --compress=xz -o "$work/talos.iso" "$tree" -- \
-        -append_partition 2 0xef "$tree/efiboot.img" -m efiboot.img
+        -append_partition 2 0xef "$work/efiboot.img"
 }
 
 prepare_xorriso
@@ -107,8 +107,8 @@ measure_reflink() {
     as_root mount -o loop "$work/xfs.img" "$mount" || { echo 'no loop mount here: reflink is not measured'; return; }
     trap 'as_root umount "$work/xfs"; rm -rf "$work"' EXIT
     as_root chown "$(id -u)" "$mount"
-    mkdir "$mount/cache"
-    cp -r "${XDG_CACHE_HOME:-$HOME/.cache}/farmer" "$mount/cache/" --no-target-directory 2>/dev/null || true
+    mkdir -p "$mount/cache/farmer"
+    cp -r "${XDG_CACHE_HOME:-$HOME/.cache}"/farmer/{bootkits,apt} "$mount/cache/farmer/"
     local files=("${payload[@]/#$work\/boot/$mount}")
     cp "${payload[@]}" "$mount/"
     shared() {
@@ -133,7 +133,8 @@ measure_reflink
 
 # --- From packages ------------------------------------------------------------------------------
 # Both begin with the same .deb files, compress with zstd of one level and as many threads as zstd -T0
-# takes here, and end with an image. mkinitramfs wants its modules below /lib/modules.
+# takes here, and end with an image. mkinitramfs wants its modules below /lib/modules and the kernel's
+# configuration in /boot: links, for as long as it runs.
 level=9
 mkdir "$work/debs"
 (cd "$work/debs" && jq -r '.packages[] | "\(.name)=\(.version)"' <<<"$bootkit" | xargs apt-get -qq download 2>/dev/null) ||
@@ -147,20 +148,22 @@ cold_peer() {
     rm -rf "$work/peer"
     mkdir -p "$work/peer/iso/boot/grub" "$work/peer/conf"
     dpkg-deb -x "$work"/debs/linux-image-*.deb "$work/peer/x"
+    as_root mkdir -p /lib/modules
     as_root ln -s "$work/peer/x/lib/modules/$kernel_version" "/lib/modules/$kernel_version"
+    as_root ln -s "$work/peer/x/boot/config-$kernel_version" "/boot/config-$kernel_version"
     cp -r /etc/initramfs-tools/. "$work/peer/conf/"
     printf 'MODULES=most\nBUSYBOX=n\nCOMPRESS=zstd\nCOMPRESSLEVEL=%s\nRESUME=none\n' $level >"$work/peer/conf/initramfs.conf"
     depmod -b "$work/peer/x" "$kernel_version"
-    mkinitramfs -d "$work/peer/conf" -o "$work/peer/iso/boot/initrd.img" "$kernel_version"
-    local code=$?
-    as_root rm "/lib/modules/$kernel_version"
+    local code=0
+    mkinitramfs -d "$work/peer/conf" -o "$work/peer/iso/boot/initrd.img" "$kernel_version" || code=$?
+    as_root rm "/lib/modules/$kernel_version" "/boot/config-$kernel_version"
     [ $code = 0 ] || return 1
     cp "$work/peer/x/boot/vmlinuz-$kernel_version" "$work/peer/iso/boot/vmlinuz"
     printf 'linux /boot/vmlinuz\ninitrd /boot/initrd.img\n' >"$work/peer/iso/boot/grub/grub.cfg"
     grub-mkrescue -o "$work/peer.iso" "$work/peer/iso"
 }
-if [ -e "/lib/modules/$kernel_version" ]; then
-    echo "the modules of $kernel_version are installed here: the cold build has no peer"
+if [ -e "/lib/modules/$kernel_version" ] || [ -e "/boot/config-$kernel_version" ]; then
+    echo "parts of $kernel_version are installed here: the cold build has no peer"
 else
     for _ in 1 2 3; do
         microseconds cold >>"$work/t-cold"
