@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 
 /// The variables the program looks at, with what they mean; also the text of
 /// `farmer help environment`.
-pub const VARIABLES: [(&str, &str); 18] = [
+pub const VARIABLES: [(&str, &str); 19] = [
     (
         "FARMER_DIRECTORY",
         "address of the directory, as --directory",
@@ -51,6 +51,7 @@ pub const VARIABLES: [(&str, &str); 18] = [
         "HOME",
         "the two above are .config and .cache in it by default",
     ),
+    ("APT_CONFIG", "apt's own settings file, read by apt"),
     ("NO_COLOR", "no colour, unless --color says otherwise"),
     ("CLICOLOR_FORCE", "colour also where there is no terminal"),
     (

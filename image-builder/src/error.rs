@@ -286,6 +286,12 @@ pub enum EmitError {
         /// The output.
         path: PathBuf,
     },
+    /// A directory that was not made here is never replaced.
+    #[error("{} holds other things than a bundle made here", path.display())]
+    NotOurs {
+        /// The output.
+        path: PathBuf,
+    },
     /// The path names no file.
     #[error("{} names no file", path.display())]
     NoFileName {
@@ -347,6 +353,9 @@ impl EmitError {
             }
             Self::NotRegular { .. } => {
                 Some("name a file; a stick is written by the flash command".to_owned())
+            }
+            Self::NotOurs { .. } => {
+                Some("name a directory that does not exist yet, or an empty one".to_owned())
             }
             Self::NoSpace { total, .. } => Some(format!(
                 "free {} MiB there or write elsewhere",

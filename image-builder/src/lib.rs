@@ -2,6 +2,7 @@
 //! [`formats`] place, a [`medium`] plans and [`emit`] writes in one pass.
 
 pub mod bootkit;
+pub mod container;
 pub mod content;
 pub mod customize;
 pub mod emit;
@@ -12,6 +13,7 @@ pub mod inspect;
 pub mod kernel_config;
 pub mod medium;
 pub mod payload;
+pub mod provenance;
 pub mod regions;
 pub mod restamp;
 pub mod rope;

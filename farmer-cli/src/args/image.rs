@@ -1,5 +1,7 @@
 mod customize;
 mod examine;
+mod output;
+mod sources;
 
 use std::path::PathBuf;
 
@@ -11,6 +13,9 @@ pub use examine::{ExtractPart, ImageExtractArgs, ImageVerifyArgs};
 
 use super::{ConnectionArgs, LocationValue, StaticAddress};
 
+pub use output::{ImageFormat, Paper, ResultArgs};
+pub use sources::ImageSourcesArgs;
+
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
     Build(Box<ImageBuildArgs>),
@@ -19,6 +24,7 @@ pub enum ImageCommand {
     Reset(ImageResetArgs),
     Verify(ImageVerifyArgs),
     Extract(ImageExtractArgs),
+    Sources(ImageSourcesArgs),
 }
 
 /// Build the boot image of a farm's nodes: one file that boots as CD, USB stick and disk, with BIOS
@@ -29,13 +35,15 @@ pub enum ImageCommand {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  \
     farmer image build --farm-id 1 --directory https://dir.example --out node.iso\n  \
+    farmer image build --farm-id 1 --out node.qcow2\n  \
+    farmer image build --farm-id 1 --format pxe --out /srv/farm-boot\n  \
     farmer image build --farm-id 1 --out node.iso --deb linux-image.deb shim.deb …")]
 pub struct ImageBuildArgs {
     /// The farm's number
     #[arg(long, value_name = "N")]
     pub farm_id: FarmId,
 
-    /// The image file to write
+    /// The file to write; for a network boot server the directory
     #[arg(long, value_name = "FILE", required = true)]
     pub out: Option<PathBuf>,
 
@@ -54,6 +62,9 @@ pub struct ImageBuildArgs {
     /// More words on the node's console
     #[arg(long)]
     pub debug: bool,
+
+    #[command(flatten)]
+    pub result: ResultArgs,
 
     #[command(flatten)]
     pub parts: PartsArgs,

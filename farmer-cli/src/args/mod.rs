@@ -18,7 +18,8 @@ pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
 pub use image::{
     BootkitCommand, BootkitShowArgs, ExtractPart, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
-    ImageExtractArgs, ImageResetArgs, ImageShowArgs, ImageTargetArgs, ImageVerifyArgs,
+    ImageExtractArgs, ImageFormat, ImageResetArgs, ImageShowArgs, ImageSourcesArgs,
+    ImageTargetArgs, ImageVerifyArgs, Paper, ResultArgs,
 };
 pub use kernel::{KernelCheckArgs, KernelCommand};
 pub use node::{
@@ -132,7 +133,7 @@ pub enum Command {
     /// Nodes: list, show, approve, block, wait
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Boot media of the node OS: build, customise, explain, verify
+    /// Boot media of the node OS: build, customise, explain, verify, sources
     #[command(subcommand)]
     Image(ImageCommand),
     /// Kernel and boot loaders that images are built from

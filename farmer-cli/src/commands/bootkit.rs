@@ -31,6 +31,8 @@ impl Classify for BootkitError {
 
 /// Which kernel and loaders to use.
 pub struct Wanted {
+    /// The value of `APT_CONFIG`.
+    pub apt_config: Option<String>,
     /// Packages given as files; empty means apt's.
     pub debs: Vec<PathBuf>,
     /// A kernel of the farmer's own, with its modules.
@@ -53,7 +55,8 @@ pub fn fetch(
             cache_dir,
             refresh: false,
         };
-        fetch::from_apt(&options, &mut on_event)?
+        let environment = fetch::AptEnvironment::AptConfig(wanted.apt_config.as_deref());
+        fetch::from_apt_in(&options, environment, &mut on_event)?
     } else {
         fetch::from_debs(&wanted.debs, cache_dir, &mut on_event)?
     };
@@ -162,6 +165,7 @@ pub async fn show(context: &Context<'_>, args: BootkitShowArgs) -> Outcome<ExitS
     let cache_dir = context.environment.cache_dir()?;
     let printer = context.printer.clone();
     let wanted = Wanted {
+        apt_config: context.environment.get("APT_CONFIG").map(str::to_owned),
         debs: args.deb,
         kernel: None,
     };

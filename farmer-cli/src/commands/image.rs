@@ -1,9 +1,13 @@
 //! `farmer image`
 
 mod assemble;
+mod bundle;
 mod customize;
 mod extract;
+mod outputs;
+mod papers;
 mod show;
+mod sources;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -27,7 +31,10 @@ use crate::printer::{Printer, Show};
 pub use customize::{customize, reset};
 pub use extract::extract;
 pub use show::show;
+pub use sources::sources;
 pub use verify::verify;
+
+use outputs::Request;
 
 /// Digest of the `farm-node` this program was released with; development builds have none.
 const RELEASED_NODE_SHA256: Option<&str> = option_env!("FARM_NODE_SHA256");
@@ -36,8 +43,14 @@ const RELEASED_NODE_SHA256: Option<&str> = option_env!("FARM_NODE_SHA256");
 #[derive(Serialize)]
 struct Built {
     path: String,
+    format: &'static str,
     size_bytes: u64,
-    sha256: String,
+    /// Of the file; of a bundle's SHA256SUMS. None with `--no-digest`.
+    sha256: Option<String>,
+    /// Files beside the image.
+    papers: Vec<String>,
+    /// Checks their signature, as `minisign -P` takes it.
+    signing_key: Option<String>,
     farm_id: node_config::FarmId,
     directory: String,
     disk_guid: String,
@@ -63,11 +76,23 @@ impl Show for Built {
                 "size",
                 format!("{} ({} bytes)", Bytes(self.size_bytes), self.size_bytes),
             )
-            .field("sha256", &self.sha256)
-            .field("farm", self.farm_id)
+            .field("format", self.format);
+        if let Some(sha256) = &self.sha256 {
+            page.field("sha256", sha256);
+        }
+        for paper in &self.papers {
+            page.field("paper", paper);
+        }
+        if let Some(key) = &self.signing_key {
+            page.field("signed by", key);
+        }
+        page.field("farm", self.farm_id)
             .field("directory", &self.directory)
             .field("kernel", &self.kernel)
             .field("disk", &self.disk_guid);
+        if self.regions.is_empty() {
+            return;
+        }
         let rows: Vec<Vec<String>> = self
             .regions
             .iter()
@@ -93,6 +118,7 @@ struct Job {
     cache_dir: PathBuf,
     timestamp: Option<u64>,
     target: Target,
+    request: Request,
     printer: Printer,
 }
 
@@ -104,7 +130,8 @@ enum Target {
 
 /// `farmer image build`
 pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitStatus> {
-    let target = target(args.out, args.force)?;
+    let request = Request::new(&args.result, args.out.as_deref())?;
+    let target = target(args.out, args.force, &request)?;
     let settings = context.settings(&args.connection)?;
     let directory = settings.directory()?;
     if directory.url.is_loopback() {
@@ -129,6 +156,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
     let job = Job {
         node: find_node(parts.node, context.printer)?,
         wanted: Wanted {
+            apt_config: context.environment.get("APT_CONFIG").map(str::to_owned),
             debs: parts.deb,
             kernel: parts.kernel.map(|kernel| (kernel, parts.modules)),
         },
@@ -136,6 +164,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         cache_dir: context.environment.cache_dir()?,
         timestamp: context.environment.source_date_epoch()?,
         target,
+        request,
         config,
         printer: context.printer.clone(),
     };
@@ -143,7 +172,9 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
     let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
     if to_stdout {
         // Standard output is the image; its description must not end up inside.
-        context.printer.message(&format!("sha256 {}", built.sha256));
+        if let Some(sha256) = &built.sha256 {
+            context.printer.message(&format!("sha256 {sha256}"));
+        }
     } else {
         context.printer.to_stdout().data(&built)?;
     }
@@ -151,13 +182,18 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
 }
 
 /// Refuses at once what would be refused after minutes of work.
-fn target(out: Option<PathBuf>, overwrite: bool) -> Outcome<Target> {
+fn target(out: Option<PathBuf>, overwrite: bool, request: &Request) -> Outcome<Target> {
     let path = out.ok_or_else(|| Failure::new(ExitStatus::Usage, "no output file is named"))?;
+    if path != Path::new("-") {
+        request.check_target(&path, overwrite)?;
+    }
+    target_file(path, overwrite)
+}
+
+/// A file in a directory that exists, or standard output.
+fn target_file(path: PathBuf, overwrite: bool) -> Outcome<Target> {
     if path == Path::new("-") {
         return Ok(Target::Stdout);
-    }
-    if path.symlink_metadata().is_ok_and(|found| found.is_file()) && !overwrite {
-        return Err(EmitError::Exists { path }.into());
     }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -71,6 +71,7 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
         Command::Kernel(KernelCommand::Check(args)) => run_itself(kernel::check(&context, args)),
         // These end by themselves when they are asked to stop.
+        Command::Image(ImageCommand::Sources(args)) => run_itself(image::sources(&context, args)),
         Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),
         Command::Image(ImageCommand::Customize(args)) => {
             run_itself(image::customize(&context, *args))

@@ -16,15 +16,16 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// A farm with its directory and an image for it.
-struct Lab {
-    home: Home,
-    directory: Directory,
-    farm_id: u64,
+pub struct Lab {
+    pub home: Home,
+    pub directory: Directory,
+    pub farm_id: u64,
     image: PathBuf,
 }
 
 impl Lab {
-    fn new(farm: &str) -> Self {
+    /// Directory, farm and image.
+    pub fn new(farm: &str) -> Self {
         let home = Home::new();
         let directory = Directory::start(&home);
         let farm_id = create_farm(&home, &directory, farm);
@@ -54,7 +55,7 @@ impl Lab {
     }
 
     /// One node with what only the farm's owner may see.
-    fn node(&self, node_id: &str) -> Value {
+    pub fn node(&self, node_id: &str) -> Value {
         self.home.json(&self.directory, &["node", "show", node_id])
     }
 }
@@ -100,7 +101,22 @@ fn build_image(home: &Home, url: &str, pin: &str, farm_id: u64, out: &Path) {
     }
 }
 
-fn registered(guest: &mut Guest) -> String {
+/// Builds another image for the farm of `lab`.
+pub fn build_image_of(lab: &Lab, arguments: &[&str], out: &Path) {
+    let farm = lab.farm_id.to_string();
+    lab.home
+        .farmer(&["image", "build", "--farm-id", &farm, "--directory"])
+        .arg(guest_url(&lab.directory))
+        .args(&["--pin", &lab.directory.pin, "--node"])
+        .arg(crate::support::farm_node())
+        .args(arguments)
+        .arg("--out")
+        .arg(out)
+        .run();
+}
+
+/// Waits until the guest has registered and reported; returns its node id.
+pub fn registered(guest: &mut Guest) -> String {
     let line = guest
         .wait_for("farm-node: registered node ", BOOT_PATIENCE)
         .expect("registration");

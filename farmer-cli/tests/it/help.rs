@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 35] = [
     "",
     "farm",
     "farm create",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 34] = [
     "image reset",
     "image verify",
     "image extract",
+    "image sources",
     "bootkit",
     "bootkit show",
     "kernel",

@@ -7,6 +7,7 @@
 )]
 
 mod boot;
+mod boot_matrix;
 mod build;
 mod directory;
 mod help;
@@ -14,6 +15,7 @@ mod images;
 mod kernel;
 mod nodes;
 mod output;
+mod outputs;
 mod static_binaries;
 mod support;
 mod tui;

@@ -13,6 +13,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde::{Deserialize, Serialize};
+
 use super::control::Stanza;
 use super::digest::{Digest, Hasher};
 use super::error::BootkitError;
@@ -74,8 +76,14 @@ impl Apt {
             store::private_dir(&dir).map_err(BootkitError::io("create", &dir))?;
         }
         let config = root.join("apt.conf");
-        store::write_atomic(&config, CONFIG.as_bytes())
-            .map_err(BootkitError::io("write", &config))?;
+        if store::read_limited(&config, CONFIG.len() as u64)
+            .ok()
+            .as_deref()
+            != Some(CONFIG.as_bytes())
+        {
+            store::write_atomic(&config, CONFIG.as_bytes())
+                .map_err(BootkitError::io("write", &config))?;
+        }
         Ok(Self { root, lists })
     }
 
@@ -149,11 +157,38 @@ impl Apt {
     }
 
     /// A value that changes when the lists, sources or preferences do: names, sizes and times of
-    /// the files, so that an unchanged host costs one short `apt-config` and some `stat`s.
-    pub(super) fn fingerprint(&self) -> Result<Digest, BootkitError> {
+    /// the files, so that an unchanged host costs some `stat`s. `environment` is what
+    /// [`super::fetch::from_apt_in`] was told.
+    pub(super) fn fingerprint(
+        &self,
+        environment: AptEnvironment<'_>,
+    ) -> Result<Digest, BootkitError> {
+        let answer = self.root.join(ANSWER_FILE);
+        let paths = match Answer::recall(&answer, environment) {
+            Some(paths) => paths,
+            None => {
+                let paths = self.ask_paths()?;
+                Answer::remember(&answer, environment, &paths);
+                paths
+            }
+        };
+        let mut hasher = Hasher::new();
+        hasher
+            .part(b"apt lists")
+            .part(&super::LOCK_FORMAT.to_le_bytes());
+        for path in &paths.contents {
+            fingerprint_path(path, &mut hasher);
+        }
+        Ok(hasher.finish())
+    }
+
+    fn ask_paths(&self) -> Result<Paths, BootkitError> {
         let text = self.run(
             "apt-config",
             &[
+                // Named, so that apt need not ask dpkg: half of its time.
+                "-o",
+                "APT::Architectures::=amd64",
                 "shell",
                 "A",
                 "Dir::State::lists/d",
@@ -165,21 +200,26 @@ impl Apt {
                 "Dir::Etc::preferences/f",
                 "E",
                 "Dir::Etc::preferencesparts/d",
+                "S1",
+                "Dir::Etc::main/f",
+                "S2",
+                "Dir::Etc::parts/d",
             ],
             None,
         )?;
-        let mut hasher = Hasher::new();
-        hasher
-            .part(b"apt lists")
-            .part(&super::LOCK_FORMAT.to_le_bytes());
+        let mut paths = Paths::default();
         for line in text.lines() {
-            let Some((_, quoted)) = line.split_once('=') else {
+            let Some((name, quoted)) = line.split_once('=') else {
                 continue;
             };
-            let path = quoted.trim_matches('\'').replace(r"'\''", "'");
-            fingerprint_path(Path::new(&path), &mut hasher);
+            let path = PathBuf::from(quoted.trim_matches('\'').replace(r"'\''", "'"));
+            if name.starts_with('S') {
+                paths.settings.push(path);
+            } else {
+                paths.contents.push(path);
+            }
         }
-        Ok(hasher.finish())
+        Ok(paths)
     }
 
     fn run(
@@ -235,6 +275,110 @@ impl Apt {
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
+}
+
+/// What is known of the environment that apt runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AptEnvironment<'a> {
+    /// Nothing: apt is asked every time where it keeps its files.
+    Unknown,
+    /// The value of `APT_CONFIG`, if it is set: what apt said last time holds until its settings
+    /// change.
+    AptConfig(Option<&'a str>),
+}
+
+/// What apt said last time.
+const ANSWER_FILE: &str = "paths.json";
+const ANSWER_LIMIT_BYTES: u64 = 64 << 10;
+
+/// Where apt keeps its files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Paths {
+    /// Lists, sources and preferences.
+    contents: Vec<PathBuf>,
+    /// Its own settings, which say where those are.
+    settings: Vec<PathBuf>,
+}
+
+/// [`Paths`] and what they depend on. Asking apt takes longer than everything else about a build
+/// whose parts are all there.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    apt_config: Option<String>,
+    /// Of apt's settings, by sizes and times.
+    settings: Digest,
+    paths: Paths,
+}
+
+impl Answer {
+    fn recall(path: &Path, environment: AptEnvironment<'_>) -> Option<Paths> {
+        let AptEnvironment::AptConfig(apt_config) = environment else {
+            return None;
+        };
+        let bytes = store::read_limited(path, ANSWER_LIMIT_BYTES).ok()?;
+        let answer: Self = serde_json::from_slice(&bytes).ok()?;
+        let holds = answer.apt_config.as_deref() == apt_config
+            && answer.settings == settings_fingerprint(&answer.paths, apt_config);
+        holds.then_some(answer.paths)
+    }
+
+    /// Best effort: without it apt is asked again.
+    fn remember(path: &Path, environment: AptEnvironment<'_>, paths: &Paths) {
+        let AptEnvironment::AptConfig(apt_config) = environment else {
+            return;
+        };
+        // What is included from elsewhere would change unseen.
+        if settings_files(paths, apt_config)
+            .iter()
+            .any(|file| fs::read(file).is_ok_and(|text| includes_others(&text)))
+        {
+            return;
+        }
+        let answer = Self {
+            apt_config: apt_config.map(str::to_owned),
+            settings: settings_fingerprint(paths, apt_config),
+            paths: paths.clone(),
+        };
+        if let Ok(json) = serde_json::to_vec(&answer) {
+            let _ = store::write_atomic(path, &json);
+        }
+    }
+}
+
+fn includes_others(text: &[u8]) -> bool {
+    text.windows(8).any(|word| word == b"#include")
+}
+
+/// Files and directories of apt's settings, and apt itself.
+fn settings_places(paths: &Paths, apt_config: Option<&str>) -> Vec<PathBuf> {
+    let mut places = paths.settings.clone();
+    places.extend(apt_config.map(PathBuf::from));
+    places.push("/usr/bin/apt-config".into());
+    places
+}
+
+fn settings_files(paths: &Paths, apt_config: Option<&str>) -> Vec<PathBuf> {
+    let mut files = paths.settings.clone();
+    files.extend(apt_config.map(PathBuf::from));
+    let inside: Vec<PathBuf> = files
+        .iter()
+        .filter_map(|dir| fs::read_dir(dir).ok())
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    files.extend(inside);
+    files
+}
+
+fn settings_fingerprint(paths: &Paths, apt_config: Option<&str>) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.part(b"apt settings");
+    for place in settings_places(paths, apt_config) {
+        hasher.part(place.as_os_str().as_encoded_bytes());
+        fingerprint_path(&place, &mut hasher);
+    }
+    hasher.finish()
 }
 
 fn offer(stanza: &Stanza) -> Option<Offer> {
@@ -337,6 +481,35 @@ mod tests {
         let suites = parse_policy(text);
         assert_eq!(suites["isolinux"], ["bookworm/main"]);
         assert_eq!(suites["kernel"], ["bookworm-security/main"]);
+    }
+
+    #[test]
+    fn what_apt_said_holds_until_its_settings_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let (main, parts) = (dir.path().join("apt.conf"), dir.path().join("apt.conf.d"));
+        fs::create_dir(&parts).unwrap();
+        fs::write(&main, "A \"b\";\n").unwrap();
+        let paths = Paths {
+            contents: vec![dir.path().join("lists")],
+            settings: vec![main.clone(), parts.clone()],
+        };
+        let file = dir.path().join("paths.json");
+        let known = AptEnvironment::AptConfig(None);
+        Answer::remember(&file, AptEnvironment::Unknown, &paths);
+        assert!(!file.exists());
+        Answer::remember(&file, known, &paths);
+        assert_eq!(Answer::recall(&file, known), Some(paths.clone()));
+        assert_eq!(Answer::recall(&file, AptEnvironment::Unknown), None);
+        let other = AptEnvironment::AptConfig(Some("/etc/other"));
+        assert_eq!(Answer::recall(&file, other), None);
+        fs::write(parts.join("50lists"), "Dir::State::lists \"x\";\n").unwrap();
+        assert_eq!(Answer::recall(&file, known), None);
+        Answer::remember(&file, known, &paths);
+        assert!(Answer::recall(&file, known).is_some());
+        fs::write(&main, "#include \"/srv/apt\"\n").unwrap();
+        fs::remove_file(&file).unwrap();
+        Answer::remember(&file, known, &paths);
+        assert!(!file.exists(), "what is included changes unseen");
     }
 
     #[test]

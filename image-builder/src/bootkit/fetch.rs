@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+pub use super::apt::AptEnvironment;
 use super::apt::{Apt, Lists, Offer};
 use super::deb;
 use super::digest::{Digest, Hasher};
@@ -52,9 +53,21 @@ pub fn from_apt(
     options: &AptOptions<'_>,
     progress: &mut dyn FnMut(Event),
 ) -> Result<Bootkit, BootkitError> {
+    from_apt_in(options, AptEnvironment::Unknown, progress)
+}
+
+/// [`from_apt`], knowing the environment: an unchanged host then answers without running apt.
+///
+/// # Errors
+/// As [`from_apt`].
+pub fn from_apt_in(
+    options: &AptOptions<'_>,
+    environment: AptEnvironment<'_>,
+    progress: &mut dyn FnMut(Event),
+) -> Result<Bootkit, BootkitError> {
     let cache_dir = options.cache_dir;
     let host = Apt::new(cache_dir, Lists::Host)?;
-    let memo = Memo::new(cache_dir, host.fingerprint()?);
+    let memo = Memo::new(cache_dir, host.fingerprint(environment)?);
     if !options.refresh
         && let Some(kit) = memo.recall(cache_dir, progress)
     {

@@ -16,8 +16,8 @@
 //! copyright/PACKAGE         licence of each package
 //! ```
 //!
-//! Digests are checked at use: kernel and loaders by [`Bootkit::open`], the index when it is
-//! parsed, each module when it is read.
+//! Digests are checked at use: kernel and loaders by [`Bootkit::open`] (read again only when they
+//! have changed since), the index when it is parsed, each module when it is read.
 
 mod apt;
 pub mod control;
@@ -28,6 +28,7 @@ pub mod fetch;
 mod lock;
 pub mod pack;
 pub(crate) mod pe;
+pub(crate) mod stamps;
 pub(crate) mod store;
 mod unpack;
 
@@ -38,6 +39,7 @@ pub(crate) use self::error::NO_SPACE;
 pub use self::error::{BootkitError, ModuleError};
 pub use self::lock::{FileEntry, KernelEntry, LOCK_FILE, LOCK_FORMAT, Lock, PackageEntry};
 pub use self::pack::{ModuleEntry, ModuleStore, PackIndex};
+use self::stamps::Stamps;
 
 const KERNEL: &str = "kernel/vmlinuz";
 const KERNEL_CONFIG: &str = "kernel/config";
@@ -218,7 +220,11 @@ impl Bootkit {
             dir: dir.to_owned(),
             lock,
         };
-        kit.check(&|path| path != MODULES_PACK)?;
+        let mut stamps = Stamps::load(dir);
+        kit.check(&|path| path != MODULES_PACK, &mut |path| {
+            stamps.digest_of(path)
+        })?;
+        stamps.save();
         for (path, package) in Loader::ALL
             .map(|l| (l.path(), l.package()))
             .into_iter()
@@ -242,13 +248,17 @@ impl Bootkit {
     /// # Errors
     /// As [`Bootkit::open`].
     pub fn verify_all(&self) -> Result<(), BootkitError> {
-        self.check(&|_| true)
+        self.check(&|_| true, &mut Digest::of_file)
     }
 
-    fn check(&self, which: &dyn Fn(&str) -> bool) -> Result<(), BootkitError> {
+    fn check(
+        &self,
+        which: &dyn Fn(&str) -> bool,
+        digest_of: &mut dyn FnMut(&Path) -> std::io::Result<(Digest, u64)>,
+    ) -> Result<(), BootkitError> {
         for file in self.lock.files.iter().filter(|f| which(&f.path)) {
             let path = self.path_of(file)?;
-            let (found, _) = Digest::of_file(&path).map_err(BootkitError::io("read", &path))?;
+            let (found, _) = digest_of(&path).map_err(BootkitError::io("read", &path))?;
             if found != file.sha256 {
                 return Err(BootkitError::Changed {
                     path,
@@ -307,6 +317,14 @@ impl Bootkit {
         self.lock
             .file(KERNEL_CONFIG)
             .map(|f| self.dir.join(&f.path))
+    }
+
+    /// The copyright file of a package, as its package shipped it.
+    pub fn copyright(&self, package: &str) -> Option<String> {
+        let file = self.lock.file(&format!("copyright/{package}"))?;
+        let path = self.path_of(file).ok()?;
+        let bytes = store::read_limited(&path, LOCK_LIMIT_BYTES).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Path of a loader.

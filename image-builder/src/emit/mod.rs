@@ -4,6 +4,7 @@
 //! so that even a killed process leaves nothing), or under a hidden temporary one where the file
 //! system has no nameless files, and gets its name by an operation that never clobbers.
 
+mod bundle;
 mod hasher;
 mod output;
 
@@ -17,6 +18,8 @@ use rustix::io::Errno;
 use crate::content::Sha256Digest;
 use crate::error::{EmitError, ReadError};
 use crate::rope::{Extent, Layout, Source, SourceFile};
+
+pub use bundle::{ArchiveWriter, DirectoryWriter};
 
 use hasher::Hasher;
 use output::{Output, check_target};
@@ -128,6 +131,77 @@ pub fn to_writer(
     writer
         .flush()
         .map_err(|source| failed(layout.total(), source))?;
+    Ok(pass.finish())
+}
+
+/// Writes the file `path` as whatever `write` writes: complete or not at all, as [`to_file`] does.
+/// `total_bytes` is about how much that will be, for messages.
+///
+/// # Errors
+/// [`EmitError`]; no file, partial or temporary, is left behind.
+pub fn with_writer<T>(
+    path: &Path,
+    total_bytes: u64,
+    options: EmitOptions,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, EmitError>,
+) -> Result<T, EmitError> {
+    check_target(path, options.overwrite)?;
+    let output = Output::create(path)?;
+    let mut buffered = io::BufWriter::with_capacity(CHUNK_BYTES, output.file());
+    let failed = |offset, source| write_error(path, total_bytes, offset, source);
+    // A writer does not know its own name.
+    let named = |error| match error {
+        EmitError::Write { offset, source, .. } => failed(offset, source),
+        other => other,
+    };
+    let result = write(&mut buffered).map_err(named)?;
+    buffered
+        .into_inner()
+        .map_err(|error| failed(total_bytes, error.into_error()))?;
+    if options.sync {
+        output
+            .file()
+            .sync_all()
+            .map_err(|source| failed(total_bytes, source))?;
+    }
+    output.publish(options)?;
+    Ok(result)
+}
+
+/// Writes the image over an open block device or file from its first byte on. Only what nobody ever
+/// reads is skipped; zeros are written, whatever was there before.
+///
+/// # Errors
+/// [`EmitError::Write`], [`EmitError::Read`]; the device then holds a part of the image.
+pub fn to_device(
+    layout: &Layout,
+    device: &File,
+    path: &Path,
+    options: EmitOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Emitted, EmitError> {
+    let mut pass = Pass::new(layout, options.digest, progress);
+    let total = layout.total();
+    for extent in layout.extents() {
+        let skip = matches!(extent.source, Source::Unused);
+        if skip && pass.hasher.is_none() {
+            pass.advance(extent.length);
+            continue;
+        }
+        pass.bytes(extent, &mut |at, part| {
+            if skip {
+                return Ok(());
+            }
+            device
+                .write_all_at(part, at)
+                .map_err(|source| write_error(path, total, at, source))
+        })?;
+    }
+    if options.sync {
+        device
+            .sync_all()
+            .map_err(|source| write_error(path, total, total, source))?;
+    }
     Ok(pass.finish())
 }
 
@@ -312,18 +386,22 @@ impl FileSink<'_> {
     }
 
     fn error(&self, offset: u64, source: io::Error) -> EmitError {
-        let path = self.path.to_owned();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EmitError::NoSpace {
-                path,
-                total: self.total,
-                source,
-            },
-            _ => EmitError::Write {
-                path,
-                offset,
-                source,
-            },
-        }
+        write_error(self.path, self.total, offset, source)
+    }
+}
+
+fn write_error(path: &Path, total: u64, offset: u64, source: io::Error) -> EmitError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EmitError::NoSpace {
+            path,
+            total,
+            source,
+        },
+        _ => EmitError::Write {
+            path,
+            offset,
+            source,
+        },
     }
 }

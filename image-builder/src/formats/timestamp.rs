@@ -45,6 +45,16 @@ impl Timestamp {
         }
     }
 
+    /// RFC 3339 in UTC, to the second: `2026-01-02T03:04:05Z`.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let c = self.civil();
+        format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+            c.year, c.month, c.day, c.hour, c.minute, c.second
+        )
+    }
+
     /// FAT `(time, date)` words. FAT counts from 1980 to 2107 in steps of two seconds; moments
     /// outside are moved to the nearest end.
     #[must_use]

@@ -2,9 +2,12 @@
 
 mod areas;
 mod gap;
+pub mod initramfs;
 mod loader_config;
+pub mod pxe;
 mod region_contents;
 pub mod universal;
 mod volumes;
 
+pub use pxe::{BundleFile, PxeBundle};
 pub use universal::{InitramfsFile, Loaders, PlacedFile, Plan, UniversalMedium};

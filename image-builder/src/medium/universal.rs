@@ -374,7 +374,7 @@ fn placed(files: &[PlacedFile], path: &str) -> Span {
 }
 
 /// Texts that both loaders show as they are.
-fn check_text(what: &'static str, value: &str) -> Result<(), PlanError> {
+pub(super) fn check_text(what: &'static str, value: &str) -> Result<(), PlanError> {
     let good = |c: char| c.is_ascii_alphanumeric() || " ._()+-".contains(c);
     if value.is_empty() || value.len() > 60 || !value.chars().all(good) {
         return Err(PlanError::Text {

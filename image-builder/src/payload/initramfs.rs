@@ -13,6 +13,7 @@ use super::elf::Elf;
 use super::modules::{self, Selection, index};
 use super::{Layer, LayerKind, LayerRecord, Manifest, Part, Payload, PayloadError, Warning};
 use crate::bootkit::digest::{Hasher, HashingWriter};
+use crate::bootkit::stamps::Stamps;
 use crate::bootkit::{Bootkit, Digest, store};
 
 /// Changes whenever the same inputs give other bytes, so that no stale layer is taken from a cache.
@@ -132,14 +133,17 @@ pub fn build(
     let kit = options.bootkit;
     let layers_dir = options.cache_dir.join("layers");
     store::private_dir(&layers_dir).map_err(io_error("create", &layers_dir))?;
-    let cache = Cache {
+    let mut cache = Cache {
+        stamps: Stamps::load(&layers_dir),
         dir: layers_dir,
         level: options.level,
     };
+    // Before minutes of compressing: a wrong file is refused at once.
     let (node_bytes, node_sha256, note) = read_node(options.node)?;
     let config_schema = note.as_ref().map_or(options.config_schema, |n| n.schema);
-    let (base, facts) = base_layer(options, config_schema, &cache, progress)?;
-    let node = node_layer(kit, &node_bytes, node_sha256, &cache, progress)?;
+    let (base, facts) = base_layer(options, config_schema, &mut cache, progress)?;
+    let node = node_layer(kit, &node_bytes, node_sha256, &mut cache, progress)?;
+    cache.stamps.save();
     let layers = vec![base, node];
 
     let entry = kit
@@ -202,7 +206,7 @@ fn record_of(layer: &Layer) -> LayerRecord {
 fn base_layer(
     options: &PayloadOptions<'_>,
     config_schema: u32,
-    cache: &Cache,
+    cache: &mut Cache,
     progress: &mut dyn FnMut(Event),
 ) -> Result<(Layer, BaseFacts), PayloadError> {
     let kit = options.bootkit;
@@ -278,7 +282,7 @@ fn node_layer(
     kit: &Bootkit,
     node: &[u8],
     sha256: Digest,
-    cache: &Cache,
+    cache: &mut Cache,
     progress: &mut dyn FnMut(Event),
 ) -> Result<Layer, PayloadError> {
     let mtime = kit.lock().newest_mtime_unix_s;
@@ -344,6 +348,7 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Payl
 struct Cache {
     dir: PathBuf,
     level: i32,
+    stamps: Stamps,
 }
 
 impl Cache {
@@ -373,7 +378,7 @@ impl Cache {
 
     /// A cached layer, if it is there and its digest is right; anything else means "build it".
     fn get(
-        &self,
+        &mut self,
         kind: LayerKind,
         key: Digest,
         progress: &mut dyn FnMut(Event),
@@ -381,7 +386,7 @@ impl Cache {
         let (path, record_path) = self.paths(kind, key);
         let record = store::read_limited(&record_path, RECORD_LIMIT_BYTES).ok()?;
         let record: Record = serde_json::from_slice(&record).ok()?;
-        let found = Digest::of_file(&path).ok()?;
+        let found = self.stamps.digest_of(&path).ok()?;
         if found != (record.sha256, record.size_bytes) {
             return None;
         }

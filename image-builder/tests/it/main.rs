@@ -7,13 +7,17 @@
 )]
 
 mod bootkit;
+mod bundle;
+mod containers;
 mod customize;
 mod emit;
 mod foreign;
+mod hostile;
 mod kernel_config;
 mod medium_plan;
 mod medium_tools;
 mod payload;
 mod payload_fixtures;
+mod readers;
 mod support;
 mod verify;

@@ -15,6 +15,7 @@ use image_builder::show;
 use node_config::medium::{LOCATOR_LEN, LOCATOR_OFFSET, Locator};
 use proptest::prelude::*;
 
+use crate::readers::{from_fat, from_iso};
 use crate::support::{bytes, config, medium, noise};
 
 #[test]
@@ -245,7 +246,9 @@ fn every_spelling_of_the_sector_count_is_written() {
 /// Lengths that sit on the edges of sectors, clusters and FAT variants.
 fn length() -> impl Strategy<Value = usize> {
     prop_oneof![
-        4 => prop_oneof![Just(0), Just(1), Just(511), Just(512), Just(2047), Just(4096), Just(4097)],
+        4 => prop_oneof![
+            Just(0), Just(1), Just(511), Just(512), Just(2047), Just(4095), Just(4096), Just(4097)
+        ],
         4 => 0_usize..300_000,
         1 => Just(26 << 20),
         1 => (33_usize << 20)..(36 << 20),
@@ -320,10 +323,17 @@ proptest! {
             assert_eq!(plan.layout.read_at(file.span.offset, &mut buf).expect("read"), buf.len());
             buf
         };
-        prop_assert!(read("BOOT/VMLINUZ") == noise(10, kernel));
+        let mut expected = vec![("BOOT/VMLINUZ".to_owned(), noise(10, kernel))];
         for (index, length) in layers.iter().enumerate() {
-            let got = read(&format!("BOOT/L{index}.IMG"));
-            prop_assert!(got == noise(20 + index as u64, *length));
+            expected.push((format!("BOOT/L{index}.IMG"), noise(20 + index as u64, *length)));
+        }
+        for (path, content) in expected {
+            prop_assert!(read(&path) == content, "{} as planned", path);
+            // As UEFI and BIOS find it: through either file system, by readers of our own.
+            let fat = from_fat(&plan.layout, plan.esp.offset, &path);
+            prop_assert!(fat.as_ref() == Some(&content), "{} through FAT", path);
+            let iso = from_iso(&plan.layout, &path);
+            prop_assert!(iso.as_ref() == Some(&content), "{} through ISO 9660", path);
         }
 
         // Nothing is stored twice: the budget is payload, loaders, 2 % and 5 MiB.

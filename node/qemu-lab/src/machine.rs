@@ -95,6 +95,8 @@ pub struct Machine {
     /// Boot medium: the image file and how it is attached. A stick is attached writable, so hand
     /// over a copy if the image matters.
     pub medium: Option<(PathBuf, Bus)>,
+    /// QEMU's name for the format of that file: `raw`, `qcow2`, `vpc`.
+    pub medium_format: &'static str,
     /// Data disks, in order.
     pub disks: Vec<Disk>,
     /// Network ports, in order.
@@ -115,6 +117,7 @@ impl Machine {
             memory_mib: 1024,
             cpus: 2,
             medium: None,
+            medium_format: "raw",
             disks: Vec::new(),
             nics: Vec::new(),
             link_up: true,
@@ -231,7 +234,10 @@ impl Machine {
             Bus::Virtio => ("", &["virtio-blk-pci,drive=medium,bootindex=0"]),
         };
         qemu.arg("-drive").arg(prefixed(
-            &format!("if=none,id=medium,format=raw,{drive}file="),
+            &format!(
+                "if=none,id=medium,format={},{drive}file=",
+                self.medium_format
+            ),
             image,
         ));
         for device in devices {

@@ -1,12 +1,10 @@
 //! From a job to a finished image: bootkit, payload, plan, one pass of writing.
 
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::io;
 
 use image_builder::bootkit::{Bootkit, Loader};
 use image_builder::content::Content;
 use image_builder::customize;
-use image_builder::emit::{self, EmitOptions, Emitted};
 use image_builder::error::{EmitError, PlanError, ReadError};
 use image_builder::formats::el_torito::UefiSectorCount;
 use image_builder::formats::timestamp::Timestamp;
@@ -19,6 +17,7 @@ use image_builder::payload::{
 use image_builder::show::CONFIG_FILE;
 use node_config::{Layer, SCHEMA_VERSION};
 
+use super::outputs::{self, Parts};
 use super::{Built, BuiltRegion, Job, Target};
 use crate::blocking::Cancel;
 use crate::commands::bootkit::fetch;
@@ -47,7 +46,9 @@ const FARM_TOML: &str = "\
 impl Classify for EmitError {
     fn status(&self) -> ExitStatus {
         match self {
-            Self::Exists { .. } | Self::NotRegular { .. } => ExitStatus::Refused,
+            Self::Exists { .. } | Self::NotRegular { .. } | Self::NotOurs { .. } => {
+                ExitStatus::Refused
+            }
             Self::NoFileName { .. } => ExitStatus::Usage,
             Self::Create { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 ExitStatus::NotFound
@@ -106,8 +107,16 @@ pub fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
     let payload = make_payload(job, &kit, &mut progress, cancel)?;
     // An older farm-node, named with `--node`, would refuse at its first boot what it does not know.
     customize::check_known(&Layer::from(&job.config), &payload.facts())?;
-    let plan = plan(job, &kit, &payload)?;
-    let emitted = write(job, &plan, &mut progress, cancel)?;
+    let medium = medium(job, &kit, &payload)?;
+    let plan = medium.plan()?;
+    let parts = Parts {
+        job,
+        kit: &kit,
+        payload: &payload,
+        medium: &medium,
+        plan: &plan,
+    };
+    let written = outputs::write(&parts, &mut progress, cancel)?;
     progress.finish();
     for warning in &payload.warnings {
         tell_warning(&job.printer, warning);
@@ -118,15 +127,26 @@ pub fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
     };
     Ok(Built {
         path,
-        size_bytes: emitted.bytes,
-        sha256: emitted.sha256.map(hex).unwrap_or_default(),
+        format: job.request.format().name(),
+        size_bytes: written.size_bytes,
+        sha256: written.sha256.map(|digest| digest.to_string()),
+        papers: written
+            .papers
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect(),
+        signing_key: written.public_key,
         farm_id: job.config.farm_id,
         directory: job.config.directory.url.to_string(),
         disk_guid: plan.disk_guid.to_string(),
         kernel: payload.kernel_version.clone(),
         bootkit: kit.id().to_string(),
         node_sha256: payload.manifest.node_sha256.to_string(),
-        regions: own_regions(&plan),
+        regions: if job.request.format().is_disk() {
+            own_regions(&plan)
+        } else {
+            Vec::new()
+        },
         missing_firmware: payload.manifest.missing_firmware.clone(),
     })
 }
@@ -186,7 +206,7 @@ fn make_payload(
     })?)
 }
 
-fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
+fn medium(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<UniversalMedium> {
     let loader = |loader: Loader| -> Outcome<Content> {
         let entry = kit.loader_entry(loader).ok_or_else(|| {
             Failure::new(
@@ -219,7 +239,7 @@ fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
             })
         })
         .collect::<Outcome<Vec<_>>>()?;
-    let medium = UniversalMedium {
+    Ok(UniversalMedium {
         title: "ThreeFold farm node".to_owned(),
         loaders: Loaders {
             isohdpfx: loader(Loader::IsohybridMbr)?.read()?.into(),
@@ -238,47 +258,7 @@ fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
         farm_toml: FARM_TOML.to_owned(),
         timestamp: Timestamp(job.timestamp.unwrap_or(payload.manifest.newest_mtime)),
         uefi_sector_count: UefiSectorCount::default(),
-    };
-    Ok(medium.plan()?)
-}
-
-fn write(job: &Job, plan: &Plan, progress: &mut Progress, cancel: &Cancel) -> Outcome<Emitted> {
-    let mut on_progress = |step: emit::Progress| {
-        cancel.check();
-        progress.bytes(step.done_bytes, step.total_bytes);
-    };
-    match &job.target {
-        Target::File { path, overwrite } => {
-            let options = EmitOptions {
-                overwrite: *overwrite,
-                digest: true,
-                sync: true,
-            };
-            Ok(emit::to_file(
-                &plan.layout,
-                path,
-                options,
-                &mut on_progress,
-            )?)
-        }
-        Target::Stdout => {
-            let mut out = io::stdout().lock();
-            let emitted = emit::to_writer(&plan.layout, &mut out, true, &mut on_progress);
-            let emitted = emitted.map_err(closed_stdout)?;
-            out.flush()
-                .map_err(|error| Failure::io("writing to", Path::new("standard output"), error))?;
-            Ok(emitted)
-        }
-    }
-}
-
-pub(super) fn closed_stdout(error: EmitError) -> Failure {
-    match &error {
-        EmitError::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
-            Failure::closed_stdout()
-        }
-        _ => error.into(),
-    }
+    })
 }
 
 fn tell_warning(printer: &Printer, warning: &Warning) {

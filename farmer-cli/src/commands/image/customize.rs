@@ -12,7 +12,7 @@ use node_config::{Addressing, Layer};
 use serde::Serialize;
 
 use super::Target;
-use super::assemble::closed_stdout;
+use super::outputs::closed_stdout;
 use crate::args::{ImageCustomizeArgs, ImageResetArgs, ImageTargetArgs};
 use crate::blocking::{self, Cancel};
 use crate::commands::Context;
@@ -202,7 +202,13 @@ async fn change(
     plan: Planner,
 ) -> Outcome<ExitStatus> {
     let target = match args.out {
-        Some(out) => Some(super::target(Some(out), args.force)?),
+        Some(out) => {
+            let exists = out.symlink_metadata().is_ok_and(|found| found.is_file());
+            if exists && !args.force {
+                return Err(image_builder::error::EmitError::Exists { path: out }.into());
+            }
+            Some(super::target_file(out, args.force)?)
+        }
         None => None,
     };
     let to_stdout = matches!(target, Some(Target::Stdout));

@@ -1,0 +1,188 @@
+//! The network boot bundle: its files, and what describes them.
+
+use std::io;
+
+use image_builder::bootkit::{Digest, Loader};
+use image_builder::content::Content;
+use image_builder::emit::{self, ArchiveWriter, DirectoryWriter, Emitted};
+use image_builder::error::EmitError;
+use image_builder::medium::pxe::{self, BundleFile, PxeBundle, UefiLoaders};
+use image_builder::provenance::{self, Output};
+
+use super::outputs::{Parts, Written, closed_stdout, flush};
+use super::{Target, papers};
+use crate::blocking::Cancel;
+use crate::exit::ExitStatus;
+use crate::failure::{Failure, Outcome};
+use crate::progress::Progress;
+
+/// Where the files of a bundle go.
+enum Sink<'a, W: io::Write> {
+    Directory(&'a mut DirectoryWriter),
+    Archive(&'a mut ArchiveWriter<W>),
+}
+
+impl<W: io::Write> Sink<'_, W> {
+    fn add(
+        &mut self,
+        file: &BundleFile,
+        progress: &mut dyn FnMut(emit::Progress),
+    ) -> Result<Emitted, EmitError> {
+        match self {
+            Self::Directory(writer) => writer.add(file, progress),
+            Self::Archive(writer) => writer.add(file, progress),
+        }
+    }
+}
+
+/// Writes the bundle as a directory, an archive or to standard output.
+pub fn write(parts: &Parts<'_>, progress: &mut Progress, cancel: &Cancel) -> Outcome<Written> {
+    let request = &parts.job.request;
+    let time = parts.medium.timestamp;
+    let files = files(parts)?;
+    let total: u64 = files.iter().map(|file| file.layout.total()).sum();
+    let mut done = 0;
+    let mut on_progress = |step: emit::Progress| {
+        cancel.check();
+        progress.bytes(done + step.done_bytes, total);
+        if step.done_bytes == step.total_bytes {
+            done += step.total_bytes;
+        }
+    };
+    match &parts.job.target {
+        Target::File { path, overwrite } if request.is_directory(path) => {
+            let options = request.options(*overwrite);
+            let mut writer = DirectoryWriter::create(path, pxe::MANIFEST, options)?;
+            let mut sink = Sink::<io::Sink>::Directory(&mut writer);
+            let written = fill(parts, &files, &mut sink, &mut on_progress)?;
+            writer.publish()?;
+            Ok(written)
+        }
+        Target::File { path, overwrite } => {
+            let options = request.options(*overwrite);
+            let mut failure = None;
+            let written = emit::with_writer(path, total, options, |file| {
+                let mut archive = ArchiveWriter::new(file, time);
+                let mut sink = Sink::Archive(&mut archive);
+                match fill(parts, &files, &mut sink, &mut on_progress) {
+                    Ok(written) => {
+                        let (_, sha256, size_bytes) = archive.finish()?;
+                        Ok(Written {
+                            size_bytes,
+                            sha256: Some(sha256),
+                            ..written
+                        })
+                    }
+                    Err(Filling::Emit(error)) => Err(error),
+                    Err(Filling::Other(other)) => {
+                        failure = Some(other);
+                        Err(EmitError::NoFileName { path: path.clone() })
+                    }
+                }
+            });
+            match (written, failure) {
+                (_, Some(failure)) => Err(*failure),
+                (written, None) => Ok(written?),
+            }
+        }
+        Target::Stdout => {
+            let mut archive = ArchiveWriter::new(io::stdout().lock(), time);
+            let mut sink = Sink::Archive(&mut archive);
+            let written = fill(parts, &files, &mut sink, &mut on_progress)?;
+            let (mut out, sha256, size_bytes) = archive.finish().map_err(closed_stdout)?;
+            flush(&mut out)?;
+            Ok(Written {
+                size_bytes,
+                sha256: Some(sha256),
+                ..written
+            })
+        }
+    }
+}
+
+/// What can go wrong while a bundle is filled.
+enum Filling {
+    Emit(EmitError),
+    Other(Box<Failure>),
+}
+
+impl From<EmitError> for Filling {
+    fn from(error: EmitError) -> Self {
+        Self::Emit(error)
+    }
+}
+
+impl From<Filling> for Failure {
+    fn from(filling: Filling) -> Self {
+        match filling {
+            Filling::Emit(error) => closed_stdout(error),
+            Filling::Other(failure) => *failure,
+        }
+    }
+}
+
+/// The files, then what describes them: each is digested while it is written.
+fn fill<W: io::Write>(
+    parts: &Parts<'_>,
+    files: &[BundleFile],
+    sink: &mut Sink<'_, W>,
+    progress: &mut dyn FnMut(emit::Progress),
+) -> Result<Written, Filling> {
+    let mut outputs: Vec<Output> = Vec::with_capacity(files.len() + 2);
+    let mut add = |file: &BundleFile, outputs: &mut Vec<Output>| -> Result<(), Filling> {
+        let emitted = sink.add(file, progress)?;
+        outputs.push(papers::output(&file.path, &emitted));
+        Ok(())
+    };
+    for file in files {
+        add(file, &mut outputs)?;
+    }
+    let mut text = |name: &str, text: &str, outputs: &mut Vec<Output>| {
+        let file = BundleFile::bytes(name, text.as_bytes())
+            .map_err(|error| Filling::Other(Box::new(error.into())))?;
+        add(&file, outputs)
+    };
+    let manifest = papers::manifest(parts, outputs.clone());
+    text(pxe::MANIFEST, &manifest.to_json(), &mut outputs)?;
+    let sbom = provenance::describe(&manifest, parts.kit).to_json();
+    text(pxe::SBOM, &sbom, &mut outputs)?;
+    let sums = papers::sums(&outputs);
+    text(pxe::CHECKSUMS, &sums, &mut outputs)?;
+    let mut public_key = None;
+    if let Some(signer) = &parts.job.request.signer {
+        let (signature, key) = papers::sign(signer, &sums, pxe::CHECKSUMS);
+        text(papers::SIGNATURE, &signature, &mut outputs)?;
+        public_key = Some(key);
+    }
+    Ok(Written {
+        size_bytes: outputs.iter().map(|output| output.size_bytes).sum(),
+        // The list stands for all of them.
+        sha256: Some(Digest::of(sums.as_bytes())),
+        papers: Vec::new(),
+        public_key,
+    })
+}
+
+fn files(parts: &Parts<'_>) -> Outcome<Vec<BundleFile>> {
+    let Parts { kit, medium, .. } = parts;
+    let loaders = &medium.loaders;
+    let entry = kit.loader_entry(Loader::GrubNet).ok_or_else(|| {
+        let path = Loader::GrubNet.path();
+        Failure::new(ExitStatus::NotFound, format!("the bootkit has no {path}"))
+    })?;
+    let bundle = PxeBundle {
+        title: medium.title.clone(),
+        uefi: UefiLoaders {
+            shim: loaders.shim.clone(),
+            grub: Content::file(kit.loader(Loader::GrubNet), *entry.sha256.as_bytes())?,
+            mok_manager: loaders.mok_manager.clone(),
+        },
+        bios: None,
+        uki: None,
+        kernel: medium.kernel.clone(),
+        initramfs: medium.initramfs.clone(),
+        config: medium.config.clone(),
+        kernel_arguments: medium.kernel_arguments.clone(),
+    };
+    Ok(bundle.files()?)
+}

@@ -1,0 +1,92 @@
+//! `farmer image sources`
+
+use image_builder::bootkit::{Bootkit, stored};
+use image_builder::provenance::{SourcePackage, of_packages};
+use serde::Serialize;
+
+use crate::args::ImageSourcesArgs;
+use crate::blocking;
+use crate::commands::Context;
+use crate::commands::bootkit::{Wanted, fetch};
+use crate::exit::ExitStatus;
+use crate::failure::{Failure, Outcome};
+use crate::page::{Align, Page};
+use crate::printer::Show;
+use crate::progress::Progress;
+
+/// The sources, as told.
+#[derive(Serialize)]
+struct Shown {
+    bootkit: String,
+    sources: Vec<SourcePackage>,
+}
+
+impl Show for Shown {
+    fn show(&self, page: &mut Page) {
+        page.field("bootkit", &self.bootkit);
+        let rows: Vec<Vec<String>> = self
+            .sources
+            .iter()
+            .map(|s| vec![s.source.clone(), s.version.clone(), s.packages.join(" ")])
+            .collect();
+        page.line("").table(
+            &[
+                ("SOURCE", Align::Left),
+                ("VERSION", Align::Left),
+                ("BUILT INTO", Align::Left),
+            ],
+            &rows,
+        );
+        page.line("")
+            .line("Fetch them on a Debian with deb-src lines, and keep them:");
+        for source in &self.sources {
+            page.line(format!("    {}", source.fetch));
+        }
+    }
+}
+
+/// `farmer image sources`
+pub async fn sources(context: &Context<'_>, args: ImageSourcesArgs) -> Outcome<ExitStatus> {
+    let cache_dir = context.environment.cache_dir()?;
+    let apt_config = context.environment.get("APT_CONFIG").map(str::to_owned);
+    let printer = context.printer.clone();
+    let kit = blocking::run(context.printer, move |cancel| {
+        let mut progress = Progress::new(&printer);
+        match &args.bootkit {
+            Some(id) => find(stored(&cache_dir), id),
+            None => {
+                let wanted = Wanted {
+                    apt_config,
+                    debs: args.deb,
+                    kernel: None,
+                };
+                fetch(&wanted, &cache_dir, &mut progress, cancel)
+            }
+        }
+    })
+    .await?;
+    context.printer.data(&Shown {
+        bootkit: kit.id().to_string(),
+        sources: of_packages(&kit.lock().packages),
+    })?;
+    Ok(ExitStatus::Ok)
+}
+
+fn find(kits: Vec<Bootkit>, id: &str) -> Outcome<Bootkit> {
+    let mut found = kits
+        .into_iter()
+        .filter(|kit| !id.is_empty() && kit.id().to_string().starts_with(id));
+    match (found.next(), found.next()) {
+        (Some(kit), None) => Ok(kit),
+        (Some(_), Some(_)) => Err(Failure::new(
+            ExitStatus::Usage,
+            format!("more than one bootkit begins with {id}"),
+        )
+        .with_hint("give more digits")),
+        (None, _) => Err(Failure::new(
+            ExitStatus::NotFound,
+            format!("there is no bootkit {id} in the cache"),
+        )
+        .with_hint("`farmer bootkit show` fetches the newest and tells its id")),
+    }
+}
