@@ -468,7 +468,11 @@ mod tests {
             .iter()
             .map(|(id, word)| format!("{id}={word}"))
             .collect();
-        assert_eq!(words, ["0x5000c5=ssd", "S1=ignore", "S2=hdd"]);
+        assert_eq!(
+            words,
+            ["S1=ignore", "0x5000c5=ssd", "S2=hdd"],
+            "the later last"
+        );
         assert_eq!(origin(&settings, "disks.\"S1\""), "/etc/farmer/config.toml");
         assert_eq!(origin(&settings, "disks.\"S2\""), "$FARMER_DISKS");
     }
