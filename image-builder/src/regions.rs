@@ -5,9 +5,10 @@
 //! - Byte 32704, 64 bytes: the locator ([`node_config::medium::Locator`]), with the disk GUID and the
 //!   place of the region table.
 //! - The region table: JSON, at most 16 KiB, the same on every farm's medium of one payload:
-//!   `{"version":1,"total_bytes":N,"defaults":{"offset":O,"length":L},"guid_texts":[O,...],`
+//!   `{"version":1,"payload":K,"total_bytes":N,"defaults":{"offset":O,"length":L},"guid_texts":[O,...],`
 //!   `"regions":[{"name":S,"offset":O,"length":L,"digest_offset":O,"default_offset":O},...]}`.
-//!   Offsets and lengths are bytes of the image. `guid_texts` are the places where the disk GUID
+//!   Offsets and lengths are bytes of the image. `payload` is `farm-node` (also when it is missing) or
+//!   `zero-os`: which system the medium starts, and so where its farm is written. `guid_texts` are the places where the disk GUID
 //!   stands as 36 lower-case characters in loader configurations.
 //! - The defaults area: for each region the SHA-256 (32 raw bytes) and a copy of the content it was
 //!   built with, at `digest_offset` and `default_offset`. It differs between farms as the regions do.
@@ -20,6 +21,9 @@
 //! | `kargs-bios` | kernel arguments, newline, `#` padding; inside `isolinux.cfg` |
 //! | `kargs-uefi` | the same in single quotes; inside `grub.cfg` |
 //! | `farm-toml` | `farm.toml` on FARMCFG, padded with blank lines |
+//!
+//! A Zero-OS medium has the two `kargs` regions only: that system takes its settings, `farmer_id`
+//! among them, from the kernel command line and reads no file of the medium.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -51,6 +55,28 @@ const MOST_TABLE_BYTES: u32 = 16 * 1024;
 /// Most regions a table may list.
 const MOST_REGIONS: usize = 32;
 const TABLE_VERSION: u32 = 1;
+
+/// The system a medium starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PayloadKind {
+    /// `farm-node`: settings in the `config` region and on FARMCFG.
+    #[default]
+    FarmNode,
+    /// A Zero-OS kernel with its initramfs inside: settings in the kernel arguments only.
+    ZeroOs,
+}
+
+impl PayloadKind {
+    /// The name in the region table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FarmNode => "farm-node",
+            Self::ZeroOs => "zero-os",
+        }
+    }
+}
 
 /// A range of the image in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +113,8 @@ pub struct Region {
 /// All regions of a medium.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegionTable {
+    /// The system the medium starts.
+    pub payload: PayloadKind,
     /// The medium's identity.
     pub disk_guid: Guid,
     /// Size of the image in bytes; a stick is larger.
@@ -149,6 +177,7 @@ pub fn find_on<R: Read + Seek>(reader: &mut R) -> Result<Option<RegionTable>, Re
         });
     }
     Ok(Some(RegionTable {
+        payload: record.payload,
         disk_guid: Guid(locator.disk_guid),
         total_bytes: record.total_bytes,
         regions,
@@ -174,6 +203,8 @@ fn damaged(reason: &str) -> RegionError {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TableRecord {
     pub version: u32,
+    #[serde(default)]
+    pub payload: PayloadKind,
     pub total_bytes: u64,
     pub defaults: Span,
     pub guid_texts: Vec<u64>,
@@ -192,6 +223,7 @@ pub(crate) struct RegionRecord {
 
 impl TableRecord {
     pub(crate) fn new(
+        payload: PayloadKind,
         total_bytes: u64,
         defaults: Span,
         guid_texts: Vec<u64>,
@@ -199,6 +231,7 @@ impl TableRecord {
     ) -> Self {
         Self {
             version: TABLE_VERSION,
+            payload,
             total_bytes,
             defaults,
             guid_texts,
@@ -447,6 +480,7 @@ mod tests {
     fn hostile_tables_are_refused() {
         let record = |offset, length, defaults: Span| {
             TableRecord::new(
+                PayloadKind::FarmNode,
                 1 << 20,
                 defaults,
                 vec![],

@@ -12,7 +12,7 @@ use crate::formats::gpt::{ENTRY_BYTES, ENTRY_COUNT};
 use crate::formats::guid::Guid;
 use crate::formats::iso9660::{BLOCK_BYTES, PVD_BLOCK};
 use crate::payload::cpio;
-use crate::regions::{self, RegionTable, Span};
+use crate::regions::{self, PayloadKind, RegionTable, Span};
 
 /// Path of the settings inside the `config` region's cpio archive.
 pub const CONFIG_FILE: &str = "etc/farmer/node.toml";
@@ -29,13 +29,15 @@ pub struct MediumDescription {
     pub volume_id: Option<String>,
     /// El Torito boot entries.
     pub boot_entries: Vec<BootEntry>,
+    /// The system it starts; `None` for a medium that is not ours.
+    pub payload: Option<PayloadKind>,
     /// The regions that can be rewritten; `None` for a medium that is not ours.
     pub regions: Option<Vec<RegionDescription>>,
     /// This farm's kernel arguments, when BIOS and UEFI agree on them.
     pub kernel_arguments: Option<String>,
     /// The settings in the image, as TOML.
     pub config_toml: Option<String>,
-    /// The farm those settings name.
+    /// The farm those settings name; on a Zero-OS medium the one its kernel arguments name.
     pub farm_id: Option<FarmId>,
 }
 
@@ -214,6 +216,12 @@ fn our_regions<R: Read + Seek>(
     {
         description.kernel_arguments = Some(first.clone());
     }
+    if table.payload == PayloadKind::ZeroOs {
+        let arguments = description.kernel_arguments.as_deref().unwrap_or_default();
+        let line = node_config::cmdline::parse(arguments);
+        description.farm_id = line.layer.farm_id;
+    }
+    description.payload = Some(table.payload);
     description.regions = Some(described);
     Ok(())
 }

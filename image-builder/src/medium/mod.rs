@@ -3,7 +3,9 @@
 mod gap;
 mod loader_config;
 mod region_contents;
+mod serial;
 pub mod universal;
 mod volumes;
 
-pub use universal::{InitramfsFile, Loaders, PlacedFile, Plan, UniversalMedium};
+pub use serial::{SerialConsole, SerialConsoleError};
+pub use universal::{InitramfsFile, IsolinuxMenu, Loaders, PlacedFile, Plan, UniversalMedium};

@@ -6,13 +6,20 @@ use crate::content::sha256;
 use crate::error::PlanError;
 use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
-use crate::regions::{self, Region, RegionRecord, RegionTable, Span, TableRecord};
+use crate::regions::{self, PayloadKind, Region, RegionRecord, RegionTable, Span, TableRecord};
 
 /// Padded region contents.
 pub(super) struct RegionContents {
-    pub config: Vec<u8>,
+    payload: PayloadKind,
     pub kargs_bios: Vec<u8>,
     pub kargs_uefi: Vec<u8>,
+    /// What only farm-node reads.
+    pub settings: Option<SettingsRegions>,
+}
+
+/// The regions that farm-node reads its settings from.
+pub(super) struct SettingsRegions {
+    pub config: Vec<u8>,
     pub farm_toml: Vec<u8>,
 }
 
@@ -25,21 +32,31 @@ pub(super) struct RenderedRegions {
 
 impl RegionContents {
     pub(super) fn encode(medium: &UniversalMedium) -> Result<Self, PlanError> {
+        let settings = match medium.payload {
+            PayloadKind::FarmNode => Some(SettingsRegions {
+                config: regions::encode_config(&medium.config)?,
+                farm_toml: regions::encode_farm_toml(&medium.farm_toml)?,
+            }),
+            PayloadKind::ZeroOs => None,
+        };
         Ok(Self {
-            config: regions::encode_config(&medium.config)?,
+            payload: medium.payload,
             kargs_bios: regions::encode_kargs_bios(&medium.kernel_arguments)?,
             kargs_uefi: regions::encode_kargs_uefi(&medium.kernel_arguments)?,
-            farm_toml: regions::encode_farm_toml(&medium.farm_toml)?,
+            settings,
         })
     }
 
-    fn named(&self) -> [(&'static str, &[u8]); 4] {
-        [
-            (regions::CONFIG, &self.config),
+    fn named(&self) -> Vec<(&'static str, &[u8])> {
+        let mut named: Vec<(&'static str, &[u8])> = vec![
             (regions::KARGS_BIOS, &self.kargs_bios),
             (regions::KARGS_UEFI, &self.kargs_uefi),
-            (regions::FARM_TOML, &self.farm_toml),
-        ]
+        ];
+        if let Some(settings) = &self.settings {
+            named.insert(0, (regions::CONFIG, &settings.config));
+            named.push((regions::FARM_TOML, &settings.farm_toml));
+        }
+        named
     }
 
     /// One block of digests, then the contents.
@@ -57,7 +74,7 @@ impl RegionContents {
         &self,
         disk_guid: Guid,
         total: u64,
-        spans: &[Span; 4],
+        spans: &[Span],
         defaults: Span,
         guid_texts: Vec<u64>,
     ) -> RenderedRegions {
@@ -83,7 +100,7 @@ impl RegionContents {
                 default_sha256: digest,
             });
         }
-        let record = TableRecord::new(total, defaults, guid_texts.clone(), records);
+        let record = TableRecord::new(self.payload, total, defaults, guid_texts.clone(), records);
         #[expect(
             clippy::expect_used,
             reason = "plain structs of numbers and strings serialise"
@@ -92,6 +109,7 @@ impl RegionContents {
         digests.extend_from_slice(&copies);
         RenderedRegions {
             table: RegionTable {
+                payload: self.payload,
                 disk_guid,
                 total_bytes: total,
                 regions: table_regions,

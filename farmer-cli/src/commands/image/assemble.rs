@@ -9,7 +9,7 @@ use image_builder::emit::{self, EmitOptions, Emitted};
 use image_builder::error::{EmitError, PlanError, ReadError};
 use image_builder::formats::el_torito::UefiSectorCount;
 use image_builder::formats::timestamp::Timestamp;
-use image_builder::medium::{InitramfsFile, Loaders, Plan, UniversalMedium};
+use image_builder::medium::{InitramfsFile, IsolinuxMenu, Loaders, Plan, UniversalMedium};
 use image_builder::payload::modules::selection::SelectionError;
 use image_builder::payload::{
     self, CONFIG_REGION_BYTES, ConfigFile, CpioError, LayerKind, Payload, PayloadError,
@@ -222,6 +222,11 @@ fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
             isohdpfx: loader(Loader::IsohybridMbr)?.read()?.into(),
             isolinux: loader(Loader::Isolinux)?.read()?.into(),
             ldlinux: loader(Loader::Ldlinux)?,
+            menu: Some(IsolinuxMenu {
+                menu: loader(Loader::Menu)?,
+                libcom32: loader(Loader::Libcom32)?,
+                libutil: loader(Loader::Libutil)?,
+            }),
             shim: loader(Loader::Shim)?,
             grub: loader(Loader::Grub)?,
             mok_manager: Some(loader(Loader::MokManager)?),
