@@ -118,7 +118,7 @@ pub(super) fn isolinux(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig 
     };
     let others: Vec<&str> = entries.entries()[1..].iter().map(|e| e.id).collect();
     let head = if entries.has_isolinux_menu {
-        format!("UI /ISOLINUX/MENU.C32\nMENU TITLE {title}\n")
+        format!("UI menu.c32\nMENU TITLE {title}\n")
     } else {
         format!(
             "PROMPT 1\nSAY {title}: starts by itself; or type {} and Enter\n",

@@ -218,6 +218,8 @@ fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
         .collect::<Outcome<Vec<_>>>()?;
     let medium = UniversalMedium {
         title: "ThreeFold farm node".to_owned(),
+        payload: image_builder::regions::PayloadKind::FarmNode,
+        serial: None,
         loaders: Loaders {
             isohdpfx: loader(Loader::IsohybridMbr)?.read()?.into(),
             isolinux: loader(Loader::Isolinux)?.read()?.into(),
