@@ -52,6 +52,7 @@ pub fn fetch(
         let options = fetch::AptOptions {
             cache_dir,
             refresh: false,
+            suite: None,
         };
         fetch::from_apt(&options, &mut on_event)?
     } else {

@@ -20,6 +20,7 @@
 //! parsed, each module when it is read.
 
 mod apt;
+pub mod archive;
 pub mod control;
 pub mod deb;
 pub mod digest;
@@ -27,8 +28,10 @@ mod error;
 pub mod fetch;
 mod lock;
 pub mod pack;
-mod pe;
+pub mod packages;
+pub(crate) mod pe;
 pub(crate) mod store;
+mod suite;
 mod unpack;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +39,7 @@ use std::path::{Path, PathBuf};
 pub use self::digest::Digest;
 pub(crate) use self::error::NO_SPACE;
 pub use self::error::{BootkitError, ModuleError};
+use self::lock::LOCK_LIMIT_BYTES;
 pub use self::lock::{FileEntry, KernelEntry, LOCK_FILE, LOCK_FORMAT, Lock, PackageEntry};
 pub use self::pack::{ModuleEntry, ModuleStore, PackIndex};
 
@@ -43,7 +47,6 @@ const KERNEL: &str = "kernel/vmlinuz";
 const KERNEL_CONFIG: &str = "kernel/config";
 const MODULES_INDEX: &str = "kernel/modules.json";
 const MODULES_PACK: &str = "modules.pack";
-const LOCK_LIMIT_BYTES: u64 = 4 << 20;
 
 /// A boot loader file of a bootkit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -192,28 +195,7 @@ impl Bootkit {
     /// # Errors
     /// [`BootkitError::Changed`] names the file that differs from the lock.
     pub fn open(dir: &Path) -> Result<Self, BootkitError> {
-        let lock_path = dir.join(LOCK_FILE);
-        let bytes = store::read_limited(&lock_path, LOCK_LIMIT_BYTES)
-            .map_err(BootkitError::io("read", &lock_path))?;
-        let malformed = |reason: String| BootkitError::Malformed {
-            path: lock_path.clone(),
-            reason,
-        };
-        let text = std::str::from_utf8(&bytes).map_err(|e| malformed(e.to_string()))?;
-        // The version first: another format need not parse as this one.
-        let table: toml::Table = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
-        let found = table
-            .get("format")
-            .and_then(toml::Value::as_integer)
-            .unwrap_or(0);
-        if found != i64::from(LOCK_FORMAT) {
-            return Err(BootkitError::Format {
-                path: lock_path,
-                found: u32::try_from(found).unwrap_or(u32::MAX),
-                supported: LOCK_FORMAT,
-            });
-        }
-        let lock: Lock = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        let lock = lock::read(&dir.join(LOCK_FILE))?;
         let kit = Self {
             dir: dir.to_owned(),
             lock,
@@ -347,6 +329,30 @@ impl Bootkit {
             &self.dir.join(MODULES_PACK),
         )
     }
+}
+
+/// The bootkit somebody means: the beginning of a stored one's id, a directory, or an exported file,
+/// which is imported.
+///
+/// # Errors
+/// [`BootkitError::Unknown`], and those of [`Bootkit::open`] and [`archive::import`].
+pub fn find(wanted: &str, cache_dir: &Path) -> Result<Bootkit, BootkitError> {
+    let path = Path::new(wanted);
+    if path.is_file() {
+        return archive::import(path, cache_dir);
+    }
+    if path.is_dir() {
+        return Bootkit::open(path);
+    }
+    let kits = stored(cache_dir);
+    let is_meant = |kit: &&Bootkit| wanted.len() >= 4 && kit.id().to_string().starts_with(wanted);
+    if let Some(kit) = kits.iter().find(is_meant) {
+        return Ok(kit.clone());
+    }
+    Err(BootkitError::Unknown {
+        wanted: wanted.to_owned(),
+        stored: kits.iter().map(|kit| kit.id().short()).collect(),
+    })
 }
 
 /// Bootkits stored below a cache directory that open cleanly, newest payload first.
