@@ -15,7 +15,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
 pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
-pub use image::{BootkitCommand, BootkitShowArgs, ImageBuildArgs, ImageCommand, ImageShowArgs};
+pub use image::{
+    BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
+    BootkitVerifyArgs, ImageBuildArgs, ImageCommand, ImageShowArgs,
+};
 pub use node::{
     NodeCommand, NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
 };
@@ -130,7 +133,7 @@ pub enum Command {
     /// Boot media of the node OS: build, show
     #[command(subcommand)]
     Image(ImageCommand),
-    /// Kernel and boot loaders that images are built from
+    /// Kernel and boot loaders: fetch, show, export, import, verify
     #[command(subcommand)]
     Bootkit(BootkitCommand),
     Probe(ProbeArgs),

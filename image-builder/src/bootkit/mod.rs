@@ -21,6 +21,7 @@
 
 mod apt;
 pub mod archive;
+pub mod authenticode;
 pub mod control;
 pub mod deb;
 pub mod digest;
@@ -355,15 +356,25 @@ pub fn find(wanted: &str, cache_dir: &Path) -> Result<Bootkit, BootkitError> {
     })
 }
 
-/// Bootkits stored below a cache directory that open cleanly, newest payload first.
-pub fn stored(cache_dir: &Path) -> Vec<Bootkit> {
+/// Directories of all bootkits stored below a cache directory, whole or not, by name.
+pub fn stored_dirs(cache_dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(fetch::bootkits_dir(cache_dir)) else {
         return Vec::new();
     };
-    let mut kits: Vec<_> = entries
+    let mut dirs: Vec<PathBuf> = entries
         .flatten()
         .filter(|e| !e.file_name().to_string_lossy().starts_with('.'))
-        .filter_map(|e| Bootkit::open(&e.path()).ok())
+        .map(|e| e.path())
+        .collect();
+    dirs.sort_unstable();
+    dirs
+}
+
+/// Bootkits stored below a cache directory that open cleanly, newest payload first.
+pub fn stored(cache_dir: &Path) -> Vec<Bootkit> {
+    let mut kits: Vec<_> = stored_dirs(cache_dir)
+        .iter()
+        .filter_map(|dir| Bootkit::open(dir).ok())
         .collect();
     kits.sort_by_key(|k| (std::cmp::Reverse(k.lock.newest_mtime_unix_s), k.lock.id));
     kits

@@ -304,6 +304,18 @@ fn firmware_layer(
     if options.supplies.firmware.is_empty() || wanted.is_empty() {
         return Ok(None);
     }
+    let mtime = options.bootkit.lock().newest_mtime_unix_s;
+    let mut key = cache.key(LayerKind::Firmware);
+    key.part(&mtime.to_le_bytes());
+    key.part(&payload_json(options, missing)?);
+    for source in &options.supplies.firmware {
+        key.part(supplies::firmware_digest(&wanted, source)?.as_bytes());
+    }
+    let key = key.finish();
+    if let Some(cached) = cache.get(LayerKind::Firmware, key, progress) {
+        *missing = cached.base.missing_firmware;
+        return Ok(Some((cached.layer, cached.files)));
+    }
     let mut found: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for source in &options.supplies.firmware {
         found.extend(supplies::read_firmware(&wanted, source)?);
@@ -312,33 +324,26 @@ fn firmware_layer(
     if found.is_empty() {
         return Ok(None);
     }
-    let mtime = options.bootkit.lock().newest_mtime_unix_s;
     missing.retain(|_, files| {
         files.retain(|file| !found.contains_key(file));
         !files.is_empty()
     });
-    let json = payload_json(options, missing)?;
-    let mut key = cache.key(LayerKind::Firmware);
-    key.part(&mtime.to_le_bytes()).part(&json);
-    for (name, bytes) in &found {
-        key.part(name.as_bytes()).part(Digest::of(bytes).as_bytes());
-    }
     let mut tree = Tree::new();
     for (name, bytes) in &found {
         tree.file(&format!("lib/firmware/{name}"), 0o644, bytes.as_slice())?;
     }
     // The kernel takes the last copy: this one knows what is here.
-    tree.file(PAYLOAD_JSON, 0o644, json)?;
-    let files = found.keys().cloned().collect();
-    supplied(
-        LayerKind::Firmware,
-        key.finish(),
-        &tree,
-        mtime,
-        files,
-        cache,
-        progress,
-    )
+    tree.file(PAYLOAD_JSON, 0o644, payload_json(options, missing)?)?;
+    let known = Facts {
+        base: BaseFacts {
+            missing_firmware: missing.clone(),
+            ..BaseFacts::default()
+        },
+        files: found.keys().cloned().collect(),
+    };
+    let files = known.files.clone();
+    let layer = cache.put(LayerKind::Firmware, key, &tree, mtime, known, progress)?;
+    Ok(Some((layer, files)))
 }
 
 fn microcode_layer(

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use super::PayloadError;
 use super::file_tree::{self, io_error};
+use crate::bootkit::Digest;
+use crate::bootkit::digest::Hasher;
 use crate::bootkit::pack::decompress;
 
 /// What goes in beside modules and node. Empty by default.
@@ -170,6 +172,21 @@ pub(super) fn read_firmware(
         }
     }
     Ok(found)
+}
+
+/// Stands for what a source has of these names: a package is not unpacked for it.
+pub(super) fn firmware_digest(
+    names: &BTreeSet<&str>,
+    source: &Path,
+) -> Result<Digest, PayloadError> {
+    if source.is_file() {
+        return Ok(Digest::of_file(source).map_err(io_error("read", source))?.0);
+    }
+    let mut hasher = Hasher::new();
+    for (name, bytes) in read_firmware(names, source)? {
+        hasher.part(name.as_bytes()).part(&bytes);
+    }
+    Ok(hasher.finish())
 }
 
 /// The name below `/lib/firmware` of a path in a package, in an installed system or in a
