@@ -96,9 +96,17 @@ impl Machine {
             Stage::Start,
             "rescue: hardware and network are shown, nothing is registered and nothing is written",
         );
-        let (results, _kept) = watch::channel(None);
+        let (results, mut measured) = watch::channel(None);
         let told = measure::Told::default();
-        measure::run(self.console.clone(), self.devices.clone(), told, results).await;
+        let measuring = measure::run(self.console.clone(), self.devices.clone(), told, results);
+        let showing = async {
+            while measured.changed().await.is_ok() {
+                if let Some(known) = &*measured.borrow_and_update() {
+                    measure::show_disks(&self.console, known);
+                }
+            }
+        };
+        tokio::join!(measuring, showing);
         "nothing measures the machine any more".to_owned()
     }
 

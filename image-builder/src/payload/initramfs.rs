@@ -222,6 +222,10 @@ fn base_layer(
             .part(group.name.as_bytes())
             .part(&[u8::from(group.optional)]);
     }
+    for (module, request) in &options.selection.requests {
+        key.part(module.as_bytes())
+            .part(request.modules.join(" ").as_bytes());
+    }
     let key = key.finish();
     if let Some(cached) = cache.get(LayerKind::Base, key, progress) {
         return Ok((cached.layer, cached.base));

@@ -20,7 +20,7 @@ use crate::payload_fixtures::{
 };
 
 fn selection(names: &[&str]) -> Selection {
-    let mut selection = Selection { groups: Vec::new() };
+    let mut selection = Selection::default();
     let names: Vec<_> = names.iter().map(|&n| n.to_owned()).collect();
     selection.add(&names).unwrap();
     selection

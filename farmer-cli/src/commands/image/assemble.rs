@@ -292,9 +292,11 @@ fn tell_warning(printer: &Printer, warning: &Warning) {
                 tracing::info!("no firmware for {device} ({}): {files}", missing.driver);
             }
         }
-        Warning::UnknownModules(modules) => {
-            tracing::info!(modules = %modules.join(" "), "modules this kernel does not have");
-        }
+        Warning::UnknownModules(modules) => printer.warning(&format!(
+            "this kernel does not have {} of the drivers that images carry: {}",
+            modules.len(),
+            modules.join(", ")
+        )),
         Warning::UnresolvedDependencies(modules) => printer.warning(&format!(
             "dependencies that no module provides: {}",
             modules.join(", ")

@@ -35,6 +35,9 @@ impl Show for Shown {
         if let Some(label) = &medium.volume_id {
             page.field("ISO volume", Untrusted::from(label.as_str()));
         }
+        if let Some(payload) = medium.payload {
+            page.field("system", payload.name());
+        }
         if let Some(farm) = medium.farm_id {
             page.field("farm", farm);
         }
