@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 32] = [
     "",
     "farm",
     "farm create",
@@ -21,7 +21,11 @@ const COMMANDS: [&str; 28] = [
     "image build",
     "image show",
     "bootkit",
+    "bootkit fetch",
     "bootkit show",
+    "bootkit export",
+    "bootkit import",
+    "bootkit verify",
     "probe",
     "probe snapshot",
     "estimate",

@@ -7,6 +7,8 @@
 )]
 
 mod boot;
+mod boot_payloads;
+mod bootkit;
 mod build;
 mod directory;
 mod help;
@@ -15,3 +17,4 @@ mod output;
 mod static_binaries;
 mod support;
 mod tui;
+mod zero_os;
