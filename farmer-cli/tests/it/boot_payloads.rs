@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use qemu_lab::{Bus, Firmware, Guest, Machine, Nic};
+use qemu_lab::{Bus, Disk, DiskKind, Firmware, Guest, Machine, Nic};
 
 use crate::support::Home;
 
@@ -91,6 +91,7 @@ fn rescue_boots(firmware: Firmware, bus: Bus, keys: &[&str]) {
     let mut machine = Machine::new(firmware);
     machine.medium = Some((image.clone(), bus));
     machine.nics = vec![Nic::User];
+    machine.disks = vec![Disk::gib(DiskKind::Nvme, 101)];
     // A card whose driver declares three firmware files.
     for argument in [
         "-netdev",
@@ -111,7 +112,7 @@ fn rescue_boots(firmware: Firmware, bus: Bus, keys: &[&str]) {
         "Intel PRO/100 (e100) found, firmware ",
         "CPU threads",
         "nic",
-        "disk ",
+        "disk nvme0n1: ",
     ] {
         // In any order: the stages run side by side.
         let begun = Instant::now();

@@ -141,6 +141,8 @@ pub fn import(path: &Path, cache_dir: &Path) -> Result<Bootkit, BootkitError> {
             target = Some((lock, known));
         }
     }
+    // The checksum stands behind the end of the tar archive.
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(unreadable)?;
     let Some((lock, target)) = target else {
         return Err(refuse("it is empty".to_owned()));
     };

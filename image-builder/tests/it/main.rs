@@ -12,4 +12,5 @@ mod medium_plan;
 mod medium_tools;
 mod payload;
 mod payload_fixtures;
+mod supplies;
 mod support;
