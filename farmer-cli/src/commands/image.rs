@@ -51,8 +51,14 @@ struct Job {
 
 /// What the image starts.
 enum System {
-    FarmNode { config: NodeConfig, node: PathBuf },
-    ZeroOs { kernel: PathBuf, farm_id: FarmId },
+    FarmNode {
+        config: Box<NodeConfig>,
+        node: PathBuf,
+    },
+    ZeroOs {
+        kernel: PathBuf,
+        farm_id: FarmId,
+    },
 }
 
 /// Where the image goes.
@@ -74,7 +80,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
     let (system, kernel_arguments) = match kind {
         PayloadKind::ZeroOs => zero_os::system(context, &args).await?,
         PayloadKind::FarmNode => {
-            let config = node_config(context, &args)?;
+            let config = Box::new(node_config(context, &args)?);
             let node = find_node(args.parts.node.clone(), context.printer)?;
             (System::FarmNode { config, node }, args.kernel_arg.join(" "))
         }
