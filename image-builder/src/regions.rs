@@ -7,11 +7,13 @@
 //! - The region table: JSON, at most 16 KiB, the same on every farm's medium of one payload:
 //!   `{"version":1,"total_bytes":N,"defaults":{"offset":O,"length":L},"guid_texts":[O,...],`
 //!   `"regions":[{"name":S,"offset":O,"length":L,"digest_offset":O,"default_offset":O},...],`
-//!   `"payload":{...},"areas":[{"name":S,"offset":O,"length":L,"sha256":HEX},...]}`.
+//!   `"payload":{"kind":K,...},"areas":[{"name":S,"offset":O,"length":L,"sha256":HEX},...]}`.
 //!   Offsets and lengths are bytes of the image. `guid_texts` are the places where the disk GUID
 //!   stands as 36 lower-case characters in loader configurations. `areas` are the files and
 //!   structures that never change, each with the digest of its bytes where those of regions and
-//!   GUID texts count as zero. `payload` says which kernel and node are on the medium.
+//!   GUID texts count as zero. `payload` says which kernel and node are on the medium; its `kind` is
+//!   `farm-node` (also when it is missing) or `zero-os`: which system the medium starts, and so where
+//!   its farm is written.
 //! - The defaults area: for each region the SHA-256 (32 raw bytes) and a copy of the content it was
 //!   built with, at `digest_offset` and `default_offset`. It differs between farms as the regions do.
 //!   Its first sector ends with the SHA-256 of the region table.
@@ -24,6 +26,9 @@
 //! | `kargs-bios` | kernel arguments, newline, `#` padding; inside `isolinux.cfg` |
 //! | `kargs-uefi` | the same in single quotes; inside `grub.cfg` |
 //! | `farm-toml` | `farm.toml` on FARMCFG, padded with blank lines |
+//!
+//! A Zero-OS medium has the two `kargs` regions only: that system takes its settings, `farmer_id`
+//! among them, from the kernel command line and reads no file of the medium.
 
 mod contents;
 
@@ -70,6 +75,28 @@ const MOST_AREAS: usize = 256;
 const TABLE_VERSION: u32 = 1;
 /// Where the table's digest lies in the defaults area.
 const TABLE_DIGEST_AT: u64 = 512 - 32;
+
+/// The system a medium starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PayloadKind {
+    /// `farm-node`: settings in the `config` region and on FARMCFG.
+    #[default]
+    FarmNode,
+    /// A Zero-OS kernel with its initramfs inside: settings in the kernel arguments only.
+    ZeroOs,
+}
+
+impl PayloadKind {
+    /// The name in the region table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FarmNode => "farm-node",
+            Self::ZeroOs => "zero-os",
+        }
+    }
+}
 
 /// A range of the image in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,9 +151,11 @@ pub struct Area {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PayloadFacts {
+    /// The system the medium starts.
+    pub kind: PayloadKind,
     /// Kernel release.
     pub kernel_version: String,
-    /// Version of `farm-node`; empty for a node that does not say.
+    /// Version of `farm-node`; empty for a node that does not say, and for another system.
     pub node_version: String,
     /// Newest version of the settings' schema the node accepts.
     pub config_schema: u32,

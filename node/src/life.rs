@@ -76,7 +76,8 @@ impl Machine {
         };
         tokio::select! {
             error = manager.run(told) => format!("the network stopped: {error}"),
-            why = self.settle_in(bounds, &addressing, net) => why,
+            why = self.settle_in(bounds, &addressing, net), if !self.arguments.rescue => why,
+            why = self.look_only(), if self.arguments.rescue => why,
         }
     }
 
@@ -86,6 +87,27 @@ impl Machine {
             .collect();
         settings::effective(&image, self.arguments.layer.clone())
             .map_or(Addressing::Dhcp, |effective| effective.config.addressing)
+    }
+
+    /// The rescue entry of the boot menu: hardware and network are shown. No medium is looked for,
+    /// no key is made, nobody is told.
+    async fn look_only(&self) -> String {
+        self.console.warn(
+            Stage::Start,
+            "rescue: hardware and network are shown, nothing is registered and nothing is written",
+        );
+        let (results, mut measured) = watch::channel(None);
+        let told = measure::Told::default();
+        let measuring = measure::run(self.console.clone(), self.devices.clone(), told, results);
+        let showing = async {
+            while measured.changed().await.is_ok() {
+                if let Some(known) = &*measured.borrow_and_update() {
+                    measure::show_disks(&self.console, known);
+                }
+            }
+        };
+        tokio::join!(measuring, showing);
+        "nothing measures the machine any more".to_owned()
     }
 
     async fn settle_in(

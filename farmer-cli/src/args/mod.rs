@@ -17,7 +17,8 @@ pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
 pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
 pub use image::{
-    BootkitCommand, BootkitShowArgs, ExtractPart, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
+    BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
+    BootkitVerifyArgs, ExtractPart, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
     ImageExtractArgs, ImageFormat, ImageResetArgs, ImageShowArgs, ImageSourcesArgs,
     ImageTargetArgs, ImageVerifyArgs, Paper, ResultArgs,
 };
@@ -136,7 +137,7 @@ pub enum Command {
     /// Boot media of the node OS: build, customise, explain, verify, sources
     #[command(subcommand)]
     Image(ImageCommand),
-    /// Kernel and boot loaders that images are built from
+    /// Kernel and boot loaders: fetch, show, export, import, verify
     #[command(subcommand)]
     Bootkit(BootkitCommand),
     /// Kernel configurations: check what nodes need

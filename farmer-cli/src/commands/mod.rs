@@ -51,7 +51,15 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Completions(args) => docs::completions(&context, &args),
         Command::Man(args) => docs::man(&args),
         Command::Help(args) => docs::help(&context, &args),
-        Command::Bootkit(BootkitCommand::Show(args)) => run_itself(bootkit::show(&context, args)),
+        Command::Bootkit(command) => run_itself(async {
+            match command {
+                BootkitCommand::Fetch(args) => bootkit::fetch(&context, args).await,
+                BootkitCommand::Show(args) => bootkit::show(&context, args).await,
+                BootkitCommand::Export(args) => bootkit::export(&context, args).await,
+                BootkitCommand::Import(args) => bootkit::import(&context, args).await,
+                BootkitCommand::Verify(args) => bootkit::verify(&context, args).await,
+            }
+        }),
         Command::Farm(FarmCommand::Create(args)) => block_on(farm::create(&context, args)),
         Command::Farm(FarmCommand::List(args)) => block_on(farm::list(&context, args)),
         Command::Farm(FarmCommand::Show(args)) => block_on(farm::show(&context, args)),

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 39] = [
     "",
     "farm",
     "farm create",
@@ -26,7 +26,11 @@ const COMMANDS: [&str; 35] = [
     "image extract",
     "image sources",
     "bootkit",
+    "bootkit fetch",
     "bootkit show",
+    "bootkit export",
+    "bootkit import",
+    "bootkit verify",
     "kernel",
     "kernel check",
     "probe",

@@ -8,6 +8,8 @@
 
 mod boot;
 mod boot_matrix;
+mod boot_payloads;
+mod bootkit;
 mod build;
 mod directory;
 mod help;
@@ -19,3 +21,4 @@ mod outputs;
 mod static_binaries;
 mod support;
 mod tui;
+mod zero_os;

@@ -7,14 +7,21 @@ use crate::error::PlanError;
 use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
 use crate::regions::{
-    self, AreaRecord, PayloadFacts, Region, RegionRecord, RegionTable, Span, TableRecord,
+    self, AreaRecord, PayloadFacts, PayloadKind, Region, RegionRecord, RegionTable, Span,
+    TableRecord,
 };
 
 /// Padded region contents.
 pub(super) struct RegionContents {
-    pub config: Vec<u8>,
     pub kargs_bios: Vec<u8>,
     pub kargs_uefi: Vec<u8>,
+    /// What only farm-node reads.
+    pub settings: Option<SettingsRegions>,
+}
+
+/// The regions that farm-node reads its settings from.
+pub(super) struct SettingsRegions {
+    pub config: Vec<u8>,
     pub farm_toml: Vec<u8>,
 }
 
@@ -27,21 +34,30 @@ pub(super) struct RenderedRegions {
 
 impl RegionContents {
     pub(super) fn encode(medium: &UniversalMedium) -> Result<Self, PlanError> {
+        let settings = match medium.payload.kind {
+            PayloadKind::FarmNode => Some(SettingsRegions {
+                config: regions::encode_config(&medium.config)?,
+                farm_toml: regions::encode_farm_toml(&medium.farm_toml)?,
+            }),
+            PayloadKind::ZeroOs => None,
+        };
         Ok(Self {
-            config: regions::encode_config(&medium.config)?,
             kargs_bios: regions::encode_kargs_bios(&medium.kernel_arguments)?,
             kargs_uefi: regions::encode_kargs_uefi(&medium.kernel_arguments)?,
-            farm_toml: regions::encode_farm_toml(&medium.farm_toml)?,
+            settings,
         })
     }
 
-    fn named(&self) -> [(&'static str, &[u8]); 4] {
-        [
-            (regions::CONFIG, &self.config),
+    fn named(&self) -> Vec<(&'static str, &[u8])> {
+        let mut named: Vec<(&'static str, &[u8])> = vec![
             (regions::KARGS_BIOS, &self.kargs_bios),
             (regions::KARGS_UEFI, &self.kargs_uefi),
-            (regions::FARM_TOML, &self.farm_toml),
-        ]
+        ];
+        if let Some(settings) = &self.settings {
+            named.insert(0, (regions::CONFIG, &settings.config));
+            named.push((regions::FARM_TOML, &settings.farm_toml));
+        }
+        named
     }
 
     /// One block of digests, then the contents.
@@ -59,7 +75,7 @@ impl RegionContents {
         &self,
         disk_guid: Guid,
         total_bytes: u64,
-        spans: &[Span; 4],
+        spans: &[Span],
         defaults: Span,
         guid_texts: Vec<u64>,
         payload: PayloadFacts,

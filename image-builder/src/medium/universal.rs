@@ -18,6 +18,7 @@ use super::areas::AreaList;
 use super::gap::{Gap, Surroundings};
 use super::loader_config::{self, Entries, LoaderConfig};
 use super::region_contents::RegionContents;
+use super::serial::SerialConsole;
 use super::volumes::{Place, TreeFile, place_layout, place_zeroed};
 use crate::content::{Content, sha256};
 use crate::error::PlanError;
@@ -26,11 +27,11 @@ use crate::formats::fat::{self, FatKind};
 use crate::formats::gpt::{self, Partition, TYPE_BASIC_DATA, TYPE_ESP};
 use crate::formats::guid::Guid;
 use crate::formats::timestamp::Timestamp;
-use crate::regions::{FARMCFG_BOOT_SECTOR, PayloadFacts, RegionTable, Span};
+use crate::regions::{FARMCFG_BOOT_SECTOR, PayloadFacts, PayloadKind, RegionTable, Span};
 use crate::rope::{Layout, LayoutBuilder, Source};
 
 /// Part of every identifier: raise it whenever the same input gives a different medium.
-pub const RECIPE_REVISION: u32 = 2;
+pub const RECIPE_REVISION: u32 = 3;
 
 /// Partitions begin and end on multiples of this.
 const MIB: u64 = 1 << 20;
@@ -58,6 +59,8 @@ pub struct Loaders {
     pub isolinux: Arc<[u8]>,
     /// `ldlinux.c32` of the same ISOLINUX.
     pub ldlinux: Content,
+    /// Menu of the same ISOLINUX; without it a line of text says which entries there are.
+    pub menu: Option<IsolinuxMenu>,
     /// Signed shim; becomes `EFI/BOOT/BOOTX64.EFI`.
     pub shim: Content,
     /// Signed GRUB that reads `grub.cfg` from `grub_directory`.
@@ -66,6 +69,17 @@ pub struct Loaders {
     pub mok_manager: Option<Content>,
     /// Directory GRUB was built to look into, upper case: `EFI/DEBIAN` for Debian's `grubx64`.
     pub grub_directory: String,
+}
+
+/// The text menu of ISOLINUX and the libraries it needs.
+#[derive(Debug, Clone)]
+pub struct IsolinuxMenu {
+    /// `menu.c32`
+    pub menu: Content,
+    /// `libcom32.c32`
+    pub libcom32: Content,
+    /// `libutil.c32`
+    pub libutil: Content,
 }
 
 /// One initramfs archive; the loaders concatenate them in order.
@@ -82,19 +96,24 @@ pub struct InitramfsFile {
 pub struct UniversalMedium {
     /// Shown by the boot menus: ASCII letters, digits, blanks and `._()+-`.
     pub title: String,
+    /// Serial console of loaders and kernel; `None`: the first port at 115200 baud for the loaders,
+    /// and for farm-node's kernel too.
+    pub serial: Option<SerialConsole>,
     /// Loaders.
     pub loaders: Loaders,
     /// The kernel, signed as the loaders demand.
     pub kernel: Content,
-    /// Initramfs archives before the config region, which is always the last one.
+    /// Initramfs archives before the config region, which is always the last one. None for Zero-OS,
+    /// whose kernel has its own inside.
     pub initramfs: Vec<InitramfsFile>,
-    /// What to record of kernel and node.
+    /// What to record of kernel and node; the system decides the menu's entries and which regions
+    /// there are.
     pub payload: PayloadFacts,
     /// This farm's kernel arguments, separated by blanks.
     pub kernel_arguments: String,
-    /// This farm's config as an uncompressed newc cpio of at most 64 KiB.
+    /// This farm's config as an uncompressed newc cpio of at most 64 KiB; unused by Zero-OS.
     pub config: Vec<u8>,
-    /// `farm.toml` for FARMCFG, at most 4 KiB.
+    /// `farm.toml` for FARMCFG, at most 4 KiB; unused by Zero-OS.
     pub farm_toml: String,
     /// Time of everything on the medium: the payload's, or SOURCE_DATE_EPOCH.
     pub timestamp: Timestamp,
@@ -158,8 +177,7 @@ impl UniversalMedium {
         let cfg_bytes = isolinux_cfg.text.len();
         let gap = Gap::place(self, ESP_OFFSET, &esp.files, cfg_bytes, &contents)?;
         let grub_cfg_at = placed(&esp.files, &self.grub_cfg_path()).offset;
-        let spans = [
-            placed(&esp.files, CONFIG_PATH),
+        let mut spans = vec![
             Span {
                 offset: gap.isolinux_cfg + isolinux_cfg.arguments_at as u64,
                 length: contents.kargs_bios.len() as u64,
@@ -168,12 +186,19 @@ impl UniversalMedium {
                 offset: grub_cfg_at + grub_cfg.arguments_at as u64,
                 length: contents.kargs_uefi.len() as u64,
             },
-            farmcfg.files[0].span,
         ];
-        let guid_texts = vec![
-            gap.isolinux_cfg + isolinux_cfg.guid_at as u64,
-            grub_cfg_at + grub_cfg.guid_at as u64,
+        if contents.settings.is_some() {
+            spans.insert(0, placed(&esp.files, CONFIG_PATH));
+            spans.push(farmcfg.files[0].span);
+        }
+        let guid_texts = [
+            (gap.isolinux_cfg, isolinux_cfg.guid_at),
+            (grub_cfg_at, grub_cfg.guid_at),
         ];
+        let guid_texts = guid_texts
+            .into_iter()
+            .filter_map(|(file, at)| at.map(|at| file + at as u64))
+            .collect();
         let mut regions = contents.table(
             disk_guid,
             total,
@@ -238,12 +263,17 @@ impl UniversalMedium {
         };
         part("recipe", &RECIPE_REVISION.to_le_bytes());
         part("title", self.title.as_bytes());
+        part("payload", self.payload.kind.name().as_bytes());
+        if let Some(serial) = self.serial {
+            part("serial", serial.to_string().as_bytes());
+        }
         part("timestamp", &self.timestamp.0.to_le_bytes());
         part("uefi sector count", &[self.uefi_sector_count as u8]);
         let Loaders {
             isohdpfx,
             isolinux,
             ldlinux,
+            menu,
             shim,
             grub,
             mok_manager,
@@ -252,6 +282,11 @@ impl UniversalMedium {
         part("isohdpfx", &sha256(isohdpfx));
         part("isolinux", &sha256(isolinux));
         part("ldlinux", ldlinux.sha256());
+        if let Some(menu) = menu {
+            part("menu", menu.menu.sha256());
+            part("libcom32", menu.libcom32.sha256());
+            part("libutil", menu.libutil.sha256());
+        }
         part("shim", shim.sha256());
         part("grub", grub.sha256());
         if let Some(mok_manager) = mok_manager {
@@ -275,7 +310,7 @@ impl UniversalMedium {
         self.initramfs
             .iter()
             .map(|file| format!("BOOT/{}", file.name))
-            .chain([CONFIG_PATH.to_owned()])
+            .chain((self.payload.kind == PayloadKind::FarmNode).then(|| CONFIG_PATH.to_owned()))
             .collect()
     }
 
@@ -292,6 +327,9 @@ impl UniversalMedium {
     fn entries<'a>(&'a self, disk_guid: Guid, initramfs: &'a [String]) -> Entries<'a> {
         Entries {
             title: &self.title,
+            payload: self.payload.kind,
+            serial: self.serial,
+            has_isolinux_menu: self.loaders.menu.is_some(),
             kernel: KERNEL_PATH,
             initramfs,
             disk_guid,
@@ -312,7 +350,9 @@ impl UniversalMedium {
             files.push(file("EFI/BOOT/MMX64.EFI", mok_manager));
         }
         files.push(file(&self.grub_cfg_path(), &Content::bytes(grub_cfg)));
-        files.push(file(CONFIG_PATH, &Content::bytes(&contents.config[..])));
+        if let Some(settings) = &contents.settings {
+            files.push(file(CONFIG_PATH, &Content::bytes(&settings.config[..])));
+        }
         files.push(file(KERNEL_PATH, &self.kernel));
         files.extend(
             self.initramfs

@@ -43,23 +43,28 @@ impl Place {
         self.volume("EFI partition", "FARMBOOT", size, files)
     }
 
-    /// FARMCFG; `farm.toml` is its first file.
+    /// FARMCFG; `farm.toml` is its first file. On a Zero-OS medium it only says where the settings are.
     pub(super) fn farmcfg(
         &self,
         length: u64,
         contents: &RegionContents,
     ) -> Result<Volume, PlanError> {
-        let readme = include_str!("farmcfg-readme.txt").replace('\n', "\r\n");
-        let files = [
-            TreeFile {
-                path: "farm.toml".to_owned(),
-                content: Content::bytes(&contents.farm_toml[..]),
-            },
-            TreeFile {
-                path: "README.TXT".to_owned(),
-                content: Content::bytes(readme.as_bytes()),
-            },
-        ];
+        let mut files = Vec::new();
+        let readme = match &contents.settings {
+            Some(settings) => {
+                files.push(TreeFile {
+                    path: "farm.toml".to_owned(),
+                    content: Content::bytes(&settings.farm_toml[..]),
+                });
+                include_str!("farmcfg-readme.txt")
+            }
+            None => include_str!("farmcfg-zero-os.txt"),
+        };
+        let readme = readme.replace('\n', "\r\n");
+        files.push(TreeFile {
+            path: "README.TXT".to_owned(),
+            content: Content::bytes(readme.as_bytes()),
+        });
         let size = VolumeSize::Exact(length);
         self.volume("FARMCFG partition", FARMCFG_LABEL, size, &files)
     }

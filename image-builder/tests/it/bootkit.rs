@@ -423,6 +423,7 @@ fn apt_gives_a_real_bootkit_and_a_warm_one_needs_no_network() {
     let options = fetch::AptOptions {
         cache_dir: &cache,
         refresh: false,
+        suite: None,
     };
     let warm = fetch::from_apt(&options, &mut |e| events.push(e)).unwrap();
     // Not even a question to apt-cache.
@@ -439,6 +440,7 @@ fn lists_of_our_own_serve_when_a_refresh_is_asked_for() {
     let options = fetch::AptOptions {
         cache_dir: &cache,
         refresh: true,
+        suite: None,
     };
     let fresh = fetch::from_apt(&options, &mut |e| events.push(e)).unwrap();
     assert!(

@@ -19,5 +19,6 @@ mod medium_tools;
 mod payload;
 mod payload_fixtures;
 mod readers;
+mod supplies;
 mod support;
 mod verify;

@@ -31,7 +31,8 @@ impl Classify for CustomizeError {
             | Self::ForbiddenArgument { .. }
             | Self::Busy { .. }
             | Self::UnknownKey { .. }
-            | Self::Schema { .. } => ExitStatus::Refused,
+            | Self::Schema { .. }
+            | Self::ZeroOs { .. } => ExitStatus::Refused,
             Self::DefaultsDamaged { .. } => ExitStatus::Mismatch,
             Self::NoSuchArgument { .. } | Self::ArgumentsTooLong { .. } | Self::TooLong { .. } => {
                 ExitStatus::Usage

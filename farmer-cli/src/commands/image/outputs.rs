@@ -10,8 +10,10 @@ use image_builder::content::Content;
 use image_builder::emit::{self, DirectoryWriter, EmitOptions};
 use image_builder::error::EmitError;
 use image_builder::medium::{Plan, UniversalMedium, initramfs, pxe};
-use image_builder::payload::Payload;
+use image_builder::provenance::System;
+use image_builder::regions::PayloadKind;
 use image_builder::rope::Layout;
+use node_config::FarmId;
 
 use super::{Job, Target, bundle, papers};
 use crate::args::{ImageFormat, Paper, ResultArgs};
@@ -91,6 +93,23 @@ impl Request {
         Ok(request)
     }
 
+    /// Refuses formats that take a system apart that is one file.
+    pub fn check_system(&self, kind: PayloadKind) -> Outcome<()> {
+        if kind == PayloadKind::FarmNode || self.format.is_disk() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            ExitStatus::Usage,
+            format!(
+                "there is no {} of Zero-OS: its kernel has everything inside",
+                self.format.name()
+            ),
+        )
+        .with_hint(
+            "give the kernel file itself to your boot server, or make a disk (iso, qcow2, vhd)",
+        ))
+    }
+
     /// Whether the output is a directory.
     pub fn is_directory(&self, path: &Path) -> bool {
         self.format == ImageFormat::Pxe && ImageFormat::of_name(path) != Some(ImageFormat::Pxe)
@@ -143,7 +162,8 @@ impl Request {
 pub struct Parts<'a> {
     pub job: &'a Job,
     pub kit: &'a Bootkit,
-    pub payload: &'a Payload,
+    pub system: System<'a>,
+    pub farm_id: FarmId,
     pub medium: &'a UniversalMedium,
     pub plan: &'a Plan,
 }

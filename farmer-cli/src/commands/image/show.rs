@@ -63,6 +63,9 @@ fn identity(path: &str, medium: &MediumDescription, page: &mut Page) {
     if let Some(label) = &medium.volume_id {
         page.field("ISO volume", untrusted(label));
     }
+    if let Some(payload) = medium.payload {
+        page.field("system", payload.name());
+    }
     if let Some(node) = &medium.node {
         let version = if node.version.is_empty() {
             "unknown version"
