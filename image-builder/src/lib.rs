@@ -10,4 +10,5 @@ pub mod medium;
 pub mod payload;
 pub mod regions;
 pub mod rope;
+pub mod secureboot;
 pub mod show;
