@@ -18,7 +18,8 @@
 //! |---|---|
 //! | `config` | uncompressed newc cpio, zero padded; the last initramfs file |
 //! | `kargs-bios` | kernel arguments, newline, `#` padding; inside `isolinux.cfg` |
-//! | `kargs-uefi` | the same in single quotes; inside `grub.cfg` |
+//! | `kargs-uefi` | the same in single quotes; inside `grub.cfg`; stock flavour only |
+//! | `kargs-uki` | kernel arguments, NUL padded; inside an unsigned unified kernel image |
 //! | `farm-toml` | `farm.toml` on FARMCFG, padded with blank lines |
 
 use std::io::{self, Read, Seek, SeekFrom};
@@ -43,6 +44,9 @@ pub const CONFIG: &str = "config";
 pub const KARGS_BIOS: &str = "kargs-bios";
 /// Kernel arguments in `grub.cfg`.
 pub const KARGS_UEFI: &str = "kargs-uefi";
+/// Kernel arguments in the `.cmdline` section of an unsigned unified kernel image. A signed one has
+/// no such region: its arguments are part of what is signed.
+pub const KARGS_UKI: &str = "kargs-uki";
 /// `farm.toml` on FARMCFG.
 pub const FARM_TOML: &str = "farm-toml";
 
@@ -51,6 +55,26 @@ const MOST_TABLE_BYTES: u32 = 16 * 1024;
 /// Most regions a table may list.
 const MOST_REGIONS: usize = 32;
 const TABLE_VERSION: u32 = 1;
+
+/// How a medium starts on UEFI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// Signed shim and GRUB of a distribution.
+    #[default]
+    Stock,
+    /// A unified kernel image without a signature.
+    Uki,
+    /// A unified kernel image signed with the farmer's key: kernel arguments and the disk GUID inside
+    /// it can no longer be changed.
+    UkiSigned,
+}
+
+impl Flavour {
+    fn is_stock(&self) -> bool {
+        *self == Self::Stock
+    }
+}
 
 /// A range of the image in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +115,8 @@ pub struct RegionTable {
     pub disk_guid: Guid,
     /// Size of the image in bytes; a stick is larger.
     pub total_bytes: u64,
+    /// How it starts on UEFI.
+    pub flavour: Flavour,
     /// The regions in the order of the table.
     pub regions: Vec<Region>,
     /// Digests and contents to reset the regions to.
@@ -151,6 +177,7 @@ pub fn find_on<R: Read + Seek>(reader: &mut R) -> Result<Option<RegionTable>, Re
     Ok(Some(RegionTable {
         disk_guid: Guid(locator.disk_guid),
         total_bytes: record.total_bytes,
+        flavour: record.flavour,
         regions,
         defaults: record.defaults,
         guid_texts: record.guid_texts,
@@ -175,6 +202,8 @@ fn damaged(reason: &str) -> RegionError {
 pub(crate) struct TableRecord {
     pub version: u32,
     pub total_bytes: u64,
+    #[serde(default, skip_serializing_if = "Flavour::is_stock")]
+    pub flavour: Flavour,
     pub defaults: Span,
     pub guid_texts: Vec<u64>,
     pub regions: Vec<RegionRecord>,
@@ -200,6 +229,7 @@ impl TableRecord {
         Self {
             version: TABLE_VERSION,
             total_bytes,
+            flavour: Flavour::Stock,
             defaults,
             guid_texts,
             regions,
@@ -308,22 +338,32 @@ pub fn encode_kargs_uefi(arguments: &str) -> Result<Vec<u8>, RegionError> {
     encode_arguments(KARGS_UEFI, arguments, "'")
 }
 
-/// Reads the kernel arguments back from either form.
+/// Kernel arguments as they stand in a unified kernel image: text, NUL padding.
+///
+/// # Errors
+/// [`RegionError::Argument`], [`RegionError::TooLong`].
+pub fn encode_kargs_uki(arguments: &str) -> Result<Vec<u8>, RegionError> {
+    let normal = normal_arguments(arguments)?;
+    pad(KARGS_UKI, normal.into_bytes(), ARGUMENTS_BYTES, |_| 0)
+}
+
+/// Reads the kernel arguments back from any of the forms.
 ///
 /// # Errors
 /// [`RegionError::ArgumentArea`] when the area does not look as written here.
 pub fn decode_kargs(area: &[u8]) -> Result<String, RegionError> {
     let end = area
         .iter()
-        .position(|b| *b == b'\n')
+        .position(|b| matches!(b, b'\n' | 0))
         .ok_or(RegionError::ArgumentArea)?;
     let (line, rest) = (&area[..end], &area[end + 1..]);
+    let filler = if area[end] == 0 { 0 } else { b'#' };
     let line = line
         .strip_prefix(b"'")
         .and_then(|line| line.strip_suffix(b"'"))
         .unwrap_or(line);
     let text = std::str::from_utf8(line).map_err(|_| RegionError::ArgumentArea)?;
-    if !rest.iter().all(|b| *b == b'#') || check_arguments(text).is_err() {
+    if !rest.iter().all(|b| *b == filler) || check_arguments(text).is_err() {
         return Err(RegionError::ArgumentArea);
     }
     Ok(text.to_owned())
@@ -334,13 +374,17 @@ fn encode_arguments(
     arguments: &str,
     quote: &str,
 ) -> Result<Vec<u8>, RegionError> {
-    let normal = arguments
-        .split_ascii_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    check_arguments(&normal)?;
+    let normal = normal_arguments(arguments)?;
     let line = format!("{quote}{normal}{quote}\n");
     pad(name, line.into_bytes(), ARGUMENTS_BYTES, |_| b'#')
+}
+
+/// Single blanks between arguments that no loader misreads.
+pub(crate) fn normal_arguments(arguments: &str) -> Result<String, RegionError> {
+    let words: Vec<&str> = arguments.split_ascii_whitespace().collect();
+    let normal = words.join(" ");
+    check_arguments(&normal)?;
+    Ok(normal)
 }
 
 /// Only characters that neither ISOLINUX, GRUB nor the kernel's own parser interprets.
@@ -394,6 +438,9 @@ mod tests {
             assert_eq!((bios.len(), uefi.len()), (ARGUMENTS_BYTES, ARGUMENTS_BYTES));
             assert_eq!(decode_kargs(&bios).expect("decoded"), text);
             assert_eq!(decode_kargs(&uefi).expect("decoded"), text);
+            let uki = encode_kargs_uki(text).expect("encoded");
+            assert_eq!(uki.len(), ARGUMENTS_BYTES);
+            assert_eq!(decode_kargs(&uki).expect("decoded"), text);
         }
         let longest = "x".repeat(ARGUMENTS_BYTES - 1);
         assert_eq!(

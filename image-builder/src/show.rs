@@ -12,7 +12,7 @@ use crate::formats::gpt::{ENTRY_BYTES, ENTRY_COUNT};
 use crate::formats::guid::Guid;
 use crate::formats::iso9660::{BLOCK_BYTES, PVD_BLOCK};
 use crate::payload::cpio;
-use crate::regions::{self, RegionTable, Span};
+use crate::regions::{self, Flavour, RegionTable, Span};
 
 /// Path of the settings inside the `config` region's cpio archive.
 pub const CONFIG_FILE: &str = "etc/farmer/node.toml";
@@ -29,6 +29,8 @@ pub struct MediumDescription {
     pub volume_id: Option<String>,
     /// El Torito boot entries.
     pub boot_entries: Vec<BootEntry>,
+    /// How it starts on UEFI; `None` for a medium that is not ours.
+    pub flavour: Option<Flavour>,
     /// The regions that can be rewritten; `None` for a medium that is not ours.
     pub regions: Option<Vec<RegionDescription>>,
     /// This farm's kernel arguments, when BIOS and UEFI agree on them.
@@ -190,7 +192,7 @@ fn our_regions<R: Read + Seek>(
             return Err(RegionError::Table { reason }.into());
         };
         match region.name.as_str() {
-            regions::KARGS_BIOS | regions::KARGS_UEFI => {
+            regions::KARGS_BIOS | regions::KARGS_UEFI | regions::KARGS_UKI => {
                 arguments.push(regions::decode_kargs(&bytes)?);
             }
             regions::CONFIG => {
@@ -214,6 +216,7 @@ fn our_regions<R: Read + Seek>(
     {
         description.kernel_arguments = Some(first.clone());
     }
+    description.flavour = Some(table.flavour);
     description.regions = Some(described);
     Ok(())
 }

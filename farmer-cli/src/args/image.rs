@@ -1,3 +1,6 @@
+mod keys;
+mod uefi;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -5,10 +8,16 @@ use node_config::FarmId;
 
 use super::{ConnectionArgs, LocationValue, StaticAddress};
 
+pub use keys::{KeysCommand, KeysNewArgs, KeysShowArgs};
+pub use uefi::{FlavourValue, FormatValue, UefiArgs};
+
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
     Build(Box<ImageBuildArgs>),
     Show(ImageShowArgs),
+    /// Secure Boot keys of your own: new, show
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 /// Build the boot image of a farm's nodes: one file that boots as CD, USB stick and disk, with BIOS
@@ -44,6 +53,9 @@ pub struct ImageBuildArgs {
     /// More words on the node's console
     #[arg(long)]
     pub debug: bool,
+
+    #[command(flatten)]
+    pub uefi: UefiArgs,
 
     #[command(flatten)]
     pub parts: PartsArgs,

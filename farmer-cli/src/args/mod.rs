@@ -15,7 +15,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
 pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
-pub use image::{BootkitCommand, BootkitShowArgs, ImageBuildArgs, ImageCommand, ImageShowArgs};
+pub use image::{
+    BootkitCommand, BootkitShowArgs, FlavourValue, FormatValue, ImageBuildArgs, ImageCommand,
+    ImageShowArgs, KeysCommand, KeysNewArgs, KeysShowArgs, UefiArgs,
+};
 pub use node::{
     NodeCommand, NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
 };
@@ -127,7 +130,7 @@ pub enum Command {
     /// Nodes: list, show, approve, block, wait
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Boot media of the node OS: build, show
+    /// Boot media of the node OS: build, show, keys
     #[command(subcommand)]
     Image(ImageCommand),
     /// Kernel and boot loaders that images are built from

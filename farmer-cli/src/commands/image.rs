@@ -1,7 +1,9 @@
 //! `farmer image`
 
 mod assemble;
+pub mod keys;
 mod show;
+mod uefi;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,12 +36,25 @@ struct Built {
     sha256: String,
     farm_id: node_config::FarmId,
     directory: String,
-    disk_guid: String,
+    flavour: &'static str,
+    disk_guid: Option<String>,
     kernel: String,
     bootkit: String,
     node_sha256: String,
     regions: Vec<BuiltRegion>,
+    #[serde(flatten)]
+    uki: Option<BuiltUki>,
     missing_firmware: BTreeMap<String, Vec<String>>,
+}
+
+/// What is known of a unified kernel image.
+#[derive(Serialize)]
+struct BuiltUki {
+    /// TPM register 11, SHA-256 bank, after systemd-stub has measured the image as built.
+    pcr11_sha256: Option<String>,
+    authenticode_sha256: String,
+    /// SHA-256 of the certificate.
+    signed_by_sha256: Option<String>,
 }
 
 /// A range of the image that is this farm's own.
@@ -61,7 +76,21 @@ impl Show for Built {
             .field("farm", self.farm_id)
             .field("directory", &self.directory)
             .field("kernel", &self.kernel)
-            .field("disk", &self.disk_guid);
+            .field("UEFI", self.flavour);
+        if let Some(guid) = &self.disk_guid {
+            page.field("disk", guid);
+        }
+        if let Some(uki) = &self.uki {
+            if let Some(pcr11) = &uki.pcr11_sha256 {
+                page.field("PCR 11", pcr11);
+            }
+            if let Some(certificate) = &uki.signed_by_sha256 {
+                page.field("signed by", certificate);
+            }
+        }
+        if self.regions.is_empty() {
+            return;
+        }
         let rows: Vec<Vec<String>> = self
             .regions
             .iter()
@@ -86,6 +115,7 @@ struct Job {
     level: i32,
     cache_dir: PathBuf,
     timestamp: Option<u64>,
+    uefi: uefi::Uefi,
     target: Target,
     printer: Printer,
 }
@@ -99,6 +129,8 @@ enum Target {
 /// `farmer image build`
 pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitStatus> {
     let target = target(args.out, args.force)?;
+    let uefi = uefi::Uefi::choose(&args.uefi, args.parts.kernel.is_some())?;
+    uefi.tell(context.printer);
     let settings = context.settings(&args.connection)?;
     let directory = settings.directory()?;
     if directory.url.is_loopback() {
@@ -129,6 +161,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         level: parts.compression_level,
         cache_dir: context.environment.cache_dir()?,
         timestamp: context.environment.source_date_epoch()?,
+        uefi,
         target,
         config,
         printer: context.printer.clone(),

@@ -14,7 +14,7 @@ mod tui;
 
 use crate::args::{
     BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
-    GlobalArgs, ImageCommand, NodeCommand,
+    GlobalArgs, ImageCommand, KeysCommand, NodeCommand,
 };
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -68,6 +68,12 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         )),
         Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
+        Command::Image(ImageCommand::Keys(KeysCommand::New(args))) => {
+            run_itself(image::keys::new(&context, args))
+        }
+        Command::Image(ImageCommand::Keys(KeysCommand::Show(args))) => {
+            image::keys::show(&context, &args)
+        }
         // These end by themselves when they are asked to stop.
         Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),
         Command::Directory(DirectoryCommand::Serve(args)) => {

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 31] = [
     "",
     "farm",
     "farm create",
@@ -20,6 +20,9 @@ const COMMANDS: [&str; 28] = [
     "image",
     "image build",
     "image show",
+    "image keys",
+    "image keys new",
+    "image keys show",
     "bootkit",
     "bootkit show",
     "probe",

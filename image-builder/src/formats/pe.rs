@@ -206,14 +206,13 @@ pub struct Assembled {
 ///
 /// # Errors
 /// [`PeError`].
-pub fn append(
-    stub: &[u8],
-    new: &[NewSection],
-    timestamp: Timestamp,
-) -> Result<Assembled, PeError> {
+pub fn append(stub: &[u8], new: &[NewSection], timestamp: Timestamp) -> Result<Assembled, PeError> {
     let parsed = Headers::parse(stub)?;
-    let (headers_bytes, coff, optional) =
-        (parsed.headers_bytes as usize, parsed.coff_at, parsed.optional_at);
+    let (headers_bytes, coff, optional) = (
+        parsed.headers_bytes as usize,
+        parsed.coff_at,
+        parsed.optional_at,
+    );
     let mut headers = stub.get(..headers_bytes).ok_or(PeError::NotPe)?.to_vec();
     let count = parsed.sections.len() + new.len();
     let table_end = parsed.table_at + count * SECTION_HEADER_BYTES;
@@ -259,7 +258,13 @@ pub fn append(
             raw_offset: fits(start)?,
             characteristics: DATA_CHARACTERISTICS,
         });
-        placed.push((section.name, Span { offset: start, length }));
+        placed.push((
+            section.name,
+            Span {
+                offset: start,
+                length,
+            },
+        ));
     }
 
     let added: u64 = table[parsed.sections.len()..]
@@ -273,7 +278,10 @@ pub fn append(
     set(coff + 4, u32::try_from(timestamp.0).unwrap_or(0));
     set(coff + 8, 0); // no symbol table
     set(coff + 12, 0);
-    set(optional + SIZE_OF_INITIALIZED_DATA, fits(u64::from(data_bytes) + added)?);
+    set(
+        optional + SIZE_OF_INITIALIZED_DATA,
+        fits(u64::from(data_bytes) + added)?,
+    );
     set(optional + SIZE_OF_IMAGE, fits(image_bytes)?);
     set(optional + CHECKSUM, 0);
     set(optional + SECURITY_DIRECTORY, 0);
@@ -320,23 +328,20 @@ impl Assembled {
         ]
     }
 
-    /// The finished program. `sum` is the [`checksum_add`] sum of [`Self::layout`];
-    /// `certificates` is the attribute certificate table, empty for an unsigned program.
+    /// The program with the attribute certificate table `certificates` and its checksum. `sum` is the
+    /// [`checksum_add`] sum of [`Self::layout`].
     ///
     /// # Errors
     /// [`PeError::TooLarge`].
-    pub fn finish(&self, certificates: Vec<u8>, sum: u32) -> Result<Layout, PeError> {
+    pub fn signed(&self, certificates: Vec<u8>, sum: u32) -> Result<Layout, PeError> {
         let at = self.layout.total();
         let total = at + certificates.len() as u64;
         let mut headers = self.headers.clone();
-        let mut sum = sum;
-        if !certificates.is_empty() {
-            let mut entry = [0; 8];
-            put(&mut entry, 0, &fits(at)?.to_le_bytes());
-            put(&mut entry, 4, &fits(total - at)?.to_le_bytes());
-            put(&mut headers, self.optional_at + SECURITY_DIRECTORY, &entry);
-            sum = checksum_add(checksum_add(sum, &entry), &certificates);
-        }
+        let mut entry = [0; 8];
+        put(&mut entry, 0, &fits(at)?.to_le_bytes());
+        put(&mut entry, 4, &fits(total - at)?.to_le_bytes());
+        put(&mut headers, self.optional_at + SECURITY_DIRECTORY, &entry);
+        let sum = checksum_add(checksum_add(sum, &entry), &certificates);
         let checksum = u64::from(sum) + total;
         put(
             &mut headers,
@@ -392,7 +397,10 @@ fn repack(
         section.raw_offset = fits(at)?;
         section.raw_bytes = fits(align_up(content.len() as u64, file_align))?;
         bytes.extend_from_slice(content);
-        bytes.resize((at - u64::from(parsed.headers_bytes)) as usize + section.raw_bytes as usize, 0);
+        bytes.resize(
+            (at - u64::from(parsed.headers_bytes)) as usize + section.raw_bytes as usize,
+            0,
+        );
     }
     if u64::from(parsed.headers_bytes) % file_align != 0 {
         return Err(PeError::Damaged("headers do not end on the file alignment"));

@@ -1,4 +1,4 @@
-//! The configuration texts of ISOLINUX and GRUB, with the place of the kernel-argument region and
+//! The configuration texts of ISOLINUX and GRUB and the command line of a unified kernel image, with the place of the kernel-argument region and
 //! of the disk GUID in them.
 
 use crate::formats::guid::Guid;
@@ -116,6 +116,18 @@ pub(super) fn grub(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig {
         ),
     );
     assemble(&head, *disk_guid, middle, arguments, &tail)
+}
+
+/// The `.cmdline` section of a unified kernel image.
+pub(super) fn command_line(disk_guid: Guid, arguments: &[u8]) -> LoaderConfig {
+    let head = format!("{CONSOLES} {NORMAL_ARGUMENTS} farm.medium=");
+    assemble(&head, disk_guid, " ", arguments, "")
+}
+
+/// The `.cmdline` section of an image that belongs to no medium.
+pub(super) fn standalone_command_line(arguments: &str) -> Vec<u8> {
+    let line = format!("{CONSOLES} {NORMAL_ARGUMENTS} {arguments}");
+    line.trim_end().as_bytes().to_vec()
 }
 
 fn assemble(head: &str, guid: Guid, middle: &str, arguments: &[u8], tail: &str) -> LoaderConfig {

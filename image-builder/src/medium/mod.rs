@@ -3,7 +3,9 @@
 mod gap;
 mod loader_config;
 mod region_contents;
+mod uki;
 pub mod universal;
 mod volumes;
 
-pub use universal::{InitramfsFile, Loaders, PlacedFile, Plan, UniversalMedium};
+pub use uki::{Enrolment, UkiBoot, UkiFacts};
+pub use universal::{InitramfsFile, Loaders, PlacedFile, Plan, UefiBoot, UniversalMedium};

@@ -1,18 +1,19 @@
 //! The rewritable parts of a medium as they are built: padded contents, the table that lists them and
 //! the area they can be reset from.
 
-use super::universal::UniversalMedium;
+use super::universal::{UefiBoot, UniversalMedium};
 use crate::content::sha256;
 use crate::error::PlanError;
 use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
-use crate::regions::{self, Region, RegionRecord, RegionTable, Span, TableRecord};
+use crate::regions::{self, Flavour, Region, RegionRecord, RegionTable, Span, TableRecord};
 
 /// Padded region contents.
 pub(super) struct RegionContents {
     pub config: Vec<u8>,
     pub kargs_bios: Vec<u8>,
-    pub kargs_uefi: Vec<u8>,
+    /// Region name and content; a signed unified kernel image has none.
+    pub kargs_uefi: Option<(&'static str, Vec<u8>)>,
     pub farm_toml: Vec<u8>,
 }
 
@@ -28,18 +29,37 @@ impl RegionContents {
         Ok(Self {
             config: regions::encode_config(&medium.config)?,
             kargs_bios: regions::encode_kargs_bios(&medium.kernel_arguments)?,
-            kargs_uefi: regions::encode_kargs_uefi(&medium.kernel_arguments)?,
+            kargs_uefi: match &medium.uefi {
+                UefiBoot::Stock => Some((
+                    regions::KARGS_UEFI,
+                    regions::encode_kargs_uefi(&medium.kernel_arguments)?,
+                )),
+                UefiBoot::Uki(uki) if uki.signer.is_none() => Some((
+                    regions::KARGS_UKI,
+                    regions::encode_kargs_uki(&medium.kernel_arguments)?,
+                )),
+                UefiBoot::Uki(_) => None,
+            },
             farm_toml: regions::encode_farm_toml(&medium.farm_toml)?,
         })
     }
 
-    fn named(&self) -> [(&'static str, &[u8]); 4] {
-        [
-            (regions::CONFIG, &self.config),
+    fn named(&self) -> Vec<(&'static str, &[u8])> {
+        let mut named = vec![
+            (regions::CONFIG, &self.config[..]),
             (regions::KARGS_BIOS, &self.kargs_bios),
-            (regions::KARGS_UEFI, &self.kargs_uefi),
-            (regions::FARM_TOML, &self.farm_toml),
-        ]
+        ];
+        if let Some((name, bytes)) = &self.kargs_uefi {
+            named.push((name, bytes));
+        }
+        named.push((regions::FARM_TOML, &self.farm_toml));
+        named
+    }
+
+    /// Length of the UEFI kernel-argument region; 0 without one.
+    pub(super) fn kargs_uefi_bytes(&self) -> u64 {
+        let region = self.kargs_uefi.as_ref();
+        region.map_or(0, |(_, bytes)| bytes.len() as u64)
     }
 
     /// One block of digests, then the contents.
@@ -57,7 +77,8 @@ impl RegionContents {
         &self,
         disk_guid: Guid,
         total: u64,
-        spans: &[Span; 4],
+        flavour: Flavour,
+        spans: &[Span],
         defaults: Span,
         guid_texts: Vec<u64>,
     ) -> RenderedRegions {
@@ -83,7 +104,8 @@ impl RegionContents {
                 default_sha256: digest,
             });
         }
-        let record = TableRecord::new(total, defaults, guid_texts.clone(), records);
+        let mut record = TableRecord::new(total, defaults, guid_texts.clone(), records);
+        record.flavour = flavour;
         #[expect(
             clippy::expect_used,
             reason = "plain structs of numbers and strings serialise"
@@ -94,6 +116,7 @@ impl RegionContents {
             table: RegionTable {
                 disk_guid,
                 total_bytes: total,
+                flavour,
                 regions: table_regions,
                 defaults,
                 guid_texts,

@@ -1,5 +1,6 @@
 //! The universal medium: one file that is the ISO, the stick and the disk, with the payload stored
-//! once. Stock flavour: signed shim and GRUB for UEFI, ISOLINUX for BIOS.
+//! once. ISOLINUX serves BIOS; UEFI starts signed shim and GRUB (stock flavour) or a unified kernel
+//! image (uki flavour), whose sections ISOLINUX reads through the ISO 9660 tree.
 //!
 //! ```text
 //! 0        MBR, GPT                          32704  locator of the region table
@@ -17,7 +18,8 @@ use sha2::{Digest, Sha256};
 use super::gap::{Gap, Surroundings};
 use super::loader_config::{self, Entries, LoaderConfig};
 use super::region_contents::RegionContents;
-use super::volumes::{Place, TreeFile, place_layout, place_zeroed};
+use super::uki::{self, UkiBoot, UkiFacts};
+use super::volumes::{Body, Place, TreeFile, place_layout, place_zeroed};
 use crate::content::{Content, sha256};
 use crate::error::PlanError;
 use crate::formats::el_torito::UefiSectorCount;
@@ -25,7 +27,8 @@ use crate::formats::fat::{self, FatKind};
 use crate::formats::gpt::{self, Partition, TYPE_BASIC_DATA, TYPE_ESP};
 use crate::formats::guid::Guid;
 use crate::formats::timestamp::Timestamp;
-use crate::regions::{RegionTable, Span};
+use crate::payload::uki::Uki;
+use crate::regions::{Flavour, RegionTable, Span};
 use crate::rope::{Layout, LayoutBuilder, Source};
 
 /// Part of every identifier: raise it whenever the same input gives a different medium.
@@ -48,7 +51,16 @@ pub const KERNEL_PATH: &str = "BOOT/VMLINUZ";
 /// Path of the config region's file.
 pub const CONFIG_PATH: &str = "BOOT/CONFIG.IMG";
 
-/// Boot loaders of the stock flavour.
+/// What UEFI starts.
+#[derive(Debug, Clone)]
+pub enum UefiBoot {
+    /// Shim and GRUB of [`Loaders`].
+    Stock,
+    /// A unified kernel image; shim and GRUB are left out.
+    Uki(UkiBoot),
+}
+
+/// Boot loaders.
 #[derive(Debug, Clone)]
 pub struct Loaders {
     /// `isohdpfx.bin`: MBR code, 432 bytes.
@@ -83,6 +95,8 @@ pub struct UniversalMedium {
     pub title: String,
     /// Loaders.
     pub loaders: Loaders,
+    /// What UEFI starts.
+    pub uefi: UefiBoot,
     /// The kernel, signed as the loaders demand.
     pub kernel: Content,
     /// Initramfs archives before the config region, which is always the last one.
@@ -125,10 +139,23 @@ pub struct Plan {
     pub farmcfg: Span,
     /// The files of the EFI partition.
     pub files: Vec<PlacedFile>,
+    /// The unified kernel image; `None` for the stock flavour.
+    pub uki: Option<UkiFacts>,
+}
+
+/// The UEFI half of a medium, before it has a place.
+struct UefiHalf {
+    flavour: Flavour,
+    /// Files of the EFI partition.
+    files: Vec<TreeFile>,
+    /// The text with the kernel arguments and the disk GUID.
+    arguments: LoaderConfig,
+    uki: Option<Uki>,
 }
 
 impl UniversalMedium {
-    /// Plans the medium. Pure: reads no file.
+    /// Plans the medium. Of the payload nothing is read but for the digests of a unified kernel
+    /// image.
     ///
     /// # Errors
     /// [`PlanError`].
@@ -136,7 +163,7 @@ impl UniversalMedium {
         check_text("title", &self.title)?;
         let disk_guid = self.disk_guid();
         let contents = RegionContents::encode(self)?;
-        let grub_cfg = self.grub_config(disk_guid, &contents);
+        let uefi = self.uefi_half(disk_guid, &contents)?;
         let isolinux_cfg = self.isolinux_config(disk_guid, &contents);
 
         let place = |offset| Place {
@@ -144,39 +171,60 @@ impl UniversalMedium {
             timestamp: self.timestamp,
             offset,
         };
-        let esp = place(ESP_OFFSET).esp(&self.esp_files(&grub_cfg.text, &contents), MIB)?;
-        check_loaders(&esp.files)?;
+        let esp = place(ESP_OFFSET).esp(&uefi.files, MIB)?;
+        if uefi.uki.is_none() {
+            check_loaders(&esp.files)?;
+        }
         let esp_end = esp.span.offset + esp.span.length;
         let farmcfg = place(esp_end).farmcfg(FARMCFG_BYTES, &contents)?;
         let total = esp_end + TAIL_BYTES;
         let table = partition_table(disk_guid, total, esp.span, farmcfg.span).render();
 
         let cfg_bytes = isolinux_cfg.text.len();
-        let gap = Gap::place(self, ESP_OFFSET, &esp.files, cfg_bytes, &contents)?;
-        let grub_cfg_at = placed(&esp.files, &self.grub_cfg_path()).offset;
-        let spans = [
-            placed(&esp.files, CONFIG_PATH),
+        let (iso_files, config, arguments_at) = match &uefi.uki {
+            None => (
+                esp.files.clone(),
+                placed(&esp.files, CONFIG_PATH),
+                placed(&esp.files, &self.grub_cfg_path()).offset,
+            ),
+            Some(made) => (
+                uki::iso_files(made, &esp.files),
+                uki::config_span(&esp.files),
+                uki::uki_span(&esp.files).offset + made.command_line.offset,
+            ),
+        };
+        let gap = Gap::place(self, ESP_OFFSET, &iso_files, cfg_bytes, &contents)?;
+        let mut spans = vec![
+            config,
             Span {
                 offset: gap.isolinux_cfg + isolinux_cfg.arguments_at as u64,
                 length: contents.kargs_bios.len() as u64,
             },
-            Span {
-                offset: grub_cfg_at + grub_cfg.arguments_at as u64,
-                length: contents.kargs_uefi.len() as u64,
-            },
-            farmcfg.files[0].span,
         ];
-        let guid_texts = vec![
-            gap.isolinux_cfg + isolinux_cfg.guid_at as u64,
-            grub_cfg_at + grub_cfg.guid_at as u64,
-        ];
-        let rendered = contents.render(disk_guid, total, &spans, gap.defaults, guid_texts);
+        let mut guid_texts = vec![gap.isolinux_cfg + isolinux_cfg.guid_at as u64];
+        // Nothing of what is signed can be rewritten.
+        if uefi.flavour != Flavour::UkiSigned {
+            spans.push(Span {
+                offset: arguments_at + uefi.arguments.arguments_at as u64,
+                length: contents.kargs_uefi_bytes(),
+            });
+            guid_texts.push(arguments_at + uefi.arguments.guid_at as u64);
+        }
+        spans.push(farmcfg.files[0].span);
+        let rendered = contents.render(
+            disk_guid,
+            total,
+            uefi.flavour,
+            &spans,
+            gap.defaults,
+            guid_texts,
+        );
         let regions = rendered.table.clone();
         let around = Surroundings {
             disk_guid,
             total,
             esp: esp.span,
-            files: &esp.files,
+            files: &iso_files,
             partition_table: table.primary,
         };
         let gap = gap.render(around, &isolinux_cfg, rendered)?;
@@ -199,8 +247,41 @@ impl UniversalMedium {
             esp: esp.span,
             esp_kind: esp.kind,
             farmcfg: farmcfg.span,
+            uki: uefi.uki.map(|made| UkiFacts {
+                pcr11: made.pcr11,
+                authenticode_sha256: made.authenticode_sha256,
+                signed_by: made.signed_by,
+                span: uki::uki_span(&esp.files),
+            }),
             files: esp.files,
         })
+    }
+
+    fn uefi_half(&self, guid: Guid, contents: &RegionContents) -> Result<UefiHalf, PlanError> {
+        match &self.uefi {
+            UefiBoot::Stock => {
+                let arguments = self.grub_config(guid, contents);
+                Ok(UefiHalf {
+                    flavour: Flavour::Stock,
+                    files: self.stock_files(&arguments.text, contents),
+                    arguments,
+                    uki: None,
+                })
+            }
+            UefiBoot::Uki(boot) => {
+                let arguments = boot.command_line(self, guid, contents)?;
+                let made = boot.assemble(self, &arguments)?;
+                Ok(UefiHalf {
+                    flavour: match &boot.signer {
+                        Some(_) => Flavour::UkiSigned,
+                        None => Flavour::Uki,
+                    },
+                    files: boot.esp_files(&made, contents),
+                    arguments,
+                    uki: Some(made),
+                })
+            }
+        }
     }
 
     /// Identity of the medium: everything but what belongs to one farm.
@@ -228,12 +309,25 @@ impl UniversalMedium {
         part("isohdpfx", &sha256(isohdpfx));
         part("isolinux", &sha256(isolinux));
         part("ldlinux", ldlinux.sha256());
-        part("shim", shim.sha256());
-        part("grub", grub.sha256());
-        if let Some(mok_manager) = mok_manager {
-            part("mok manager", mok_manager.sha256());
+        match &self.uefi {
+            UefiBoot::Stock => {
+                part("shim", shim.sha256());
+                part("grub", grub.sha256());
+                if let Some(mok_manager) = mok_manager {
+                    part("mok manager", mok_manager.sha256());
+                }
+                part("grub directory", grub_directory.as_bytes());
+            }
+            UefiBoot::Uki(boot) => {
+                for (name, digest) in boot.identity() {
+                    part(name, &digest);
+                }
+                // Signed arguments are the same for every farm of this image.
+                if boot.signer.is_some() {
+                    part("arguments", self.kernel_arguments.as_bytes());
+                }
+            }
         }
-        part("grub directory", grub_directory.as_bytes());
         part("kernel", self.kernel.sha256());
         for file in &self.initramfs {
             part(&file.name, file.content.sha256());
@@ -245,7 +339,11 @@ impl UniversalMedium {
         format!("{}/GRUB.CFG", self.loaders.grub_directory)
     }
 
+    /// As the loaders of both kinds of firmware find it, for a unified kernel image BIOS alone.
     fn initramfs_paths(&self) -> Vec<String> {
+        if matches!(self.uefi, UefiBoot::Uki(_)) {
+            return [uki::INITRAMFS_PATH, CONFIG_PATH].map(str::to_owned).into();
+        }
         self.initramfs
             .iter()
             .map(|file| format!("BOOT/{}", file.name))
@@ -255,7 +353,9 @@ impl UniversalMedium {
 
     fn grub_config(&self, guid: Guid, contents: &RegionContents) -> LoaderConfig {
         let initramfs = self.initramfs_paths();
-        loader_config::grub(&self.entries(guid, &initramfs), &contents.kargs_uefi)
+        let arguments = contents.kargs_uefi.as_ref();
+        let arguments = arguments.map_or(&[][..], |(_, bytes)| bytes);
+        loader_config::grub(&self.entries(guid, &initramfs), arguments)
     }
 
     fn isolinux_config(&self, guid: Guid, contents: &RegionContents) -> LoaderConfig {
@@ -273,10 +373,10 @@ impl UniversalMedium {
     }
 
     /// Files of the EFI partition: loaders first, within reach of every firmware.
-    fn esp_files(&self, grub_cfg: &[u8], contents: &RegionContents) -> Vec<TreeFile> {
+    fn stock_files(&self, grub_cfg: &[u8], contents: &RegionContents) -> Vec<TreeFile> {
         let file = |path: &str, content: &Content| TreeFile {
             path: path.to_owned(),
-            content: content.clone(),
+            body: Body::Content(content.clone()),
         };
         let mut files = vec![
             file("EFI/BOOT/BOOTX64.EFI", &self.loaders.shim),
@@ -335,10 +435,10 @@ fn check_loaders(files: &[PlacedFile]) -> Result<(), PlanError> {
 }
 
 /// Where a file that is always there lies.
-fn placed(files: &[PlacedFile], path: &str) -> Span {
+pub(super) fn placed(files: &[PlacedFile], path: &str) -> Span {
     #[expect(
         clippy::expect_used,
-        reason = "asked only for paths that esp_files always makes"
+        reason = "asked only for paths that the flavour always has"
     )]
     files
         .iter()

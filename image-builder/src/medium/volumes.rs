@@ -15,7 +15,23 @@ use crate::rope::{Layout, LayoutBuilder, Source};
 /// A file to store, by path.
 pub(super) struct TreeFile {
     pub path: String,
-    pub content: Content,
+    pub body: Body,
+}
+
+/// What a file holds.
+pub(super) enum Body {
+    Content(Content),
+    /// A file made of many pieces.
+    Layout(Layout),
+}
+
+impl Body {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Content(content) => content.length(),
+            Self::Layout(layout) => layout.total(),
+        }
+    }
 }
 
 /// A planned volume whose extents are relative to its own start.
@@ -52,11 +68,11 @@ impl Place {
         let files = [
             TreeFile {
                 path: "farm.toml".to_owned(),
-                content: Content::bytes(&contents.farm_toml[..]),
+                body: Body::Content(Content::bytes(&contents.farm_toml[..])),
             },
             TreeFile {
                 path: "README.TXT".to_owned(),
-                content: Content::bytes(readme.as_bytes()),
+                body: Body::Content(Content::bytes(readme.as_bytes())),
             },
         ];
         let size = VolumeSize::Exact(length);
@@ -81,7 +97,7 @@ impl Place {
             .iter()
             .map(|file| FatFile {
                 path: file.path.clone(),
-                length: file.content.length(),
+                length: file.body.length(),
             })
             .collect();
         let volume = fat::plan(&spec, &sizes).map_err(format_error(part))?;
@@ -91,12 +107,15 @@ impl Place {
         }
         let mut placed = Vec::with_capacity(files.len());
         for (file, offset) in files.iter().zip(&volume.file_offsets) {
-            place_content(&mut builder, *offset, &file.content);
+            match &file.body {
+                Body::Content(content) => place_content(&mut builder, *offset, content),
+                Body::Layout(layout) => place_layout(&mut builder, *offset, layout),
+            }
             placed.push(PlacedFile {
                 path: file.path.clone(),
                 span: Span {
                     offset: self.offset + offset,
-                    length: file.content.length(),
+                    length: file.body.length(),
                 },
             });
         }

@@ -10,6 +10,7 @@ pub mod elf;
 pub mod initramfs;
 pub mod kernel;
 pub mod modules;
+pub mod uki;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -42,7 +42,10 @@ fn indirect_data(digest: &Sha256Digest) -> Result<Vec<u8>, SecureBootError> {
     let no_flags = tlv(Tag::BitString, &[0])?;
     let empty_text = context_primitive(0)?;
     let link = explicit(0, &explicit(2, &empty_text)?)?;
-    let image_data = sequence(&[&encode(&SPC_PE_IMAGE_DATA)?, &sequence(&[&no_flags, &link])?])?;
+    let image_data = sequence(&[
+        &encode(&SPC_PE_IMAGE_DATA)?,
+        &sequence(&[&no_flags, &link])?,
+    ])?;
     let value = OctetString::new(&digest[..]).map_err(SecureBootError::crypto("sign"))?;
     let digest_info = sequence(&[&sha256_algorithm()?, &encode(&value)?])?;
     sequence(&[&image_data, &digest_info])

@@ -78,11 +78,10 @@ impl Certificate {
         now: u64,
     ) -> Result<Self, SecureBootError> {
         let failed = "make the certificate";
-        let subject = Name::from_str(&format!("CN={common_name}")).map_err(|_| {
-            SecureBootError::Name {
+        let subject =
+            Name::from_str(&format!("CN={common_name}")).map_err(|_| SecureBootError::Name {
                 name: common_name.to_owned(),
-            }
-        })?;
+            })?;
         let public_key = SubjectPublicKeyInfo::from_der(&key.public_key()?)
             .map_err(SecureBootError::crypto(failed))?;
         let moment = |at: SystemTime| Time::try_from(at).map_err(SecureBootError::crypto(failed));

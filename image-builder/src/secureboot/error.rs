@@ -79,9 +79,7 @@ impl SecureBootError {
                     .to_owned(),
             ),
             Self::Pair { .. } => Some("name the certificate that belongs to the key".to_owned()),
-            Self::Name { .. } => {
-                Some("use 1 to 40 letters, digits, blanks and ._()-".to_owned())
-            }
+            Self::Name { .. } => Some("use 1 to 40 letters, digits, blanks and ._()-".to_owned()),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("make keys with `farmer image keys new --out DIR`".to_owned())
             }

@@ -139,19 +139,21 @@ impl KeyDirectory {
         })
     }
 
-    /// Path of a variable's private key.
-    #[must_use]
-    pub fn private_key(&self, variable: KeyVariable) -> PathBuf {
-        self.path.join(format!("{}.key", variable.name()))
-    }
-
     /// The key that programs are signed with.
     ///
     /// # Errors
     /// [`SecureBootError`] when it is missing or not that of its certificate.
     pub fn signer(&self) -> Result<RsaSigner, SecureBootError> {
-        let certificate = self.path.join("db.crt");
-        RsaSigner::read(&self.private_key(KeyVariable::Db), &certificate)
+        self.signer_of(KeyVariable::Db)
+    }
+
+    /// The private key of a variable with its certificate.
+    ///
+    /// # Errors
+    /// As [`KeyDirectory::signer`].
+    pub fn signer_of(&self, variable: KeyVariable) -> Result<RsaSigner, SecureBootError> {
+        let file = |suffix: &str| self.path.join(format!("{}.{suffix}", variable.name()));
+        RsaSigner::read(&file("key"), &file("crt"))
     }
 
     /// Enrolment files for a boot medium: name and content, nothing secret.
@@ -184,9 +186,11 @@ fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), SecureBootError> {
         .mode(mode)
         .open(path);
     match opened {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(SecureBootError::Exists {
-            path: path.to_owned(),
-        }),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(SecureBootError::Exists {
+                path: path.to_owned(),
+            })
+        }
         Err(error) => Err(failed("create", path)(error)),
         Ok(mut file) => file
             .write_all(bytes)

@@ -12,4 +12,6 @@ mod medium_plan;
 mod medium_tools;
 mod payload;
 mod payload_fixtures;
+mod secureboot;
 mod support;
+mod uki;

@@ -7,7 +7,7 @@ use image_builder::content::Content;
 use image_builder::emit::{self, EmitOptions};
 use image_builder::formats::el_torito::UefiSectorCount;
 use image_builder::formats::timestamp::Timestamp;
-use image_builder::medium::{InitramfsFile, Loaders, Plan, UniversalMedium};
+use image_builder::medium::{InitramfsFile, Loaders, Plan, UefiBoot, UniversalMedium};
 use image_builder::payload::{ConfigFile, config_cpio};
 
 /// Bytes that differ everywhere and never repeat on a block boundary.
@@ -57,6 +57,7 @@ pub fn medium(farm_id: u32, base_bytes: usize) -> UniversalMedium {
     UniversalMedium {
         title: "Farm node 0.1.0".to_owned(),
         loaders: loaders(),
+        uefi: UefiBoot::Stock,
         kernel: Content::bytes(noise(7, 1_234_567)),
         initramfs: vec![
             InitramfsFile {

@@ -8,6 +8,7 @@ use image_builder::content::Content;
 use image_builder::emit::{self, EmitOptions, Emitted};
 use image_builder::error::{EmitError, PlanError, ReadError};
 use image_builder::formats::el_torito::UefiSectorCount;
+use image_builder::formats::guid::Guid;
 use image_builder::formats::timestamp::Timestamp;
 use image_builder::medium::{InitramfsFile, Loaders, Plan, UniversalMedium};
 use image_builder::payload::modules::selection::SelectionError;
@@ -15,10 +16,11 @@ use image_builder::payload::{
     self, CONFIG_REGION_BYTES, ConfigFile, CpioError, LayerKind, Payload, PayloadError,
     PayloadOptions, Selection, Warning, config_cpio,
 };
+use image_builder::rope::Layout;
 use image_builder::show::CONFIG_FILE;
 use node_config::SCHEMA_VERSION;
 
-use super::{Built, BuiltRegion, Job, Target};
+use super::{Built, BuiltRegion, BuiltUki, Job, Target};
 use crate::blocking::Cancel;
 use crate::commands::bootkit::fetch;
 use crate::exit::ExitStatus;
@@ -103,8 +105,12 @@ pub fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
     let kit = fetch(&job.wanted, &job.cache_dir, &mut progress, cancel)
         .doing("getting kernel and boot loaders")?;
     let payload = make_payload(job, &kit, &mut progress, cancel)?;
-    let plan = plan(job, &kit, &payload)?;
-    let emitted = write(job, &plan, &mut progress, cancel)?;
+    let made = if job.uefi.alone {
+        unified(job, &kit, &payload)?
+    } else {
+        plan(job, &kit, &payload)?.into()
+    };
+    let emitted = write(job, &made.layout, &mut progress, cancel)?;
     progress.finish();
     for warning in &payload.warnings {
         tell_warning(&job.printer, warning);
@@ -119,13 +125,38 @@ pub fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
         sha256: emitted.sha256.map(hex).unwrap_or_default(),
         farm_id: job.config.farm_id,
         directory: job.config.directory.url.to_string(),
-        disk_guid: plan.disk_guid.to_string(),
+        flavour: job.uefi.name(),
+        disk_guid: made.disk_guid.map(|guid| guid.to_string()),
         kernel: payload.kernel_version.clone(),
         bootkit: kit.id().to_string(),
         node_sha256: payload.manifest.node_sha256.to_string(),
-        regions: own_regions(&plan),
+        regions: made.regions,
+        uki: made.uki,
         missing_firmware: payload.manifest.missing_firmware.clone(),
     })
+}
+
+/// What is about to be written.
+struct Made {
+    layout: Layout,
+    disk_guid: Option<Guid>,
+    regions: Vec<BuiltRegion>,
+    uki: Option<BuiltUki>,
+}
+
+impl From<Plan> for Made {
+    fn from(plan: Plan) -> Self {
+        Self {
+            disk_guid: Some(plan.disk_guid),
+            regions: own_regions(&plan),
+            uki: plan.uki.map(|uki| BuiltUki {
+                pcr11_sha256: uki.pcr11.map(hex),
+                authenticode_sha256: hex(uki.authenticode_sha256),
+                signed_by_sha256: uki.signed_by.map(hex),
+            }),
+            layout: plan.layout,
+        }
+    }
 }
 
 /// The regions, and where copies of what they were built with lie.
@@ -183,6 +214,43 @@ fn make_payload(
     })?)
 }
 
+/// This farm's settings as an initramfs archive.
+fn config(job: &Job) -> Outcome<Vec<u8>> {
+    let toml = job.config.to_toml();
+    Ok(config_cpio(
+        &[ConfigFile {
+            path: CONFIG_FILE,
+            content: toml.as_bytes(),
+            mode: 0o600,
+        }],
+        CONFIG_REGION_BYTES,
+    )?)
+}
+
+fn timestamp(job: &Job, payload: &Payload) -> Timestamp {
+    Timestamp(job.timestamp.unwrap_or(payload.manifest.newest_mtime))
+}
+
+/// The unified kernel image alone.
+fn unified(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Made> {
+    let layers = payload.layers.iter().map(|layer| layer.part.content());
+    let mut initramfs = layers.collect::<Result<Vec<_>, ReadError>>()?;
+    initramfs.push(Content::bytes(config(job)?));
+    let boot = job.uefi.unified(kit, payload)?;
+    let kernel = payload.kernel.content()?;
+    let uki = boot.image(&kernel, initramfs, "", timestamp(job, payload))?;
+    Ok(Made {
+        disk_guid: None,
+        regions: Vec::new(),
+        uki: Some(BuiltUki {
+            pcr11_sha256: uki.pcr11.map(hex),
+            authenticode_sha256: hex(uki.authenticode_sha256),
+            signed_by_sha256: uki.signed_by.map(hex),
+        }),
+        layout: uki.layout,
+    })
+}
+
 fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
     let loader = |loader: Loader| -> Outcome<Content> {
         let entry = kit.loader_entry(loader).ok_or_else(|| {
@@ -193,15 +261,7 @@ fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
         })?;
         Ok(Content::file(kit.loader(loader), *entry.sha256.as_bytes())?)
     };
-    let toml = job.config.to_toml();
-    let config = config_cpio(
-        &[ConfigFile {
-            path: CONFIG_FILE,
-            content: toml.as_bytes(),
-            mode: 0o600,
-        }],
-        CONFIG_REGION_BYTES,
-    )?;
+    let config = config(job)?;
     let initramfs = payload
         .layers
         .iter()
@@ -227,18 +287,19 @@ fn plan(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<Plan> {
             mok_manager: Some(loader(Loader::MokManager)?),
             grub_directory: "EFI/DEBIAN".to_owned(),
         },
+        uefi: job.uefi.boot(kit, payload)?,
         kernel: payload.kernel.content()?,
         initramfs,
         kernel_arguments: String::new(),
         config,
         farm_toml: FARM_TOML.to_owned(),
-        timestamp: Timestamp(job.timestamp.unwrap_or(payload.manifest.newest_mtime)),
+        timestamp: timestamp(job, payload),
         uefi_sector_count: UefiSectorCount::default(),
     };
     Ok(medium.plan()?)
 }
 
-fn write(job: &Job, plan: &Plan, progress: &mut Progress, cancel: &Cancel) -> Outcome<Emitted> {
+fn write(job: &Job, layout: &Layout, progress: &mut Progress, cancel: &Cancel) -> Outcome<Emitted> {
     let mut on_progress = |step: emit::Progress| {
         cancel.check();
         progress.bytes(step.done_bytes, step.total_bytes);
@@ -250,16 +311,11 @@ fn write(job: &Job, plan: &Plan, progress: &mut Progress, cancel: &Cancel) -> Ou
                 digest: true,
                 sync: true,
             };
-            Ok(emit::to_file(
-                &plan.layout,
-                path,
-                options,
-                &mut on_progress,
-            )?)
+            Ok(emit::to_file(layout, path, options, &mut on_progress)?)
         }
         Target::Stdout => {
             let mut out = io::stdout().lock();
-            let emitted = emit::to_writer(&plan.layout, &mut out, true, &mut on_progress);
+            let emitted = emit::to_writer(layout, &mut out, true, &mut on_progress);
             let emitted = emitted.map_err(closed_stdout)?;
             out.flush()
                 .map_err(|error| Failure::io("writing to", Path::new("standard output"), error))?;
@@ -299,6 +355,6 @@ fn tell_warning(printer: &Printer, warning: &Warning) {
     }
 }
 
-fn hex(digest: [u8; 32]) -> String {
+pub fn hex(digest: [u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

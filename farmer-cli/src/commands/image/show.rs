@@ -5,6 +5,7 @@ use std::fs::File;
 use hw_probe::text::Untrusted;
 use hw_probe::units::Bytes;
 use image_builder::error::ShowError;
+use image_builder::regions::Flavour;
 use image_builder::show::{MediumDescription, describe};
 use serde::Serialize;
 
@@ -31,6 +32,16 @@ impl Show for Shown {
         page.field("image", &self.path);
         if let Some(guid) = &medium.disk_guid {
             page.field("disk", guid);
+        }
+        if let Some(flavour) = medium.flavour {
+            page.field(
+                "UEFI",
+                match flavour {
+                    Flavour::Stock => "stock: shim, GRUB and kernel signed by Debian",
+                    Flavour::Uki => "uki: unified kernel image, not signed",
+                    Flavour::UkiSigned => "uki-signed: unified kernel image, signed",
+                },
+            );
         }
         if let Some(label) = &medium.volume_id {
             page.field("ISO volume", Untrusted::from(label.as_str()));
