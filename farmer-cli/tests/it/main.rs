@@ -7,11 +7,13 @@
 )]
 
 mod boot;
+mod boot_uki;
 mod build;
 mod directory;
 mod help;
 mod nodes;
 mod output;
+mod secure_boot;
 mod static_binaries;
 mod support;
 mod tui;
