@@ -3,13 +3,14 @@
 //! The quick set boots three machines; `FARMER_TEST_FULL=1` boots all.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use image_builder::secureboot::efivars::KeyVariable;
 use qemu_lab::{Bus, EfiVariable, Firmware, Machine, Nic};
 use serde_json::Value;
 
-use crate::boot::{BOOT_PATIENCE, Lab, cell_of, registered};
+use crate::boot::{Lab, cell_of, registered};
 use crate::support::Home;
 
 fn full() -> bool {
@@ -189,12 +190,80 @@ fn differences(path: &str, one: &Value, other: &Value) -> Vec<String> {
     }
 }
 
-/// systemd-boot takes the enrolment files of the medium into a firmware in setup mode.
+/// The signed updates in the hands of a real firmware: systemd-boot enrols them in setup mode, starts
+/// again, and under the new keys runs itself and our image, both signed.
 #[test]
 fn a_firmware_takes_the_signed_updates() {
     if !full() {
         return;
     }
-    // Kept for its patience: the whole path is covered once the enrolled machine boots the medium.
-    let _ = BOOT_PATIENCE;
+    let lab = Lab::with("enrol", |home| {
+        let mut arguments = signed_uki(home);
+        arguments.extend(["--format", "uki"].map(str::to_owned));
+        arguments
+    });
+    let keys = lab.home.path().join("keys");
+    let path = |name: &str| lab.home.path().join(name);
+    let (boot, conf, disk) = (path("boot.efi"), path("loader.conf"), path("disk.img"));
+    run(Command::new("sbsign")
+        .arg("--key")
+        .arg(keys.join("db.key"))
+        .arg("--cert")
+        .arg(keys.join("db.crt"))
+        .arg("--output")
+        .arg(&boot)
+        .arg("/usr/lib/systemd/boot/efi/systemd-bootx64.efi"));
+    std::fs::write(&conf, "timeout 0\nsecure-boot-enroll force\n").expect("loader.conf");
+    std::fs::File::create(&disk)
+        .and_then(|file| file.set_len(96 << 20))
+        .expect("disk");
+    run(Command::new("mformat")
+        .args(["-F", "-i"])
+        .arg(&disk)
+        .arg("::"));
+    let directories = [
+        "EFI",
+        "EFI/BOOT",
+        "EFI/Linux",
+        "loader",
+        "loader/keys",
+        "loader/keys/farm",
+    ];
+    for directory in directories {
+        let inside = format!("::{directory}");
+        run(Command::new("mmd").arg("-i").arg(&disk).arg(inside));
+    }
+    let mut files = vec![
+        (boot, "EFI/BOOT/BOOTX64.EFI".to_owned()),
+        (conf, "loader/loader.conf".to_owned()),
+        (lab.image.clone(), "EFI/Linux/node.efi".to_owned()),
+    ];
+    for variable in KeyVariable::ALL {
+        let name = format!("{}.auth", variable.name());
+        files.push((keys.join(&name), format!("loader/keys/farm/{name}")));
+    }
+    for (from, to) in files {
+        let inside = format!("::{to}");
+        run(Command::new("mcopy")
+            .arg("-i")
+            .arg(&disk)
+            .arg(from)
+            .arg(inside));
+    }
+    let mut machine = Machine::new(Firmware::OvmfSetupMode);
+    machine.medium = Some((disk, Bus::Usb));
+    machine.nics = vec![Nic::User];
+    let mut guest = machine.boot("enrol").expect("QEMU starts");
+    let node_id = registered(&mut guest);
+    let node = lab.node(&node_id);
+    assert_eq!(secure_boot(&node), Some(true), "{node:#}");
+    assert_eq!(node["farm_id"].as_u64(), Some(lab.farm_id));
+}
+
+fn run(command: &mut Command) {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} (in the packages of scripts/test): {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
 }
