@@ -119,7 +119,8 @@ fn sections_are_where_binutils_and_pefile_expect_them() {
     let script = "import pefile, sys\n\
         pe = pefile.PE(sys.argv[1])\n\
         assert pe.verify_checksum(), 'checksum'\n\
-        assert not pe.get_warnings(), pe.get_warnings()\n\
+        known = pefile.PE(sys.argv[2]).get_warnings()\n\
+        assert pe.get_warnings() == known, pe.get_warnings()\n\
         assert pe.FILE_HEADER.TimeDateStamp == 1795000000\n\
         end = pe.OPTIONAL_HEADER.SizeOfHeaders\n\
         top = 0\n\
@@ -131,8 +132,10 @@ fn sections_are_where_binutils_and_pefile_expect_them() {
         assert pe.OPTIONAL_HEADER.SizeOfImage >= top\n\
         security = pe.OPTIONAL_HEADER.DATA_DIRECTORY[4]\n\
         assert security.VirtualAddress == end, 'certificates follow the sections'\n";
+    // systemd's stub has a peculiar relocation table, which pefile remarks on.
+    let stub = real_bootkit().0.loader(Loader::SystemdStub);
     // Debian's own Python, which has Debian's python3-pefile.
-    run("/usr/bin/python3", &["-c", script, arg(&image)]);
+    run("/usr/bin/python3", &["-c", script, arg(&image), arg(&stub)]);
 }
 
 #[test]
