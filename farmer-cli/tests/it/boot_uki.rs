@@ -221,13 +221,14 @@ fn a_firmware_takes_the_signed_updates() {
         .args(["-F", "-i"])
         .arg(&disk)
         .arg("::"));
+    // What it enrols without being asked has to lie in `auto`.
     let directories = [
         "EFI",
         "EFI/BOOT",
         "EFI/Linux",
         "loader",
         "loader/keys",
-        "loader/keys/farm",
+        "loader/keys/auto",
     ];
     for directory in directories {
         let inside = format!("::{directory}");
@@ -240,7 +241,7 @@ fn a_firmware_takes_the_signed_updates() {
     ];
     for variable in KeyVariable::ALL {
         let name = format!("{}.auth", variable.name());
-        files.push((keys.join(&name), format!("loader/keys/farm/{name}")));
+        files.push((keys.join(&name), format!("loader/keys/auto/{name}")));
     }
     for (from, to) in files {
         let inside = format!("::{to}");

@@ -74,6 +74,41 @@ fn keys_are_made_once_and_shown() {
     assert!(!home.path().join("other").exists());
 }
 
+/// Microsoft's certificates come from the host's ovmf package and stand beside the farm's own.
+#[test]
+fn microsofts_keys_are_added_when_asked_for() {
+    let home = Home::new();
+    let keys = home.path().join("keys");
+    home.farmer(&["image", "keys", "new", "--with-microsoft", "--out"])
+        .arg(&keys)
+        .run();
+    for variable in ["db", "KEK"] {
+        let status = Command::new("sig-list-to-certs")
+            .arg(keys.join(format!("{variable}.esl")))
+            .arg(home.path().join(variable))
+            .stdout(std::process::Stdio::null())
+            .status()
+            .expect("sig-list-to-certs (Debian: apt-get install efitools)");
+        assert!(status.success());
+        for (number, name) in [format!("{variable}.cer"), format!("{variable}-other-1.cer")]
+            .iter()
+            .enumerate()
+        {
+            let listed = home.path().join(format!("{variable}-{number}.der"));
+            let ours = std::fs::read(keys.join(name)).expect("certificate");
+            assert_eq!(std::fs::read(listed).expect("in the list"), ours, "{name}");
+        }
+        let output = Command::new("openssl")
+            .args(["x509", "-inform", "DER", "-noout", "-subject", "-in"])
+            .arg(keys.join(format!("{variable}-other-1.cer")))
+            .output()
+            .expect("openssl");
+        let subject = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(subject.contains("Microsoft Corporation"), "{subject}");
+    }
+    assert!(!keys.join("PK-other-1.cer").exists());
+}
+
 #[test]
 fn a_signed_image_repeats_and_its_program_is_accepted() {
     let home = Home::new();

@@ -89,6 +89,33 @@ pub fn signature_list(owner: Guid, certificate: &Certificate) -> Vec<u8> {
     list
 }
 
+/// The X.509 certificates of signature lists, with their owners; entries of other kinds and whatever
+/// follows damage are left out.
+#[must_use]
+pub fn parse_signature_lists(mut lists: &[u8]) -> Vec<(Guid, &[u8])> {
+    let mut found = Vec::new();
+    while let Some(header) = lists.get(..28) {
+        let field = |at: usize| {
+            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+                as usize
+        };
+        let (list_bytes, header_bytes, signature_bytes) = (field(16), field(20), field(24));
+        let Some(list) = lists.get(..list_bytes).filter(|list| list.len() >= 28) else {
+            break;
+        };
+        let signatures = list.get(28_usize.saturating_add(header_bytes)..);
+        if header[..16] == CERT_X509.0 && signature_bytes > 16 {
+            for signature in signatures.unwrap_or_default().chunks_exact(signature_bytes) {
+                let mut owner = [0; 16];
+                owner.copy_from_slice(&signature[..16]);
+                found.push((Guid(owner), &signature[16..]));
+            }
+        }
+        lists = &lists[list_bytes..];
+    }
+    found
+}
+
 /// A signed update that sets `variable` to `list`: `EFI_VARIABLE_AUTHENTICATION_2` and the list.
 /// Firmware accepts it if `time` is later than that of the last update.
 ///

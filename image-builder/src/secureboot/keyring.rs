@@ -7,6 +7,7 @@
 //! PK.esl KEK.esl db.esl      signature lists
 //! PK.auth KEK.auth db.auth   signed updates: what systemd-boot and KeyTool read
 //! owner.guid                 the owner every entry names
+//! KEK-other-1.cer ...        certificates of others that were asked for, in .esl and .auth too
 //! ```
 
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -31,6 +32,7 @@ pub struct Keyring {
     kek: RsaSigner,
     db: RsaSigner,
     made: Timestamp,
+    others: Vec<(KeyVariable, Certificate, Vec<u8>)>,
 }
 
 impl Keyring {
@@ -53,7 +55,15 @@ impl Keyring {
             kek: key("key exchange key")?,
             db: key("boot key")?,
             made: Timestamp(now),
+            others: Vec::new(),
         })
+    }
+
+    /// Adds certificates of others to `KEK` and `db`, each with its signature list.
+    #[must_use]
+    pub fn with_others(mut self, others: Vec<(KeyVariable, Certificate, Vec<u8>)>) -> Self {
+        self.others = others;
+        self
     }
 
     fn signer(&self, variable: KeyVariable) -> &RsaSigner {
@@ -85,7 +95,13 @@ impl Keyring {
         for variable in KeyVariable::ALL {
             let (name, signer) = (variable.name(), self.signer(variable));
             let certificate = signer.certificate();
-            let list = signature_list(self.owner, certificate);
+            let mut list = signature_list(self.owner, certificate);
+            let others = self.others.iter().filter(|(of, ..)| *of == variable);
+            for (number, (_, other, other_list)) in (1..).zip(others) {
+                list.extend_from_slice(other_list);
+                let path = dir.join(format!("{name}-other-{number}.cer"));
+                create(&path, 0o644, other.der())?;
+            }
             // The owner signs its own key and who may change db; those sign db.
             let by = match variable {
                 KeyVariable::Pk | KeyVariable::Kek => &self.pk,

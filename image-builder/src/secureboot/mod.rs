@@ -10,6 +10,7 @@ pub mod efivars;
 mod error;
 pub mod keyring;
 mod signer;
+pub mod varstore;
 
 pub use certificate::Certificate;
 pub use error::SecureBootError;

@@ -28,6 +28,11 @@ pub struct KeysNewArgs {
     #[arg(long, value_name = "NAME", default_value = "Farm")]
     pub name: String,
 
+    /// Also trust Microsoft's keys, so that other systems and option ROMs still start; taken from
+    /// Debian's ovmf package
+    #[arg(long)]
+    pub with_microsoft: bool,
+
     /// Size of the keys: 2048, which every firmware takes, 3072 or 4096
     #[arg(long, value_name = "BITS", default_value_t = 2048)]
     pub bits: usize,

@@ -7,7 +7,8 @@ use directory::clock::{Clock as _, SystemClock};
 use hw_probe::text::Untrusted;
 use image_builder::secureboot::efivars::KeyVariable;
 use image_builder::secureboot::keyring::{KeyDirectory, Keyring};
-use image_builder::secureboot::{SecureBootError, Signer as _};
+use image_builder::secureboot::varstore::microsoft_certificates;
+use image_builder::secureboot::{Certificate, SecureBootError, Signer as _};
 use serde::Serialize;
 
 use super::assemble::hex;
@@ -36,6 +37,9 @@ impl Classify for SecureBootError {
         self.hint()
     }
 }
+
+/// Where Debian's ovmf package has a firmware's variables with Microsoft's keys.
+const OVMF_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd";
 
 /// A directory of keys, as told.
 #[derive(Serialize)]
@@ -95,7 +99,13 @@ pub async fn new(context: &Context<'_>, args: KeysNewArgs) -> Outcome<ExitStatus
     let now = u64::try_from(SystemClock.now().secs).unwrap_or(0);
     let made = dir.clone();
     let shown = blocking::run(context.printer, move |_| {
-        Keyring::generate(&args.name, args.bits, now)?.write(&made)?;
+        let others = if args.with_microsoft {
+            microsoft()?
+        } else {
+            Vec::new()
+        };
+        let ring = Keyring::generate(&args.name, args.bits, now)?;
+        ring.with_others(others).write(&made)?;
         describe(&made)
     })
     .await?;
@@ -111,6 +121,23 @@ pub async fn new(context: &Context<'_>, args: KeysNewArgs) -> Outcome<ExitStatus
 pub fn show(context: &Context<'_>, args: &KeysShowArgs) -> Outcome<ExitStatus> {
     context.printer.data(&describe(&args.dir)?)?;
     Ok(ExitStatus::Ok)
+}
+
+fn microsoft() -> Outcome<Vec<(KeyVariable, Certificate, Vec<u8>)>> {
+    let path = Path::new(OVMF_VARIABLES);
+    let hint = "apt-get install ovmf, or leave `--with-microsoft` out and enrol Microsoft's \
+                certificates yourself";
+    let image =
+        std::fs::read(path).map_err(|error| Failure::io("reading", path, error).with_hint(hint))?;
+    let found = microsoft_certificates(&image);
+    for variable in [KeyVariable::Kek, KeyVariable::Db] {
+        if !found.iter().any(|(of, ..)| *of == variable) {
+            let message =
+                format!("{OVMF_VARIABLES} has no certificate of Microsoft in {variable:?}");
+            return Err(Failure::new(ExitStatus::NotFound, message).with_hint(hint));
+        }
+    }
+    Ok(found)
 }
 
 fn describe(dir: &Path) -> Outcome<Shown> {
