@@ -25,7 +25,7 @@ pub(super) fn attached(
     // PKCS#7 digests the value without its tag and length.
     let value = value_of(content)?;
     let digest = encode(&OctetString::new(&sha256(value)[..]).map_err(failed)?)?;
-    let mut attributes = vec![
+    let mut attributes = [
         attribute(CONTENT_TYPE, &encode(&content_type)?)?,
         attribute(MESSAGE_DIGEST, &digest)?,
     ];
