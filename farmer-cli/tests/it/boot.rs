@@ -11,7 +11,7 @@ use crate::support::{Directory, Home};
 
 /// Emulated firmware and kernels are slow, and slower beside each other; a healthy boot takes a
 /// fifth of this.
-const BOOT_PATIENCE: Duration = Duration::from_secs(300);
+pub const BOOT_PATIENCE: Duration = Duration::from_secs(300);
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 

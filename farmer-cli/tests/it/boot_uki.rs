@@ -4,13 +4,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use image_builder::secureboot::efivars::KeyVariable;
 use qemu_lab::{Bus, EfiVariable, Firmware, Machine, Nic};
 use serde_json::Value;
 
-use crate::boot::{Lab, cell_of, registered};
+use crate::boot::{BOOT_PATIENCE, Lab, cell_of, registered};
 use crate::support::Home;
 
 fn full() -> bool {
@@ -120,7 +119,7 @@ fn unsigned_and_altered_images_are_refused_under_own_keys() {
         machine.medium = Some((image.clone(), Bus::Usb));
         machine.nics = vec![Nic::User];
         let mut guest = machine.boot(name).expect("QEMU starts");
-        let refusal = guest.wait_for("Access Denied", Duration::from_secs(120));
+        let refusal = guest.wait_for("Access Denied", BOOT_PATIENCE);
         refusal.unwrap_or_else(|error| panic!("{name} was not refused: {error}"));
         assert!(!guest.console().contains("farm-node"), "{name} ran");
     }
@@ -250,6 +249,9 @@ fn a_firmware_takes_the_signed_updates() {
     machine.medium = Some((disk, Bus::Usb));
     machine.nics = vec![Nic::User];
     let mut guest = machine.boot("enrol").expect("QEMU starts");
+    for step in ["Enrolling secure boot keys", "farm-node: farm-node "] {
+        guest.wait_for(step, BOOT_PATIENCE).expect(step);
+    }
     let node_id = registered(&mut guest);
     let node = lab.node(&node_id);
     assert_eq!(secure_boot(&node), Some(true), "{node:#}");
