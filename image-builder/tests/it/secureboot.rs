@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use image_builder::secureboot::efivars::KeyVariable;
+use image_builder::secureboot::efivars::{KeyVariable, parse_signature_lists};
 use image_builder::secureboot::keyring::{KeyDirectory, Keyring};
+use image_builder::secureboot::varstore::microsoft_certificates;
 use image_builder::secureboot::{RsaSigner, SecureBootError, Signer as _};
 use tempfile::TempDir;
 
@@ -127,7 +128,7 @@ fn enrolment_files_are_those_of_efitools() {
     }
 }
 
-/// A signature on the stub itself, in the hands of sbverify.
+/// Keys of OpenSSL's making, in every form it writes.
 #[test]
 fn a_key_made_elsewhere_signs_too() {
     let dir = tempfile::tempdir().expect("temporary directory");
@@ -193,4 +194,32 @@ fn a_key_made_elsewhere_signs_too() {
     ));
     let verdict = output("openssl", &["verify", "-CAfile", arg(&cert), arg(&cert)]);
     assert!(verdict.status.success());
+}
+
+/// Debian's `ovmf` has Microsoft's certificates; a file cut anywhere has fewer and harms nobody.
+#[test]
+fn microsofts_certificates_are_found_in_ovmf() {
+    let path = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd";
+    let image = fs::read(path).expect("variables (Debian: apt-get install ovmf)");
+    let found = microsoft_certificates(&image);
+    for variable in [KeyVariable::Kek, KeyVariable::Db] {
+        assert!(found.iter().any(|(of, ..)| *of == variable), "{variable:?}");
+    }
+    for (_, certificate, list) in &found {
+        assert!(certificate.subject().contains("Microsoft"));
+        let parsed = parse_signature_lists(list);
+        assert_eq!(parsed.len(), 1);
+        assert_eq!(parsed[0].1, certificate.der());
+    }
+    for cut in (0..16_000).step_by(37) {
+        assert!(microsoft_certificates(&image[..cut]).len() <= found.len());
+        let mut damaged = image[..16_000].to_vec();
+        damaged[cut..cut + 4].fill(0xFF);
+        let _ = microsoft_certificates(&damaged);
+        let list = &found[0].2;
+        let mut damaged = list.clone();
+        damaged[cut % list.len()] ^= 0xFF;
+        let _ = parse_signature_lists(&damaged);
+    }
+    assert!(microsoft_certificates(&vec![0xAA; 4096]).is_empty());
 }
