@@ -81,9 +81,7 @@ impl Machine {
     }
 
     fn addressing_of_image(&self) -> Addressing {
-        let image: Vec<Source> = settings::image(Path::new("/"))
-            .into_iter()
-            .collect();
+        let image: Vec<Source> = settings::image(Path::new("/")).into_iter().collect();
         settings::effective(&image, self.arguments.layer.clone())
             .map_or(Addressing::Dhcp, |effective| effective.config.addressing)
     }
