@@ -18,6 +18,7 @@ pub mod provenance;
 pub mod regions;
 pub mod restamp;
 pub mod rope;
+pub mod secureboot;
 pub mod show;
 pub mod verify;
 pub mod zos;

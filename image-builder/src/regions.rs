@@ -24,10 +24,12 @@
 //! |---|---|
 //! | `config` | uncompressed newc cpio, zero padded; the last initramfs file |
 //! | `kargs-bios` | kernel arguments, newline, `#` padding; inside `isolinux.cfg` |
-//! | `kargs-uefi` | the same in single quotes; inside `grub.cfg` |
+//! | `kargs-uefi` | the same in single quotes; inside `grub.cfg`; stock flavour only |
+//! | `kargs-uki` | kernel arguments, NUL padded; inside an unsigned unified kernel image |
 //! | `farm-toml` | `farm.toml` on FARMCFG, padded with blank lines |
 //!
-//! A Zero-OS medium has the two `kargs` regions only: that system takes its settings, `farmer_id`
+//! `flavour` in the table is `uki` or `uki-signed` where UEFI starts a unified kernel image; a signed
+//! one has no `kargs` region and no GUID text for UEFI. A Zero-OS medium has `kargs` regions only: that system takes its settings, `farmer_id`
 //! among them, from the kernel command line and reads no file of the medium.
 
 mod contents;
@@ -42,8 +44,10 @@ use crate::content::Sha256Digest;
 use crate::error::RegionError;
 use crate::formats::guid::Guid;
 
+pub(crate) use contents::normal_arguments;
 pub use contents::{
     decode_kargs, encode_config, encode_farm_toml, encode_kargs_bios, encode_kargs_uefi,
+    encode_kargs_uki,
 };
 
 /// Length of the `config` region in bytes.
@@ -59,6 +63,9 @@ pub const CONFIG: &str = "config";
 pub const KARGS_BIOS: &str = "kargs-bios";
 /// Kernel arguments in `grub.cfg`.
 pub const KARGS_UEFI: &str = "kargs-uefi";
+/// Kernel arguments in the `.cmdline` section of an unsigned unified kernel image. A signed one has
+/// no such region: its arguments are part of what is signed.
+pub const KARGS_UKI: &str = "kargs-uki";
 /// `farm.toml` on FARMCFG.
 pub const FARM_TOML: &str = "farm-toml";
 
@@ -95,6 +102,26 @@ impl PayloadKind {
             Self::FarmNode => "farm-node",
             Self::ZeroOs => "zero-os",
         }
+    }
+}
+
+/// How a medium starts on UEFI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// Signed shim and GRUB of a distribution.
+    #[default]
+    Stock,
+    /// A unified kernel image without a signature.
+    Uki,
+    /// A unified kernel image signed with the farmer's key: kernel arguments and the disk GUID inside
+    /// it can no longer be changed.
+    UkiSigned,
+}
+
+impl Flavour {
+    fn is_stock(&self) -> bool {
+        *self == Self::Stock
     }
 }
 
@@ -171,6 +198,8 @@ pub struct RegionTable {
     pub disk_guid: Guid,
     /// Size of the image in bytes; a stick is larger.
     pub total_bytes: u64,
+    /// How it starts on UEFI.
+    pub flavour: Flavour,
     /// The regions in the order of the table.
     pub regions: Vec<Region>,
     /// Digests and contents to reset the regions to.
@@ -262,6 +291,7 @@ pub fn find_on<R: Read + Seek>(reader: &mut R) -> Result<Option<RegionTable>, Re
     Ok(Some(RegionTable {
         disk_guid: Guid(locator.disk_guid),
         total_bytes: record.total_bytes,
+        flavour: record.flavour,
         regions,
         defaults: record.defaults,
         guid_texts: record.guid_texts,
@@ -288,6 +318,8 @@ fn damaged(reason: &str) -> RegionError {
 pub(crate) struct TableRecord {
     pub version: u32,
     pub total_bytes: u64,
+    #[serde(default, skip_serializing_if = "Flavour::is_stock")]
+    pub flavour: Flavour,
     pub defaults: Span,
     pub guid_texts: Vec<u64>,
     pub regions: Vec<RegionRecord>,
@@ -346,6 +378,7 @@ impl TableRecord {
         Self {
             version: TABLE_VERSION,
             total_bytes,
+            flavour: Flavour::Stock,
             defaults,
             guid_texts,
             regions,

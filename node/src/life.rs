@@ -82,9 +82,7 @@ impl Machine {
     }
 
     fn addressing_of_image(&self) -> Addressing {
-        let image: Vec<Source> = settings::image(Path::new(settings::IMAGE_SETTINGS))
-            .into_iter()
-            .collect();
+        let image: Vec<Source> = settings::image(Path::new("/")).into_iter().collect();
         settings::effective(&image, self.arguments.layer.clone())
             .map_or(Addressing::Dhcp, |effective| effective.config.addressing)
     }
@@ -321,7 +319,7 @@ async fn look(medium: &Medium) -> Found {
 }
 
 fn with_image(farm_toml: Option<Source>) -> Vec<Source> {
-    let image = settings::image(Path::new(settings::IMAGE_SETTINGS));
+    let image = settings::image(Path::new("/"));
     image.into_iter().chain(farm_toml).collect()
 }
 

@@ -6,6 +6,9 @@ mod sources;
 mod supplies;
 mod zero_os;
 
+mod keys;
+mod uefi;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -25,6 +28,9 @@ use super::{ConnectionArgs, LocationValue, StaticAddress};
 use supplies::SuppliesArgs;
 use zero_os::ZeroOsArgs;
 
+pub use keys::{KeysCommand, KeysNewArgs, KeysShowArgs};
+pub use uefi::{FlavourValue, UefiArgs};
+
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
     Build(Box<ImageBuildArgs>),
@@ -34,6 +40,9 @@ pub enum ImageCommand {
     Verify(ImageVerifyArgs),
     Extract(ImageExtractArgs),
     Sources(ImageSourcesArgs),
+    /// Secure Boot keys of your own: new, show
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 /// Build the boot image of a farm's nodes: one file that boots as CD, USB stick and disk, with BIOS
@@ -90,6 +99,9 @@ pub struct ImageBuildArgs {
 
     #[command(flatten)]
     pub result: ResultArgs,
+
+    #[command(flatten)]
+    pub uefi: UefiArgs,
 
     #[command(flatten)]
     pub parts: PartsArgs,

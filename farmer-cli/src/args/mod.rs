@@ -18,9 +18,10 @@ pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
 pub use image::{
     BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
-    BootkitVerifyArgs, ExtractPart, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
+    BootkitVerifyArgs, ExtractPart, FlavourValue, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
     ImageExtractArgs, ImageFormat, ImageResetArgs, ImageShowArgs, ImageSourcesArgs,
-    ImageTargetArgs, ImageVerifyArgs, Paper, ResultArgs,
+    ImageTargetArgs, ImageVerifyArgs, KeysCommand, KeysNewArgs, KeysShowArgs, Paper, ResultArgs,
+    UefiArgs,
 };
 pub use kernel::{KernelCheckArgs, KernelCommand};
 pub use node::{
@@ -134,7 +135,7 @@ pub enum Command {
     /// Nodes: list, show, approve, block, wait
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Boot media of the node OS: build, customise, explain, verify, sources
+    /// Boot media of the node OS: build, customise, explain, verify, sources, keys
     #[command(subcommand)]
     Image(ImageCommand),
     /// Kernel and boot loaders: fetch, show, export, import, verify

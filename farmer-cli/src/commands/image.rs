@@ -5,11 +5,13 @@ mod built;
 mod bundle;
 mod customize;
 mod extract;
+pub mod keys;
 mod medium;
 mod outputs;
 mod papers;
 mod show;
 mod sources;
+mod uefi;
 mod verify;
 mod zero_os;
 
@@ -58,6 +60,7 @@ struct Job {
     level: i32,
     cache_dir: PathBuf,
     timestamp: Option<u64>,
+    uefi: uefi::Uefi,
     target: Target,
     request: Request,
     printer: Printer,
@@ -89,6 +92,9 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         None => PayloadKind::FarmNode,
     };
     request.check_system(kind)?;
+    let own_kernel = args.parts.kernel.is_some();
+    let uefi = uefi::Uefi::choose(&args.uefi, request.format(), kind, own_kernel)?;
+    uefi.tell(context.printer);
     let target = target(args.out.clone(), args.force, &request)?;
     for argument in &args.kernel_arg {
         kernel_arguments::check(kind, argument)?;
@@ -122,6 +128,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         level: parts.compression_level,
         cache_dir: context.environment.cache_dir()?,
         timestamp: context.environment.source_date_epoch()?,
+        uefi,
         target,
         request,
         printer: context.printer.clone(),

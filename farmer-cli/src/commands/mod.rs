@@ -15,7 +15,7 @@ mod tui;
 
 use crate::args::{
     BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
-    GlobalArgs, ImageCommand, KernelCommand, NodeCommand,
+    GlobalArgs, ImageCommand, KernelCommand, KeysCommand, NodeCommand,
 };
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -78,6 +78,12 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
         Command::Kernel(KernelCommand::Check(args)) => run_itself(kernel::check(&context, args)),
+        Command::Image(ImageCommand::Keys(KeysCommand::New(args))) => {
+            run_itself(image::keys::new(&context, args))
+        }
+        Command::Image(ImageCommand::Keys(KeysCommand::Show(args))) => {
+            image::keys::show(&context, &args)
+        }
         // These end by themselves when they are asked to stop.
         Command::Image(ImageCommand::Sources(args)) => run_itself(image::sources(&context, args)),
         Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),

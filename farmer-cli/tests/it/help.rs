@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 39] = [
+const COMMANDS: [&str; 42] = [
     "",
     "farm",
     "farm create",
@@ -25,6 +25,9 @@ const COMMANDS: [&str; 39] = [
     "image verify",
     "image extract",
     "image sources",
+    "image keys",
+    "image keys new",
+    "image keys show",
     "bootkit",
     "bootkit fetch",
     "bootkit show",

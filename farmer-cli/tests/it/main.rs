@@ -9,6 +9,7 @@
 mod boot;
 mod boot_matrix;
 mod boot_payloads;
+mod boot_uki;
 mod bootkit;
 mod build;
 mod directory;
@@ -18,6 +19,7 @@ mod kernel;
 mod nodes;
 mod output;
 mod outputs;
+mod secure_boot;
 mod static_binaries;
 mod support;
 mod tui;

@@ -72,7 +72,7 @@ pub fn from_apt_in(
     }
     let cache_dir = options.cache_dir;
     let host = Apt::new(cache_dir, Lists::Host)?;
-    let memo = Memo::new(cache_dir, host.fingerprint(environment)?);
+    let memo = Memo::new(cache_dir, question(host.fingerprint(environment)?));
     if !options.refresh
         && let Some(kit) = memo.recall(cache_dir, progress)
     {
@@ -161,6 +161,16 @@ pub(super) fn downloads(cache_dir: &Path) -> Result<tempfile::TempDir, BootkitEr
     tempfile::tempdir_in(&downloads).map_err(BootkitError::io("create a directory in", &downloads))
 }
 
+/// What apt is asked for belongs to the question whose answer is remembered.
+fn question(lists: Digest) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.part(b"packages from apt").part(lists.as_bytes());
+    for loader in Loader::ALL.into_iter().chain(Loader::OPTIONAL) {
+        hasher.part(loader.package().as_bytes());
+    }
+    hasher.finish()
+}
+
 fn update(apt: &Apt, reason: &str, progress: &mut dyn FnMut(Event)) -> Result<(), BootkitError> {
     progress(Event::UpdatingLists {
         reason: reason.to_owned(),
@@ -213,7 +223,13 @@ fn resolve_updated(
 fn resolve(apt: &Apt) -> Result<Vec<Offer>, BootkitError> {
     let mut wanted: Vec<&str> = Loader::ALL.map(Loader::package).to_vec();
     wanted.dedup();
-    let query: Vec<&str> = wanted.iter().copied().chain([KERNEL_META]).collect();
+    let optional = Loader::OPTIONAL.map(Loader::package);
+    let query: Vec<&str> = wanted
+        .iter()
+        .chain(&optional)
+        .copied()
+        .chain([KERNEL_META])
+        .collect();
     let mut found = apt.offers(&query)?;
     let meta = found
         .iter()
@@ -242,6 +258,12 @@ fn resolve(apt: &Apt) -> Result<Vec<Offer>, BootkitError> {
             _ => missing.push(name),
         }
     }
+    let offered = found.iter().filter_map(|(_, offer)| offer.as_ref());
+    offers.extend(
+        offered
+            .filter(|offer| optional.contains(&offer.name.as_str()))
+            .cloned(),
+    );
     if missing.is_empty() {
         Ok(offers)
     } else {

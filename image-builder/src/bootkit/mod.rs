@@ -75,10 +75,12 @@ pub enum Loader {
     Libutil,
     /// Text menu.
     Menu,
+    /// systemd-stub, the program of a unified kernel image. Optional: see [`Loader::OPTIONAL`].
+    SystemdStub,
 }
 
 impl Loader {
-    /// All of them; a bootkit has every one.
+    /// Those that every bootkit has.
     pub const ALL: [Self; 10] = [
         Self::Shim,
         Self::MokManager,
@@ -91,6 +93,9 @@ impl Loader {
         Self::Libutil,
         Self::Menu,
     ];
+
+    /// Those that a bootkit has if the packages offered them; only some media need them.
+    pub const OPTIONAL: [Self; 1] = [Self::SystemdStub];
 
     /// Path below the bootkit's directory.
     pub fn path(self) -> &'static str {
@@ -105,6 +110,7 @@ impl Loader {
             Self::Libcom32 => "bios/libcom32.c32",
             Self::Libutil => "bios/libutil.c32",
             Self::Menu => "bios/menu.c32",
+            Self::SystemdStub => "efi/linuxx64.efi.stub",
         }
     }
 
@@ -116,6 +122,7 @@ impl Loader {
             Self::Grub | Self::GrubNet => "grub-efi-amd64-signed",
             Self::Isolinux | Self::IsohybridMbr => "isolinux",
             Self::Ldlinux | Self::Libcom32 | Self::Libutil | Self::Menu => "syslinux-common",
+            Self::SystemdStub => "systemd-boot-efi",
         }
     }
 
@@ -132,6 +139,7 @@ impl Loader {
             Self::Libcom32 => "usr/lib/syslinux/modules/bios/libcom32.c32",
             Self::Libutil => "usr/lib/syslinux/modules/bios/libutil.c32",
             Self::Menu => "usr/lib/syslinux/modules/bios/menu.c32",
+            Self::SystemdStub => "usr/lib/systemd/boot/efi/linuxx64.efi.stub",
         }
     }
 }

@@ -14,7 +14,7 @@ use node_config::{Effective, FarmId, Layer, Origin, cmdline};
 
 use crate::content::sha256;
 use crate::inspect::{Probe, farmcfg};
-use crate::regions::{self, PayloadKind, Region, RegionTable};
+use crate::regions::{self, Flavour, PayloadKind, Region, RegionTable};
 use crate::rope::{Layout, LayoutBuilder, Source, SourceFile};
 
 pub use arguments::{ARGUMENTS_LIMIT, ArgumentChange};
@@ -64,7 +64,9 @@ impl RegionWrite {
 pub fn text_of(name: &str, content: &[u8]) -> Option<String> {
     match name {
         regions::CONFIG => settings::read(content).ok().flatten(),
-        regions::KARGS_BIOS | regions::KARGS_UEFI => regions::decode_kargs(content).ok(),
+        regions::KARGS_BIOS | regions::KARGS_UEFI | regions::KARGS_UKI => {
+            regions::decode_kargs(content).ok()
+        }
         _ => {
             let text = std::str::from_utf8(content).ok()?;
             Some(text.trim_end().to_owned() + "\n")
@@ -175,9 +177,9 @@ fn zero_os_farm(request: &Request) -> Result<Option<FarmId>, CustomizeError> {
 /// The arguments with this farm, where the old one stood or in front of them.
 fn with_farm(arguments: &str, farm: FarmId) -> String {
     let ours = format!("farmer_id={farm}");
-    let is_farm = |word: &&str| word.starts_with("farmer_id=");
+    let is_farm = |word: &str| word.starts_with("farmer_id=");
     let words: Vec<&str> = arguments.split_ascii_whitespace().collect();
-    let at = words.iter().position(|word| is_farm(&word)).unwrap_or(0);
+    let at = words.iter().position(|word| is_farm(word)).unwrap_or(0);
     let mut changed: Vec<&str> = words
         .iter()
         .copied()
@@ -300,7 +302,13 @@ impl<'a> Medium<'a> {
         farm: Option<FarmId>,
     ) -> Result<(), CustomizeError> {
         let bios = regions::decode_kargs(&self.content(regions::KARGS_BIOS)?).ok();
-        let uefi = regions::decode_kargs(&self.content(regions::KARGS_UEFI)?).ok();
+        let uefi_region = match self.table.flavour {
+            Flavour::Stock => regions::KARGS_UEFI,
+            Flavour::Uki => regions::KARGS_UKI,
+            Flavour::UkiSigned if request.arguments.is_empty() && farm.is_none() => return Ok(()),
+            Flavour::UkiSigned => return Err(CustomizeError::Signed),
+        };
+        let uefi = regions::decode_kargs(&self.content(uefi_region)?).ok();
         let named = request.arguments.replace.is_some();
         let agree = bios.is_some() && bios == uefi;
         if !agree && !named && !request.force {
@@ -324,10 +332,11 @@ impl<'a> Medium<'a> {
             regions::KARGS_BIOS,
             encoded(regions::encode_kargs_bios(&arguments))?,
         )?;
-        self.write(
-            regions::KARGS_UEFI,
-            encoded(regions::encode_kargs_uefi(&arguments))?,
-        )?;
+        let uefi = match uefi_region {
+            regions::KARGS_UKI => regions::encode_kargs_uki(&arguments),
+            _ => regions::encode_kargs_uefi(&arguments),
+        };
+        self.write(uefi_region, encoded(uefi)?)?;
         let ignored = cmdline::parse(&arguments).ignored;
         self.warnings
             .extend(ignored.into_iter().map(Warning::IgnoredArgument));
@@ -357,7 +366,7 @@ impl<'a> Medium<'a> {
             let layer = text.and_then(|text| Layer::from_toml(&text, "settings").ok());
             layers.extend(layer.map(|layer| (origin, layer)));
         }
-        if let Some(line) = region(regions::KARGS_UEFI, self) {
+        if let Some(line) = region(regions::KARGS_BIOS, self) {
             layers.push((Origin::KernelArgument, cmdline::parse(&line).layer));
         }
         let Ok(effective) = Effective::of(layers) else {

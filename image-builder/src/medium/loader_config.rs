@@ -1,5 +1,5 @@
-//! The configuration texts of ISOLINUX and GRUB, with the place of the kernel-argument region and
-//! of the disk GUID in them.
+//! The configuration texts of ISOLINUX and GRUB and the command line of a unified kernel image, with
+//! the place of the kernel-argument region and of the disk GUID in them.
 
 use super::serial::SerialConsole;
 use crate::formats::guid::Guid;
@@ -224,6 +224,29 @@ struct Assembly {
     text: Vec<u8>,
     arguments_at: usize,
     guid_at: Option<usize>,
+}
+
+/// The `.cmdline` section of a unified kernel image: the first entry's.
+pub(super) fn command_line(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig {
+    let head = words(&[&entries.consoles(), entries.entries()[0].arguments]);
+    let mut config = Assembly::new(&head);
+    if !head.is_empty() {
+        config.push(" ");
+    }
+    if entries.names_medium() {
+        config.push("farm.medium=");
+        config.push_guid(entries.disk_guid);
+        config.push(" ");
+    }
+    config.push_arguments(arguments);
+    config.finish()
+}
+
+/// The `.cmdline` section of an image of farm-node that belongs to no medium.
+pub(super) fn standalone_command_line(serial: Option<SerialConsole>, arguments: &str) -> Vec<u8> {
+    let serial = serial.unwrap_or_default();
+    let line = format!("console=tty0 console={serial} quiet {arguments}");
+    line.trim_end().as_bytes().to_vec()
 }
 
 impl Assembly {

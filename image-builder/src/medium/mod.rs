@@ -7,9 +7,13 @@ mod loader_config;
 pub mod pxe;
 mod region_contents;
 mod serial;
+mod uki;
 pub mod universal;
 mod volumes;
 
 pub use pxe::{BundleFile, PxeBundle};
 pub use serial::{SerialConsole, SerialConsoleError};
-pub use universal::{InitramfsFile, IsolinuxMenu, Loaders, PlacedFile, Plan, UniversalMedium};
+pub use uki::{Enrolment, UkiBoot, UkiFacts};
+pub use universal::{
+    InitramfsFile, IsolinuxMenu, Loaders, PlacedFile, Plan, UefiBoot, UniversalMedium,
+};

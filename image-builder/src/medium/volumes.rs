@@ -16,7 +16,23 @@ use crate::rope::{Layout, LayoutBuilder, Source};
 /// A file to store, by path.
 pub(super) struct TreeFile {
     pub path: String,
-    pub content: Content,
+    pub body: Body,
+}
+
+/// What a file holds.
+pub(super) enum Body {
+    Content(Content),
+    /// A file made of many pieces.
+    Layout(Layout),
+}
+
+impl Body {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Content(content) => content.length(),
+            Self::Layout(layout) => layout.total(),
+        }
+    }
 }
 
 /// A planned volume whose extents are relative to its own start.
@@ -54,7 +70,7 @@ impl Place {
             Some(settings) => {
                 files.push(TreeFile {
                     path: "farm.toml".to_owned(),
-                    content: Content::bytes(&settings.farm_toml[..]),
+                    body: Body::Content(Content::bytes(&settings.farm_toml[..])),
                 });
                 include_str!("farmcfg-readme.txt")
             }
@@ -63,7 +79,7 @@ impl Place {
         let readme = readme.replace('\n', "\r\n");
         files.push(TreeFile {
             path: "README.TXT".to_owned(),
-            content: Content::bytes(readme.as_bytes()),
+            body: Body::Content(Content::bytes(readme.as_bytes())),
         });
         let size = VolumeSize::Exact(length);
         self.volume("FARMCFG partition", FARMCFG_LABEL, size, &files)
@@ -87,7 +103,7 @@ impl Place {
             .iter()
             .map(|file| FatFile {
                 path: file.path.clone(),
-                length: file.content.length(),
+                length: file.body.length(),
             })
             .collect();
         let volume = fat::plan(&spec, &sizes).map_err(format_error(part))?;
@@ -97,12 +113,15 @@ impl Place {
         }
         let mut placed = Vec::with_capacity(files.len());
         for (file, offset) in files.iter().zip(&volume.file_offsets) {
-            place_content(&mut builder, *offset, &file.content);
+            match &file.body {
+                Body::Content(content) => place_content(&mut builder, *offset, content),
+                Body::Layout(layout) => place_layout(&mut builder, *offset, layout),
+            }
             placed.push(PlacedFile {
                 path: file.path.clone(),
                 span: Span {
                     offset: self.offset + offset,
-                    length: file.content.length(),
+                    length: file.body.length(),
                 },
             });
         }

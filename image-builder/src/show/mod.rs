@@ -17,7 +17,7 @@ use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
 use crate::inspect::qcow2::Qcow2Reader;
 use crate::inspect::{Probe, gpt, iso, mbr};
-use crate::regions::{self, PayloadKind, Span};
+use crate::regions::{self, Flavour, PayloadKind, Span};
 
 pub use boots::BootPath;
 pub use files::{KernelDescription, LoaderDescription};
@@ -111,6 +111,8 @@ pub struct MediumDescription {
     pub boots: Vec<BootPath>,
     /// The system it starts; `None` for a medium that is not ours.
     pub payload: Option<PayloadKind>,
+    /// How it starts on UEFI; `None` for a medium that is not ours.
+    pub flavour: Option<Flavour>,
     /// The node OS on a medium of ours.
     pub node: Option<NodeDescription>,
     /// The regions that can be rewritten; `None` for a medium that is not ours.

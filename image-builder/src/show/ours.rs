@@ -64,7 +64,7 @@ pub(super) fn describe(
             description.problems.push(what);
         }
         match region.name.as_str() {
-            regions::KARGS_BIOS | regions::KARGS_UEFI => arguments.push(text),
+            regions::KARGS_BIOS | regions::KARGS_UEFI | regions::KARGS_UKI => arguments.push(text),
             regions::CONFIG => {
                 let layer = text
                     .as_deref()
@@ -102,6 +102,7 @@ pub(super) fn describe(
         }
     }
     description.payload = Some(table.payload.kind);
+    description.flavour = Some(table.flavour);
     description.fingerprint = Some(fingerprint(table));
     description.regions = Some(described);
     if table.payload.kind == PayloadKind::ZeroOs {

@@ -7,7 +7,9 @@ use image_builder::content::Content;
 use image_builder::emit::{self, EmitOptions};
 use image_builder::formats::el_torito::UefiSectorCount;
 use image_builder::formats::timestamp::Timestamp;
-use image_builder::medium::{InitramfsFile, IsolinuxMenu, Loaders, Plan, UniversalMedium};
+use image_builder::medium::{
+    InitramfsFile, IsolinuxMenu, Loaders, Plan, UefiBoot, UniversalMedium,
+};
 use image_builder::payload::{ConfigFile, config_cpio};
 use image_builder::regions::{PayloadFacts, PayloadKind};
 
@@ -64,6 +66,7 @@ pub fn medium(farm_id: u32, base_bytes: usize) -> UniversalMedium {
         title: "Farm node 0.1.0".to_owned(),
         serial: None,
         loaders: loaders(),
+        uefi: UefiBoot::Stock,
         kernel: Content::bytes(noise(7, 1_234_567)),
         initramfs: vec![
             InitramfsFile {

@@ -16,9 +16,10 @@ use image_builder::provenance;
 use image_builder::zos::{SecureBoot, ZosKernel, ZosKernelError};
 use node_config::{Layer, SCHEMA_VERSION};
 
-use super::built::{Built, BuiltRegion};
+use super::built::{Built, BuiltRegion, BuiltUki};
 use super::outputs::{self, Parts, Written};
 use super::{Job, System, Target, medium};
+use crate::args::ImageFormat;
 use crate::blocking::Cancel;
 use crate::commands::bootkit;
 use crate::exit::ExitStatus;
@@ -169,13 +170,14 @@ pub fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
 /// What every image has.
 fn built(parts: &Parts<'_>, written: Written) -> Built {
     let Parts { job, kit, plan, .. } = *parts;
+    let format = job.request.format();
     let path = match &job.target {
         Target::File { path, .. } => path.display().to_string(),
         Target::Stdout => "-".to_owned(),
     };
     Built {
         path,
-        format: job.request.format().name(),
+        format: format.name(),
         size_bytes: written.size_bytes,
         sha256: written.sha256.map(|digest| digest.to_string()),
         papers: written
@@ -187,13 +189,19 @@ fn built(parts: &Parts<'_>, written: Written) -> Built {
         payload: parts.system.kind(),
         farm_id: parts.farm_id,
         directory: None,
-        disk_guid: plan.disk_guid.to_string(),
+        flavour: job.uefi.name(),
+        disk_guid: (format != ImageFormat::Uki).then(|| plan.disk_guid.to_string()),
         kernel: String::new(),
         kernel_arguments: job.kernel_arguments.clone(),
         bootkit: kit.id().to_string(),
         node_sha256: None,
         secure_boot: None,
-        regions: if job.request.format().is_disk() {
+        uki: if format.is_disk() {
+            plan.uki.as_ref().map(BuiltUki::from)
+        } else {
+            written.uki
+        },
+        regions: if format.is_disk() {
             BuiltRegion::all(plan)
         } else {
             Vec::new()

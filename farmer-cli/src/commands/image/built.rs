@@ -1,13 +1,15 @@
 //! What `farmer image build` tells about its image.
 
 use hw_probe::units::Bytes;
-use image_builder::medium::Plan;
+use image_builder::medium::{Plan, UkiFacts};
 use image_builder::payload::devices::MissingFirmware;
+use image_builder::payload::uki::Uki;
 use image_builder::regions::PayloadKind;
 use image_builder::zos::SecureBoot;
 use node_config::FarmId;
 use serde::Serialize;
 
+use super::assemble::hex;
 use crate::page::{Align, Page};
 use crate::printer::Show;
 
@@ -28,7 +30,9 @@ pub struct Built {
     /// Of farm-node only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
-    pub disk_guid: String,
+    pub flavour: &'static str,
+    /// None for what is no disk and belongs to none.
+    pub disk_guid: Option<String>,
     pub kernel: String,
     pub kernel_arguments: String,
     pub bootkit: String,
@@ -39,10 +43,42 @@ pub struct Built {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secure_boot: Option<SecureBoot>,
     pub regions: Vec<BuiltRegion>,
+    #[serde(flatten)]
+    pub uki: Option<BuiltUki>,
     pub firmware: Vec<String>,
     pub missing_firmware: Vec<MissingFirmware>,
     pub microcode: Vec<String>,
     pub added: Vec<String>,
+}
+
+/// What is known of a unified kernel image.
+#[derive(Serialize)]
+pub struct BuiltUki {
+    /// TPM register 11, SHA-256 bank, after systemd-stub has measured the image as built.
+    pub pcr11_sha256: Option<String>,
+    pub authenticode_sha256: String,
+    /// SHA-256 of the certificate.
+    pub signed_by_sha256: Option<String>,
+}
+
+impl From<&UkiFacts> for BuiltUki {
+    fn from(uki: &UkiFacts) -> Self {
+        Self {
+            pcr11_sha256: uki.pcr11.map(hex),
+            authenticode_sha256: hex(uki.authenticode_sha256),
+            signed_by_sha256: uki.signed_by.map(hex),
+        }
+    }
+}
+
+impl From<&Uki> for BuiltUki {
+    fn from(uki: &Uki) -> Self {
+        Self {
+            pcr11_sha256: uki.pcr11.map(hex),
+            authenticode_sha256: hex(uki.authenticode_sha256),
+            signed_by_sha256: uki.signed_by.map(hex),
+        }
+    }
 }
 
 /// A range of the image that is this farm's own.
@@ -108,7 +144,18 @@ impl Show for Built {
                 page.field(name, summary(files));
             }
         }
-        page.field("disk", &self.disk_guid);
+        page.field("UEFI", self.flavour);
+        if let Some(guid) = &self.disk_guid {
+            page.field("disk", guid);
+        }
+        if let Some(uki) = &self.uki {
+            if let Some(pcr11) = &uki.pcr11_sha256 {
+                page.field("PCR 11", pcr11);
+            }
+            if let Some(certificate) = &uki.signed_by_sha256 {
+                page.field("program signed by", certificate);
+            }
+        }
         let rows: Vec<Vec<String>> = self
             .regions
             .iter()

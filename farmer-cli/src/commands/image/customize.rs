@@ -32,7 +32,8 @@ impl Classify for CustomizeError {
             | Self::Busy { .. }
             | Self::UnknownKey { .. }
             | Self::Schema { .. }
-            | Self::ZeroOs { .. } => ExitStatus::Refused,
+            | Self::ZeroOs { .. }
+            | Self::Signed => ExitStatus::Refused,
             Self::DefaultsDamaged { .. } => ExitStatus::Mismatch,
             Self::NoSuchArgument { .. } | Self::ArgumentsTooLong { .. } | Self::TooLong { .. } => {
                 ExitStatus::Usage

@@ -4,7 +4,7 @@ use image_builder::bootkit::{Bootkit, Loader};
 use image_builder::content::Content;
 use image_builder::formats::el_torito::UefiSectorCount;
 use image_builder::formats::timestamp::Timestamp;
-use image_builder::medium::{InitramfsFile, IsolinuxMenu, Loaders, UniversalMedium};
+use image_builder::medium::{InitramfsFile, IsolinuxMenu, Loaders, UefiBoot, UniversalMedium};
 use image_builder::payload::{CONFIG_REGION_BYTES, ConfigFile, LayerKind, Payload, config_cpio};
 use image_builder::regions::{PayloadFacts, PayloadKind};
 use image_builder::show::CONFIG_FILE;
@@ -54,6 +54,7 @@ pub fn farm_node(
     Ok(UniversalMedium {
         title: "ThreeFold farm node".to_owned(),
         payload: payload.facts(),
+        uefi: job.uefi.boot(kit, payload)?,
         kernel: payload.kernel.content()?,
         initramfs,
         config,
@@ -105,6 +106,7 @@ fn bare(job: &Job, kit: &Bootkit, newest_mtime: u64) -> Outcome<UniversalMedium>
             mok_manager: Some(loader(Loader::MokManager)?),
             grub_directory: "EFI/DEBIAN".to_owned(),
         },
+        uefi: UefiBoot::Stock,
         kernel: Content::bytes(Vec::new()),
         initramfs: Vec::new(),
         kernel_arguments: job.kernel_arguments.clone(),
