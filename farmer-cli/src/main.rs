@@ -3,6 +3,7 @@
 mod args;
 mod blocking;
 mod commands;
+mod download;
 mod environment;
 mod exit;
 mod failure;

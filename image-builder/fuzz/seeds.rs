@@ -42,7 +42,7 @@ fn media() -> Vec<Vec<u8>> {
         (17 * 2048, 128),
         (18 * 2048, 16),
         (19 * 2048, 160),
-        (table_at, 8192),
+        (table_at, 4096),
         (region("kargs-bios").offset, region("kargs-bios").length),
         (plan.regions.defaults.offset, 256),
     ];

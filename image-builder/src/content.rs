@@ -96,10 +96,19 @@ impl Content {
     /// # Errors
     /// [`ReadError`] when the source file cannot be read.
     pub fn read(&self) -> Result<Vec<u8>, ReadError> {
-        let mut buf = vec![0; self.length as usize];
+        self.head(self.length)
+    }
+
+    /// Reads the first `most` bytes, fewer if there are no more.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn head(&self, most: u64) -> Result<Vec<u8>, ReadError> {
+        let mut buf = vec![0; self.length.min(most) as usize];
         match &self.source {
             Source::Bytes { bytes, start } => {
-                buf.copy_from_slice(&bytes[*start..*start + self.length as usize]);
+                let length = buf.len();
+                buf.copy_from_slice(&bytes[*start..*start + length]);
             }
             Source::File { file, offset } => file.read_exact_at(&mut buf, *offset)?,
             Source::Zero | Source::Unused => {}

@@ -146,6 +146,9 @@ pub enum PlanError {
     /// The region contents do not fit.
     #[error("cannot fill the regions")]
     Region(#[from] RegionError),
+    /// The unified kernel image cannot be made.
+    #[error("cannot make the unified kernel image")]
+    Uki(#[from] crate::payload::uki::UkiError),
     /// What BIOS reads first must lie below 1 MiB.
     #[error("BIOS loader, its configuration and the regions need {needed} bytes below {limit}")]
     GapTooSmall {
@@ -190,6 +193,7 @@ impl PlanError {
                 ..
             } => Some("take isohdpfx.bin from Debian's isolinux package".to_owned()),
             Self::Region(error) => error.hint(),
+            Self::Uki(error) => error.hint(),
             Self::LoadersTooLarge { .. } => {
                 Some("use Debian's signed shim and GRUB; together they take about 6 MB".to_owned())
             }

@@ -7,11 +7,13 @@
 //! - The region table: JSON, at most 16 KiB, the same on every farm's medium of one payload:
 //!   `{"version":1,"total_bytes":N,"defaults":{"offset":O,"length":L},"guid_texts":[O,...],`
 //!   `"regions":[{"name":S,"offset":O,"length":L,"digest_offset":O,"default_offset":O},...],`
-//!   `"payload":{...},"areas":[{"name":S,"offset":O,"length":L,"sha256":HEX},...]}`.
+//!   `"payload":{"kind":K,...},"areas":[{"name":S,"offset":O,"length":L,"sha256":HEX},...]}`.
 //!   Offsets and lengths are bytes of the image. `guid_texts` are the places where the disk GUID
 //!   stands as 36 lower-case characters in loader configurations. `areas` are the files and
 //!   structures that never change, each with the digest of its bytes where those of regions and
-//!   GUID texts count as zero. `payload` says which kernel and node are on the medium.
+//!   GUID texts count as zero. `payload` says which kernel and node are on the medium; its `kind` is
+//!   `farm-node` (also when it is missing) or `zero-os`: which system the medium starts, and so where
+//!   its farm is written.
 //! - The defaults area: for each region the SHA-256 (32 raw bytes) and a copy of the content it was
 //!   built with, at `digest_offset` and `default_offset`. It differs between farms as the regions do.
 //!   Its first sector ends with the SHA-256 of the region table.
@@ -22,8 +24,13 @@
 //! |---|---|
 //! | `config` | uncompressed newc cpio, zero padded; the last initramfs file |
 //! | `kargs-bios` | kernel arguments, newline, `#` padding; inside `isolinux.cfg` |
-//! | `kargs-uefi` | the same in single quotes; inside `grub.cfg` |
+//! | `kargs-uefi` | the same in single quotes; inside `grub.cfg`; stock flavour only |
+//! | `kargs-uki` | kernel arguments, NUL padded; inside an unsigned unified kernel image |
 //! | `farm-toml` | `farm.toml` on FARMCFG, padded with blank lines |
+//!
+//! `flavour` in the table is `uki` or `uki-signed` where UEFI starts a unified kernel image; a signed
+//! one has no `kargs` region and no GUID text for UEFI. A Zero-OS medium has `kargs` regions only: that system takes its settings, `farmer_id`
+//! among them, from the kernel command line and reads no file of the medium.
 
 mod contents;
 
@@ -37,8 +44,10 @@ use crate::content::Sha256Digest;
 use crate::error::RegionError;
 use crate::formats::guid::Guid;
 
+pub(crate) use contents::normal_arguments;
 pub use contents::{
     decode_kargs, encode_config, encode_farm_toml, encode_kargs_bios, encode_kargs_uefi,
+    encode_kargs_uki,
 };
 
 /// Length of the `config` region in bytes.
@@ -54,6 +63,9 @@ pub const CONFIG: &str = "config";
 pub const KARGS_BIOS: &str = "kargs-bios";
 /// Kernel arguments in `grub.cfg`.
 pub const KARGS_UEFI: &str = "kargs-uefi";
+/// Kernel arguments in the `.cmdline` section of an unsigned unified kernel image. A signed one has
+/// no such region: its arguments are part of what is signed.
+pub const KARGS_UKI: &str = "kargs-uki";
 /// `farm.toml` on FARMCFG.
 pub const FARM_TOML: &str = "farm-toml";
 
@@ -70,6 +82,48 @@ const MOST_AREAS: usize = 256;
 const TABLE_VERSION: u32 = 1;
 /// Where the table's digest lies in the defaults area.
 const TABLE_DIGEST_AT: u64 = 512 - 32;
+
+/// The system a medium starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PayloadKind {
+    /// `farm-node`: settings in the `config` region and on FARMCFG.
+    #[default]
+    FarmNode,
+    /// A Zero-OS kernel with its initramfs inside: settings in the kernel arguments only.
+    ZeroOs,
+}
+
+impl PayloadKind {
+    /// The name in the region table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FarmNode => "farm-node",
+            Self::ZeroOs => "zero-os",
+        }
+    }
+}
+
+/// How a medium starts on UEFI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// Signed shim and GRUB of a distribution.
+    #[default]
+    Stock,
+    /// A unified kernel image without a signature.
+    Uki,
+    /// A unified kernel image signed with the farmer's key: kernel arguments and the disk GUID inside
+    /// it can no longer be changed.
+    UkiSigned,
+}
+
+impl Flavour {
+    fn is_stock(&self) -> bool {
+        *self == Self::Stock
+    }
+}
 
 /// A range of the image in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,9 +178,11 @@ pub struct Area {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PayloadFacts {
+    /// The system the medium starts.
+    pub kind: PayloadKind,
     /// Kernel release.
     pub kernel_version: String,
-    /// Version of `farm-node`; empty for a node that does not say.
+    /// Version of `farm-node`; empty for a node that does not say, and for another system.
     pub node_version: String,
     /// Newest version of the settings' schema the node accepts.
     pub config_schema: u32,
@@ -142,6 +198,8 @@ pub struct RegionTable {
     pub disk_guid: Guid,
     /// Size of the image in bytes; a stick is larger.
     pub total_bytes: u64,
+    /// How it starts on UEFI.
+    pub flavour: Flavour,
     /// The regions in the order of the table.
     pub regions: Vec<Region>,
     /// Digests and contents to reset the regions to.
@@ -233,6 +291,7 @@ pub fn find_on<R: Read + Seek>(reader: &mut R) -> Result<Option<RegionTable>, Re
     Ok(Some(RegionTable {
         disk_guid: Guid(locator.disk_guid),
         total_bytes: record.total_bytes,
+        flavour: record.flavour,
         regions,
         defaults: record.defaults,
         guid_texts: record.guid_texts,
@@ -259,6 +318,8 @@ fn damaged(reason: &str) -> RegionError {
 pub(crate) struct TableRecord {
     pub version: u32,
     pub total_bytes: u64,
+    #[serde(default, skip_serializing_if = "Flavour::is_stock")]
+    pub flavour: Flavour,
     pub defaults: Span,
     pub guid_texts: Vec<u64>,
     pub regions: Vec<RegionRecord>,
@@ -317,6 +378,7 @@ impl TableRecord {
         Self {
             version: TABLE_VERSION,
             total_bytes,
+            flavour: Flavour::Stock,
             defaults,
             guid_texts,
             regions,

@@ -171,9 +171,11 @@ impl Hotplug {
                 .and_then(Path::file_name)
                 .map(|slot| format!(" at {}", slot.to_string_lossy()))
                 .unwrap_or_default();
+            let name = self.facts.device_names.get(module);
+            let name = name.map_or_else(|| module.clone(), |name| format!("{name} ({module})"));
             let text = format!(
-                "{card}{place} found, driver {module}; this image does not carry its firmware ({}). \
-                 If the port does not come up, build the image with that firmware",
+                "{name} found, firmware {} missing: if the port does not come up, rebuild the image \
+                 with --firmware. It is the {card}{place}",
                 files.join(", ")
             );
             self.console.warn(Stage::Modules, text);

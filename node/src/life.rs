@@ -76,16 +76,36 @@ impl Machine {
         };
         tokio::select! {
             error = manager.run(told) => format!("the network stopped: {error}"),
-            why = self.settle_in(bounds, &addressing, net) => why,
+            why = self.settle_in(bounds, &addressing, net), if !self.arguments.rescue => why,
+            why = self.look_only(), if self.arguments.rescue => why,
         }
     }
 
     fn addressing_of_image(&self) -> Addressing {
-        let image: Vec<Source> = settings::image(Path::new(settings::IMAGE_SETTINGS))
-            .into_iter()
-            .collect();
+        let image: Vec<Source> = settings::image(Path::new("/")).into_iter().collect();
         settings::effective(&image, self.arguments.layer.clone())
             .map_or(Addressing::Dhcp, |effective| effective.config.addressing)
+    }
+
+    /// The rescue entry of the boot menu: hardware and network are shown. No medium is looked for,
+    /// no key is made, nobody is told.
+    async fn look_only(&self) -> String {
+        self.console.warn(
+            Stage::Start,
+            "rescue: hardware and network are shown, nothing is registered and nothing is written",
+        );
+        let (results, mut measured) = watch::channel(None);
+        let told = measure::Told::default();
+        let measuring = measure::run(self.console.clone(), self.devices.clone(), told, results);
+        let showing = async {
+            while measured.changed().await.is_ok() {
+                if let Some(known) = &*measured.borrow_and_update() {
+                    measure::show_disks(&self.console, known);
+                }
+            }
+        };
+        tokio::join!(measuring, showing);
+        "nothing measures the machine any more".to_owned()
     }
 
     async fn settle_in(
@@ -299,7 +319,7 @@ async fn look(medium: &Medium) -> Found {
 }
 
 fn with_image(farm_toml: Option<Source>) -> Vec<Source> {
-    let image = settings::image(Path::new(settings::IMAGE_SETTINGS));
+    let image = settings::image(Path::new("/"));
     image.into_iter().chain(farm_toml).collect()
 }
 

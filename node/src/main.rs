@@ -16,6 +16,7 @@ mod medium;
 mod modules;
 mod mounts;
 mod net;
+mod newc;
 mod payload;
 mod pid1;
 mod proof;

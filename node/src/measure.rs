@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hw_probe::capacity::Capacity;
-use hw_probe::inventory::Inventory;
+use hw_probe::inventory::{DiskKind as Kind, Inventory};
 use hw_probe::overrides::{DiskOverride, DiskOverrides, VouchedKind};
 use hw_probe::root::Root;
 use hw_probe::units::Bytes;
@@ -102,6 +102,30 @@ fn measure(told: Told) -> Result<Measured, String> {
         inventory,
         capacity,
     })
+}
+
+/// One line for each disk.
+pub fn show_disks(console: &Console, measured: &Measured) {
+    for disk in &measured.inventory.disks {
+        let model = disk
+            .model
+            .as_ref()
+            .map_or_else(String::new, |model| format!(" {model}"));
+        let size = disk.size_bytes.unwrap_or(Bytes(0));
+        let kind = match disk.kind {
+            Kind::Ssd => "SSD",
+            Kind::Hdd => "HDD",
+            Kind::Optical => "optical drive",
+            _ => "other",
+        };
+        let counted = if disk.counted { "" } else { ", not counted" };
+        let text = format!(
+            "disk {}:{model}, {} GiB, {kind}{counted}",
+            disk.name,
+            gib(size)
+        );
+        console.say(Stage::Probe, text);
+    }
 }
 
 fn words(measured: &Measured) -> String {

@@ -16,6 +16,8 @@ pub struct PayloadFacts {
     pub kernel_version: String,
     /// Firmware files a module in the image may ask for and the image does not carry.
     pub missing_firmware: BTreeMap<String, Vec<String>>,
+    /// What people call the devices of those modules.
+    pub device_names: BTreeMap<String, String>,
 }
 
 impl PayloadFacts {

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use node_config::medium::{CREDENTIAL_DIRECTORY, CREDENTIAL_NAME};
 use node_config::{ConfigError, Effective, Layer, Origin, SCHEMA_VERSION, cmdline};
 
 use crate::console::Console;
 use crate::farmcfg::{Farmcfg, FarmcfgError};
+use crate::newc;
 use crate::stages::Stage;
 
 /// The image's own settings, from its config region.
-pub const IMAGE_SETTINGS: &str = "/etc/farmer/node.toml";
+const IMAGE_SETTINGS: &str = "etc/farmer/node.toml";
 /// Names of the farmer's file; editors on Windows add a suffix and hide it.
 pub const FARM_TOML: [&str; 2] = ["farm.toml", "farm.toml.txt"];
 
@@ -24,10 +26,20 @@ pub struct Source {
     pub text: String,
 }
 
-/// Reads the image's settings; `None` if the image has none.
-pub fn image(path: &Path) -> Option<Source> {
-    let bytes = std::fs::read(path).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
+/// Reads the image's settings; `None` if the image has none. `root` is `/` but for tests.
+///
+/// A unified kernel image carries none that differ between farms: the firmware's loader hands them
+/// over as a credential. One of its own inside the image is what is left without a credential.
+pub fn image(root: &Path) -> Option<Source> {
+    let credential = root.join(CREDENTIAL_DIRECTORY).join(CREDENTIAL_NAME);
+    let archive = std::fs::read(credential).ok();
+    archive
+        .and_then(|archive| settings_in(newc::find(&archive, IMAGE_SETTINGS)?))
+        .or_else(|| settings_in(&std::fs::read(root.join(IMAGE_SETTINGS)).ok()?))
+}
+
+fn settings_in(bytes: &[u8]) -> Option<Source> {
+    let text = String::from_utf8_lossy(bytes);
     // The reserved region may be padded.
     let text = text.trim_end_matches(['\0', ' ']);
     (!text.trim().is_empty()).then(|| Source {
@@ -188,12 +200,29 @@ mod tests {
 
     #[test]
     fn a_padded_region_is_read_and_an_empty_one_is_none() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("node.toml");
-        assert_eq!(image(&path), None);
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(IMAGE_SETTINGS);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert_eq!(image(root.path()), None);
         std::fs::write(&path, "\0\0\0").unwrap();
-        assert_eq!(image(&path), None);
+        assert_eq!(image(root.path()), None);
         std::fs::write(&path, format!("{IMAGE}\0\0")).unwrap();
-        assert_eq!(image(&path).unwrap().text, IMAGE);
+        assert_eq!(image(root.path()).unwrap().text, IMAGE);
+    }
+
+    #[test]
+    fn a_credential_beats_the_image_and_a_damaged_one_is_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        for directory in ["etc/farmer", CREDENTIAL_DIRECTORY] {
+            std::fs::create_dir_all(root.path().join(directory)).unwrap();
+        }
+        let credential = root.path().join(CREDENTIAL_DIRECTORY).join(CREDENTIAL_NAME);
+        std::fs::write(root.path().join(IMAGE_SETTINGS), "farm_id = 1").unwrap();
+        let mut archive = newc::tests::archive(&[("etc/farmer/node.toml", b"farm_id = 2")]);
+        archive.resize(4096, 0);
+        std::fs::write(&credential, archive).unwrap();
+        assert_eq!(image(root.path()).unwrap().text, "farm_id = 2");
+        std::fs::write(&credential, "070701 is not enough").unwrap();
+        assert_eq!(image(root.path()).unwrap().text, "farm_id = 1");
     }
 }

@@ -10,6 +10,7 @@ mod error;
 mod options;
 mod requests;
 mod tls;
+mod web;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub use dns::ResolveError;
 pub use error::Error;
 pub use options::{ClientOptions, DEFAULT_PREFIX, Trust};
 pub use requests::{FarmFilter, NodeFilter, PageRequest, UserFilter};
+pub use web::download_client;
 
 use crate::clock::{Clock, UnixTime};
 use crate::sign::{RequestParts, SignatureMode, Signer, sign};

@@ -1,20 +1,35 @@
+mod bootkit;
 mod customize;
 mod examine;
 mod output;
 mod sources;
+mod supplies;
+mod zero_os;
+
+mod keys;
+mod uefi;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use node_config::FarmId;
+use image_builder::medium::SerialConsole;
+use node_config::{FarmId, RunMode};
 
+pub use bootkit::{
+    BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
+    BootkitVerifyArgs,
+};
 pub use customize::{ImageCustomizeArgs, ImageResetArgs, ImageTargetArgs};
 pub use examine::{ExtractPart, ImageExtractArgs, ImageVerifyArgs};
-
-use super::{ConnectionArgs, LocationValue, StaticAddress};
-
 pub use output::{ImageFormat, Paper, ResultArgs};
 pub use sources::ImageSourcesArgs;
+
+use super::{ConnectionArgs, LocationValue, StaticAddress};
+use supplies::SuppliesArgs;
+use zero_os::ZeroOsArgs;
+
+pub use keys::{KeysCommand, KeysNewArgs, KeysShowArgs};
+pub use uefi::{FlavourValue, UefiArgs};
 
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
@@ -25,6 +40,9 @@ pub enum ImageCommand {
     Verify(ImageVerifyArgs),
     Extract(ImageExtractArgs),
     Sources(ImageSourcesArgs),
+    /// Secure Boot keys of your own: new, show
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 /// Build the boot image of a farm's nodes: one file that boots as CD, USB stick and disk, with BIOS
@@ -37,7 +55,8 @@ pub enum ImageCommand {
     farmer image build --farm-id 1 --directory https://dir.example --out node.iso\n  \
     farmer image build --farm-id 1 --out node.qcow2\n  \
     farmer image build --farm-id 1 --format pxe --out /srv/farm-boot\n  \
-    farmer image build --farm-id 1 --out node.iso --deb linux-image.deb shim.deb …")]
+    farmer image build --farm-id 1 --out node.iso --serial ttyS1,115200\n  \
+    farmer image build --farm-id 1 --zos zero-os-generic.efi --out zos.iso")]
 pub struct ImageBuildArgs {
     /// The farm's number
     #[arg(long, value_name = "N")]
@@ -63,11 +82,32 @@ pub struct ImageBuildArgs {
     #[arg(long)]
     pub debug: bool,
 
+    /// Serial console of boot menu and system: ttyS0 to ttyS3, speed
+    #[arg(long, value_name = "PORT,BAUD")]
+    pub serial: Option<SerialConsole>,
+
+    /// The grid network: prod, test, qa or dev
+    #[arg(long, value_name = "NETWORK", default_value = "prod")]
+    pub network: RunMode,
+
+    /// A further kernel argument; may be repeated
+    #[arg(long, value_name = "ARG")]
+    pub kernel_arg: Vec<String>,
+
+    #[command(flatten)]
+    pub zero_os: ZeroOsArgs,
+
     #[command(flatten)]
     pub result: ResultArgs,
 
     #[command(flatten)]
+    pub uefi: UefiArgs,
+
+    #[command(flatten)]
     pub parts: PartsArgs,
+
+    #[command(flatten)]
+    pub supplies: SuppliesArgs,
 
     #[command(flatten)]
     pub connection: ConnectionArgs,
@@ -80,6 +120,14 @@ pub struct PartsArgs {
     /// Debian packages to use instead of apt's
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub deb: Vec<PathBuf>,
+
+    /// A fetched bootkit by id, or an exported one
+    #[arg(long, value_name = "ID|FILE", conflicts_with_all = ["deb", "suite"])]
+    pub bootkit: Option<String>,
+
+    /// Debian release to take kernel and loaders from
+    #[arg(long, value_name = "SUITE", conflicts_with = "deb")]
+    pub suite: Option<String>,
 
     /// Kernel of your own
     #[arg(long, value_name = "FILE", requires = "modules")]
@@ -107,18 +155,4 @@ pub struct ImageShowArgs {
     /// The image, a kernel or EFI program, or a stick's device
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum BootkitCommand {
-    Show(BootkitShowArgs),
-}
-
-/// Show the parts that images are built from: kernel, boot loaders, packages.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  farmer bootkit show")]
-pub struct BootkitShowArgs {
-    /// Debian packages to use instead of apt's
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub deb: Vec<PathBuf>,
 }

@@ -17,9 +17,11 @@ pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
 pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
 pub use image::{
-    BootkitCommand, BootkitShowArgs, ExtractPart, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
+    BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
+    BootkitVerifyArgs, ExtractPart, FlavourValue, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
     ImageExtractArgs, ImageFormat, ImageResetArgs, ImageShowArgs, ImageSourcesArgs,
-    ImageTargetArgs, ImageVerifyArgs, Paper, ResultArgs,
+    ImageTargetArgs, ImageVerifyArgs, KeysCommand, KeysNewArgs, KeysShowArgs, Paper, ResultArgs,
+    UefiArgs,
 };
 pub use kernel::{KernelCheckArgs, KernelCommand};
 pub use node::{
@@ -133,10 +135,10 @@ pub enum Command {
     /// Nodes: list, show, approve, block, wait
     #[command(subcommand)]
     Node(NodeCommand),
-    /// Boot media of the node OS: build, customise, explain, verify, sources
+    /// Boot media of the node OS: build, customise, explain, verify, sources, keys
     #[command(subcommand)]
     Image(ImageCommand),
-    /// Kernel and boot loaders that images are built from
+    /// Kernel and boot loaders: fetch, show, export, import, verify
     #[command(subcommand)]
     Bootkit(BootkitCommand),
     /// Kernel configurations: check what nodes need

@@ -1,12 +1,15 @@
-//! `farmer bootkit show`, and fetching the bootkit that images are built from.
+//! `farmer bootkit`, and getting the bootkit that images are built from.
+
+mod transfer;
+mod verify;
 
 use std::path::{Path, PathBuf};
 
-use image_builder::bootkit::{Bootkit, BootkitError, Event, fetch};
+use image_builder::bootkit::{self, Bootkit, BootkitError, Event};
 use serde::Serialize;
 
 use super::Context;
-use crate::args::BootkitShowArgs;
+use crate::args::{BootkitFetchArgs, BootkitShowArgs};
 use crate::blocking::{self, Cancel};
 use crate::exit::ExitStatus;
 use crate::failure::{Classify, Outcome};
@@ -15,11 +18,17 @@ use crate::printer::Show;
 use crate::progress::Progress;
 use hw_probe::units::Bytes;
 
+pub use transfer::{export, import};
+pub use verify::verify;
+
 impl Classify for BootkitError {
     fn status(&self) -> ExitStatus {
         match self {
             Self::Changed { .. } | Self::AptDigest { .. } => ExitStatus::Mismatch,
-            Self::MissingPackages { .. } | Self::MissingPart { .. } => ExitStatus::NotFound,
+            Self::MissingPackages { .. } | Self::MissingPart { .. } | Self::Unknown { .. } => {
+                ExitStatus::NotFound
+            }
+            Self::Suite { .. } => ExitStatus::Usage,
             _ => ExitStatus::Failed,
         }
     }
@@ -30,17 +39,50 @@ impl Classify for BootkitError {
 }
 
 /// Which kernel and loaders to use.
+#[derive(Default)]
 pub struct Wanted {
     /// The value of `APT_CONFIG`.
     pub apt_config: Option<String>,
+    /// A stored or exported bootkit.
+    pub bootkit: Option<String>,
     /// Packages given as files; empty means apt's.
     pub debs: Vec<PathBuf>,
+    /// Debian release instead of the host's.
+    pub suite: Option<String>,
+    /// Whether apt's lists are to be fetched anew.
+    pub refresh: bool,
     /// A kernel of the farmer's own, with its modules.
     pub kernel: Option<(PathBuf, Option<PathBuf>)>,
 }
 
+impl Wanted {
+    /// Whether apt is where things come from.
+    pub fn is_from_apt(&self) -> bool {
+        self.bootkit.is_none() && self.debs.is_empty()
+    }
+
+    /// What apt's environment is.
+    pub fn environment(&self) -> bootkit::fetch::AptEnvironment<'_> {
+        bootkit::fetch::AptEnvironment::AptConfig(self.apt_config.as_deref())
+    }
+
+    /// How to ask apt.
+    pub fn apt<'a>(&'a self, cache_dir: &'a Path) -> bootkit::fetch::AptOptions<'a> {
+        bootkit::fetch::AptOptions {
+            cache_dir,
+            refresh: self.refresh,
+            suite: self.suite.as_deref(),
+        }
+    }
+}
+
+/// What [`Wanted::apt_config`] is to be.
+pub fn apt_config(context: &Context<'_>) -> Option<String> {
+    context.environment.get("APT_CONFIG").map(str::to_owned)
+}
+
 /// Finds or makes the bootkit.
-pub fn fetch(
+pub fn get(
     wanted: &Wanted,
     cache_dir: &Path,
     progress: &mut Progress,
@@ -50,20 +92,17 @@ pub fn fetch(
         cancel.check();
         tell(progress, &event);
     };
-    let kit = if wanted.debs.is_empty() {
-        let options = fetch::AptOptions {
-            cache_dir,
-            refresh: false,
-        };
-        let environment = fetch::AptEnvironment::AptConfig(wanted.apt_config.as_deref());
-        fetch::from_apt_in(&options, environment, &mut on_event)?
+    let kit = if let Some(named) = &wanted.bootkit {
+        bootkit::find(named, cache_dir)?
+    } else if wanted.debs.is_empty() {
+        bootkit::fetch::from_apt_in(&wanted.apt(cache_dir), wanted.environment(), &mut on_event)?
     } else {
-        fetch::from_debs(&wanted.debs, cache_dir, &mut on_event)?
+        bootkit::fetch::from_debs(&wanted.debs, cache_dir, &mut on_event)?
     };
     let Some((kernel, modules)) = &wanted.kernel else {
         return Ok(kit);
     };
-    Ok(fetch::from_kernel(
+    Ok(bootkit::fetch::from_kernel(
         kernel,
         modules.as_deref(),
         &kit,
@@ -72,7 +111,8 @@ pub fn fetch(
     )?)
 }
 
-fn tell(progress: &mut Progress, event: &Event) {
+/// Says what making a bootkit is busy with.
+pub fn tell(progress: &mut Progress, event: &Event) {
     match event {
         Event::Resolving => progress.stage("asking apt for kernel and boot loaders"),
         Event::UpdatingLists { reason } => {
@@ -160,29 +200,62 @@ impl Show for Shown {
     }
 }
 
+impl Shown {
+    fn of(kit: &Bootkit) -> Self {
+        let lock = kit.lock();
+        Self {
+            id: kit.id().to_string(),
+            path: kit.dir().display().to_string(),
+            kernel: kit.kernel_version().to_owned(),
+            modules: lock.kernel.modules,
+            newest_mtime_unix_s: lock.newest_mtime_unix_s,
+            packages: lock.packages.clone(),
+            files: lock.files.clone(),
+        }
+    }
+}
+
 /// `farmer bootkit show`
 pub async fn show(context: &Context<'_>, args: BootkitShowArgs) -> Outcome<ExitStatus> {
-    let cache_dir = context.environment.cache_dir()?;
-    let printer = context.printer.clone();
     let wanted = Wanted {
-        apt_config: context.environment.get("APT_CONFIG").map(str::to_owned),
+        apt_config: apt_config(context),
+        bootkit: args.bootkit,
         debs: args.deb,
-        kernel: None,
+        ..Wanted::default()
     };
-    let kit = blocking::run(context.printer, move |cancel| {
-        let mut progress = Progress::new(&printer);
-        fetch(&wanted, &cache_dir, &mut progress, cancel)
+    get_and_show(context, wanted).await
+}
+
+/// `farmer bootkit fetch`
+pub async fn fetch(context: &Context<'_>, args: BootkitFetchArgs) -> Outcome<ExitStatus> {
+    let wanted = Wanted {
+        apt_config: apt_config(context),
+        debs: args.deb,
+        suite: args.suite,
+        refresh: args.refresh,
+        ..Wanted::default()
+    };
+    get_and_show(context, wanted).await
+}
+
+async fn get_and_show(context: &Context<'_>, wanted: Wanted) -> Outcome<ExitStatus> {
+    let kit = in_background(context, move |cache_dir, progress, cancel| {
+        get(&wanted, cache_dir, progress, cancel)
     })
     .await?;
-    let lock = kit.lock();
-    context.printer.data(&Shown {
-        id: kit.id().to_string(),
-        path: kit.dir().display().to_string(),
-        kernel: kit.kernel_version().to_owned(),
-        modules: lock.kernel.modules,
-        newest_mtime_unix_s: lock.newest_mtime_unix_s,
-        packages: lock.packages.clone(),
-        files: lock.files.clone(),
-    })?;
+    context.printer.data(&Shown::of(&kit))?;
     Ok(ExitStatus::Ok)
+}
+
+async fn in_background<T: Send + 'static>(
+    context: &Context<'_>,
+    work: impl FnOnce(&Path, &mut Progress, &Cancel) -> Outcome<T> + Send + 'static,
+) -> Outcome<T> {
+    let cache_dir = context.environment.cache_dir()?;
+    let printer = context.printer.clone();
+    blocking::run(context.printer, move |cancel| {
+        let mut progress = Progress::new(&printer);
+        work(&cache_dir, &mut progress, cancel)
+    })
+    .await
 }

@@ -1,32 +1,37 @@
 //! `farmer image`
 
 mod assemble;
+mod built;
 mod bundle;
 mod customize;
 mod extract;
+pub mod keys;
+mod medium;
 mod outputs;
 mod papers;
 mod show;
 mod sources;
+mod uefi;
 mod verify;
+mod zero_os;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hw_probe::units::Bytes;
 use image_builder::bootkit::Digest;
 use image_builder::error::EmitError;
-use node_config::NodeConfig;
-use serde::Serialize;
+use image_builder::kernel_arguments::{self, KernelArgumentError};
+use image_builder::medium::SerialConsole;
+use image_builder::payload::Supplies;
+use image_builder::regions::PayloadKind;
+use node_config::{FarmId, NodeConfig};
 
 use super::Context;
-use super::bootkit::Wanted;
+use super::bootkit::{Wanted, apt_config};
 use crate::args::ImageBuildArgs;
 use crate::blocking;
 use crate::exit::ExitStatus;
-use crate::failure::{Failure, Outcome};
-use crate::page::{Align, Page};
-use crate::printer::{Printer, Show};
+use crate::failure::{Classify, Failure, Outcome};
+use crate::printer::Printer;
 
 pub use customize::{customize, reset};
 pub use extract::extract;
@@ -36,90 +41,41 @@ pub use verify::verify;
 
 use outputs::Request;
 
-/// Digest of the `farm-node` this program was released with; development builds have none.
-const RELEASED_NODE_SHA256: Option<&str> = option_env!("FARM_NODE_SHA256");
-
-/// What was built.
-#[derive(Serialize)]
-struct Built {
-    path: String,
-    format: &'static str,
-    size_bytes: u64,
-    /// Of the file; of a bundle's SHA256SUMS. None with `--no-digest`.
-    sha256: Option<String>,
-    /// Files beside the image.
-    papers: Vec<String>,
-    /// Checks their signature, as `minisign -P` takes it.
-    signing_key: Option<String>,
-    farm_id: node_config::FarmId,
-    directory: String,
-    disk_guid: String,
-    kernel: String,
-    bootkit: String,
-    node_sha256: String,
-    regions: Vec<BuiltRegion>,
-    missing_firmware: BTreeMap<String, Vec<String>>,
-}
-
-/// A range of the image that is this farm's own.
-#[derive(Serialize)]
-struct BuiltRegion {
-    name: String,
-    offset: u64,
-    length: u64,
-}
-
-impl Show for Built {
-    fn show(&self, page: &mut Page) {
-        page.field("image", &self.path)
-            .field(
-                "size",
-                format!("{} ({} bytes)", Bytes(self.size_bytes), self.size_bytes),
-            )
-            .field("format", self.format);
-        if let Some(sha256) = &self.sha256 {
-            page.field("sha256", sha256);
-        }
-        for paper in &self.papers {
-            page.field("paper", paper);
-        }
-        if let Some(key) = &self.signing_key {
-            page.field("signed by", key);
-        }
-        page.field("farm", self.farm_id)
-            .field("directory", &self.directory)
-            .field("kernel", &self.kernel)
-            .field("disk", &self.disk_guid);
-        if self.regions.is_empty() {
-            return;
-        }
-        let rows: Vec<Vec<String>> = self
-            .regions
-            .iter()
-            .map(|r| vec![r.name.clone(), r.offset.to_string(), r.length.to_string()])
-            .collect();
-        page.line("").table(
-            &[
-                ("THIS FARM'S OWN", Align::Left),
-                ("OFFSET", Align::Right),
-                ("BYTES", Align::Right),
-            ],
-            &rows,
-        );
+impl Classify for KernelArgumentError {
+    fn status(&self) -> ExitStatus {
+        ExitStatus::Usage
     }
 }
 
+/// Digest of the `farm-node` this program was released with; development builds have none.
+const RELEASED_NODE_SHA256: Option<&str> = option_env!("FARM_NODE_SHA256");
+
 /// Everything a build needs, gathered before the work starts.
 struct Job {
-    config: NodeConfig,
+    system: System,
     wanted: Wanted,
-    node: PathBuf,
+    serial: Option<SerialConsole>,
+    kernel_arguments: String,
+    supplies: Supplies,
     level: i32,
     cache_dir: PathBuf,
     timestamp: Option<u64>,
+    uefi: uefi::Uefi,
     target: Target,
     request: Request,
     printer: Printer,
+}
+
+/// What the image starts.
+enum System {
+    FarmNode {
+        config: Box<NodeConfig>,
+        node: PathBuf,
+    },
+    ZeroOs {
+        kernel: PathBuf,
+        farm_id: FarmId,
+    },
 }
 
 /// Where the image goes.
@@ -131,7 +87,67 @@ enum Target {
 /// `farmer image build`
 pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitStatus> {
     let request = Request::new(&args.result, args.out.as_deref())?;
-    let target = target(args.out, args.force, &request)?;
+    let kind = match args.zero_os.zos {
+        Some(_) => PayloadKind::ZeroOs,
+        None => PayloadKind::FarmNode,
+    };
+    request.check_system(kind)?;
+    let own_kernel = args.parts.kernel.is_some();
+    let uefi = uefi::Uefi::choose(&args.uefi, request.format(), kind, own_kernel)?;
+    uefi.tell(context.printer);
+    let target = target(args.out.clone(), args.force, &request)?;
+    for argument in &args.kernel_arg {
+        kernel_arguments::check(kind, argument)?;
+    }
+    let (system, kernel_arguments) = match kind {
+        PayloadKind::ZeroOs => zero_os::system(context, &args).await?,
+        PayloadKind::FarmNode => {
+            let config = Box::new(node_config(context, &args)?);
+            let node = find_node(args.parts.node.clone(), context.printer)?;
+            (System::FarmNode { config, node }, args.kernel_arg.join(" "))
+        }
+    };
+    let parts = args.parts;
+    let job = Job {
+        system,
+        wanted: Wanted {
+            apt_config: apt_config(context),
+            bootkit: parts.bootkit,
+            debs: parts.deb,
+            suite: parts.suite,
+            refresh: false,
+            kernel: parts.kernel.map(|kernel| (kernel, parts.modules)),
+        },
+        serial: args.serial,
+        kernel_arguments,
+        supplies: Supplies {
+            firmware: args.supplies.firmware,
+            microcode: args.supplies.microcode,
+            added: args.supplies.add,
+        },
+        level: parts.compression_level,
+        cache_dir: context.environment.cache_dir()?,
+        timestamp: context.environment.source_date_epoch()?,
+        uefi,
+        target,
+        request,
+        printer: context.printer.clone(),
+    };
+    let to_stdout = matches!(job.target, Target::Stdout);
+    let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
+    if to_stdout {
+        // Standard output is the image; its description must not end up inside.
+        if let Some(sha256) = &built.sha256 {
+            context.printer.message(&format!("sha256 {sha256}"));
+        }
+    } else {
+        context.printer.to_stdout().data(&built)?;
+    }
+    Ok(ExitStatus::Ok)
+}
+
+/// The settings of farm-node that the command line asks for.
+fn node_config(context: &Context<'_>, args: &ImageBuildArgs) -> Outcome<NodeConfig> {
     let settings = context.settings(&args.connection)?;
     let directory = settings.directory()?;
     if directory.url.is_loopback() {
@@ -146,39 +162,14 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
             .warning("the image will talk to its directory without encryption");
     }
     let mut config = NodeConfig::new(args.farm_id, directory);
-    config.location = args.location.map(|location| location.0);
+    config.run_mode = args.network;
+    config.location = args.location.clone().map(|location| location.0);
     config.debug = args.debug;
-    if let Some(address) = args.static_address {
-        config.addressing = address.0;
+    if let Some(address) = &args.static_address {
+        config.addressing = address.0.clone();
     }
     config.check()?;
-    let parts = args.parts;
-    let job = Job {
-        node: find_node(parts.node, context.printer)?,
-        wanted: Wanted {
-            apt_config: context.environment.get("APT_CONFIG").map(str::to_owned),
-            debs: parts.deb,
-            kernel: parts.kernel.map(|kernel| (kernel, parts.modules)),
-        },
-        level: parts.compression_level,
-        cache_dir: context.environment.cache_dir()?,
-        timestamp: context.environment.source_date_epoch()?,
-        target,
-        request,
-        config,
-        printer: context.printer.clone(),
-    };
-    let to_stdout = matches!(job.target, Target::Stdout);
-    let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
-    if to_stdout {
-        // Standard output is the image; its description must not end up inside.
-        if let Some(sha256) = &built.sha256 {
-            context.printer.message(&format!("sha256 {sha256}"));
-        }
-    } else {
-        context.printer.to_stdout().data(&built)?;
-    }
-    Ok(ExitStatus::Ok)
+    Ok(config)
 }
 
 /// Refuses at once what would be refused after minutes of work.

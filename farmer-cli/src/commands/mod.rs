@@ -15,7 +15,7 @@ mod tui;
 
 use crate::args::{
     BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
-    GlobalArgs, ImageCommand, KernelCommand, NodeCommand,
+    GlobalArgs, ImageCommand, KernelCommand, KeysCommand, NodeCommand,
 };
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -51,7 +51,15 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Completions(args) => docs::completions(&context, &args),
         Command::Man(args) => docs::man(&args),
         Command::Help(args) => docs::help(&context, &args),
-        Command::Bootkit(BootkitCommand::Show(args)) => run_itself(bootkit::show(&context, args)),
+        Command::Bootkit(command) => run_itself(async {
+            match command {
+                BootkitCommand::Fetch(args) => bootkit::fetch(&context, args).await,
+                BootkitCommand::Show(args) => bootkit::show(&context, args).await,
+                BootkitCommand::Export(args) => bootkit::export(&context, args).await,
+                BootkitCommand::Import(args) => bootkit::import(&context, args).await,
+                BootkitCommand::Verify(args) => bootkit::verify(&context, args).await,
+            }
+        }),
         Command::Farm(FarmCommand::Create(args)) => block_on(farm::create(&context, args)),
         Command::Farm(FarmCommand::List(args)) => block_on(farm::list(&context, args)),
         Command::Farm(FarmCommand::Show(args)) => block_on(farm::show(&context, args)),
@@ -70,6 +78,12 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
         Command::Kernel(KernelCommand::Check(args)) => run_itself(kernel::check(&context, args)),
+        Command::Image(ImageCommand::Keys(KeysCommand::New(args))) => {
+            run_itself(image::keys::new(&context, args))
+        }
+        Command::Image(ImageCommand::Keys(KeysCommand::Show(args))) => {
+            image::keys::show(&context, &args)
+        }
         // These end by themselves when they are asked to stop.
         Command::Image(ImageCommand::Sources(args)) => run_itself(image::sources(&context, args)),
         Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),

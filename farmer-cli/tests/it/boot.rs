@@ -11,7 +11,7 @@ use crate::support::{Directory, Home};
 
 /// Emulated firmware and kernels are slow, and slower beside each other; a healthy boot takes a
 /// fifth of this.
-const BOOT_PATIENCE: Duration = Duration::from_secs(300);
+pub const BOOT_PATIENCE: Duration = Duration::from_secs(300);
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
@@ -20,12 +20,17 @@ pub struct Lab {
     pub home: Home,
     pub directory: Directory,
     pub farm_id: u64,
-    image: PathBuf,
+    pub image: PathBuf,
 }
 
 impl Lab {
     /// Directory, farm and image.
     pub fn new(farm: &str) -> Self {
+        Self::with(farm, |_| Vec::new())
+    }
+
+    /// With more arguments of `image build`; they may name files in the home.
+    pub fn with(farm: &str, arguments: impl FnOnce(&Home) -> Vec<String>) -> Self {
         let home = Home::new();
         let directory = Directory::start(&home);
         let farm_id = create_farm(&home, &directory, farm);
@@ -36,6 +41,7 @@ impl Lab {
             &directory.pin,
             farm_id,
             &image,
+            &arguments(&home),
         );
         Self {
             home,
@@ -46,7 +52,7 @@ impl Lab {
     }
 
     /// The farm's nodes as the directory lists them.
-    fn nodes(&self) -> Vec<Value> {
+    pub fn nodes(&self) -> Vec<Value> {
         let farm = self.farm_id.to_string();
         let nodes = self
             .home
@@ -73,7 +79,7 @@ fn create_farm(home: &Home, directory: &Directory, name: &str) -> u64 {
     farm["id"].as_u64().expect("the new farm's id")
 }
 
-fn build_image(home: &Home, url: &str, pin: &str, farm_id: u64, out: &Path) {
+fn build_image(home: &Home, url: &str, pin: &str, farm_id: u64, out: &Path, more: &[String]) {
     let farm = farm_id.to_string();
     let node = crate::support::farm_node();
     let farmer = home
@@ -90,12 +96,18 @@ fn build_image(home: &Home, url: &str, pin: &str, farm_id: u64, out: &Path) {
         .arg("--node")
         .arg(node)
         .arg("--out")
-        .arg(out);
+        .arg(out)
+        .args(&more.iter().map(String::as_str).collect::<Vec<_>>());
     // What `scripts/build-kernel` made, to be booted instead of Debian's kernel.
     match std::env::var_os("FARM_KERNEL").map(PathBuf::from) {
         Some(dir) => {
             let kernel = farmer.arg("--kernel").arg(dir.join("vmlinuz"));
-            kernel.arg("--modules").arg(dir).run();
+            let kernel = kernel.arg("--modules").arg(dir);
+            if more.iter().any(|argument| argument == "uki") {
+                kernel.run();
+            } else {
+                kernel.arg("--no-secure-boot").run();
+            }
         }
         None => drop(farmer.run()),
     }
@@ -146,12 +158,15 @@ fn varied(from: u64, to: u64) -> u64 {
 
 /// Boots one cell of the matrix and compares what the directory knows with what QEMU was given.
 fn cell(farm: &str, firmware: Firmware, bus: Bus) {
-    let lab = Lab::new(farm);
+    cell_of(&Lab::new(farm), farm, Machine::new(firmware), bus);
+}
+
+/// The same for a lab's own image and machine; returns the node as its owner sees it.
+pub fn cell_of(lab: &Lab, farm: &str, mut machine: Machine, bus: Bus) -> Value {
     let cpus = varied(1, 4);
     let memory_mib = 256 * varied(4, 9);
     let nvme_gib = varied(101, 400);
     let hdd_gib = varied(101, 4000);
-    let mut machine = Machine::new(firmware);
     machine.cpus = u32::try_from(cpus).expect("few CPUs");
     machine.memory_mib = memory_mib;
     machine.medium = Some((lab.image.clone(), bus));
@@ -216,6 +231,7 @@ fn cell(farm: &str, firmware: Firmware, bus: Bus) {
         counted.contains(&(Some("hdd"), Some(hdd_gib * GIB))),
         "{given}"
     );
+    node
 }
 
 #[test]
@@ -275,6 +291,7 @@ fn a_node_says_what_is_missing_and_recovers() {
         &directory.pin,
         unknown,
         &image,
+        &[],
     );
     directory.stop();
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 42] = [
     "",
     "farm",
     "farm create",
@@ -25,8 +25,15 @@ const COMMANDS: [&str; 35] = [
     "image verify",
     "image extract",
     "image sources",
+    "image keys",
+    "image keys new",
+    "image keys show",
     "bootkit",
+    "bootkit fetch",
     "bootkit show",
+    "bootkit export",
+    "bootkit import",
+    "bootkit verify",
     "kernel",
     "kernel check",
     "probe",

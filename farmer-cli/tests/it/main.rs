@@ -8,6 +8,9 @@
 
 mod boot;
 mod boot_matrix;
+mod boot_payloads;
+mod boot_uki;
+mod bootkit;
 mod build;
 mod directory;
 mod help;
@@ -16,6 +19,8 @@ mod kernel;
 mod nodes;
 mod output;
 mod outputs;
+mod secure_boot;
 mod static_binaries;
 mod support;
 mod tui;
+mod zero_os;

@@ -51,10 +51,12 @@ pub(super) enum Lists {
     Host,
     /// A copy of our own, made from the host's sources.
     Own,
+    /// Lists of sources of our own.
+    OwnSources,
 }
 
 /// A package version that apt can download.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Offer {
     pub(super) name: String,
     pub(super) version: String,
@@ -65,6 +67,8 @@ pub(super) struct Offer {
 pub(super) struct Apt {
     root: PathBuf,
     lists: Lists,
+    /// Directory with `sources.list` and `lists/`, for [`Lists::OwnSources`].
+    sources: PathBuf,
 }
 
 impl Apt {
@@ -84,7 +88,24 @@ impl Apt {
             store::write_atomic(&config, CONFIG.as_bytes())
                 .map_err(BootkitError::io("write", &config))?;
         }
-        Ok(Self { root, lists })
+        Ok(Self {
+            sources: root.clone(),
+            root,
+            lists,
+        })
+    }
+
+    /// apt with `sources.list` and `lists/` below `sources` instead of the host's.
+    pub(super) fn with_sources(cache_dir: &Path, sources: PathBuf) -> Result<Self, BootkitError> {
+        let apt = Self::new(cache_dir, Lists::OwnSources)?;
+        Ok(Self { sources, ..apt })
+    }
+
+    /// The host's package indexes, one `URI|RELEASE|COMPONENT` a line (no network).
+    pub(super) fn index_targets(&self) -> Result<String, BootkitError> {
+        let format = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)";
+        let args = ["indextargets", "--format", format, "Created-By: Packages"];
+        self.run("apt-get", &args, None)
     }
 
     pub(super) fn lists(&self) -> Lists {
@@ -93,7 +114,11 @@ impl Apt {
 
     /// Whether `update` was ever run on lists of our own.
     pub(super) fn has_own_lists(&self) -> bool {
-        fs::read_dir(self.root.join("state/lists")).is_ok_and(|entries| {
+        let lists = match self.lists {
+            Lists::OwnSources => self.sources.join("lists"),
+            Lists::Host | Lists::Own => self.root.join("state/lists"),
+        };
+        fs::read_dir(lists).is_ok_and(|entries| {
             entries
                 .flatten()
                 .any(|e| e.file_name().to_string_lossy().contains("_Packages"))
@@ -163,6 +188,11 @@ impl Apt {
         &self,
         environment: AptEnvironment<'_>,
     ) -> Result<Digest, BootkitError> {
+        // The answer kept is that for the host's lists; others are elsewhere.
+        let environment = match self.lists {
+            Lists::Host => environment,
+            Lists::Own | Lists::OwnSources => AptEnvironment::Unknown,
+        };
         let answer = self.root.join(ANSWER_FILE);
         let paths = match Answer::recall(&answer, environment) {
             Some(paths) => paths,
@@ -237,17 +267,28 @@ impl Apt {
         };
         option("Dir::Cache", &self.root.join("cache"));
         option("Dir::Cache::archives", Path::new("archives/"));
-        let cache = if self.lists == Lists::Own {
-            "own.bin"
-        } else {
-            "host.bin"
+        let cache = match self.lists {
+            Lists::Host => PathBuf::from("host.bin"),
+            Lists::Own => PathBuf::from("own.bin"),
+            Lists::OwnSources => self.sources.join("packages.bin"),
         };
-        option("Dir::Cache::pkgcache", Path::new(cache));
+        option("Dir::Cache::pkgcache", &cache);
         // Half as large again, and of use only to those who add and remove sources all day.
         option("Dir::Cache::srcpkgcache", Path::new(""));
         if self.lists == Lists::Own {
             option("Dir::State", &self.root.join("state"));
             option("Dir::State::lists", Path::new("lists/"));
+        }
+        if self.lists == Lists::OwnSources {
+            option("Dir::State", &self.sources);
+            option("Dir::State::lists", Path::new("lists/"));
+            option("Dir::Etc::sourcelist", &self.sources.join("sources.list"));
+            let none = Path::new("/dev/null");
+            option("Dir::Etc::sourceparts", none);
+            // The host's pins are about its own release.
+            option("Dir::Etc::preferences", none);
+            option("Dir::Etc::preferencesparts", none);
+            option("APT::Default-Release", Path::new(""));
         }
         command.args(args).env("LC_ALL", "C").stdin(Stdio::null());
         if let Some(dir) = dir {

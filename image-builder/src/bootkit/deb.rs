@@ -152,10 +152,27 @@ pub fn read(
     wanted: &mut dyn FnMut(&str) -> bool,
     visit: &mut dyn FnMut(&DebInfo, DebEntry<'_>) -> io::Result<()>,
 ) -> Result<(DebInfo, u64), DebError> {
-    read_kind(path, wanted, visit).map_err(|kind| DebError {
+    read_kind(path, wanted, visit, &mut |_, _| {}).map_err(|kind| DebError {
         path: path.to_owned(),
         kind,
     })
+}
+
+/// The links of the data archive: path and where it points, as stored. The target of a hard link
+/// starts with `/`. Links whose names are not UTF-8 are left out.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_links(path: &Path) -> Result<Vec<(String, String)>, DebError> {
+    let mut links = Vec::new();
+    let mut on_link = |path: &str, target: String| links.push((path.to_owned(), target));
+    read_kind(path, &mut |_| false, &mut |_, _| Ok(()), &mut on_link)
+        .map(|_| ())
+        .map_err(|kind| DebError {
+            path: path.to_owned(),
+            kind,
+        })?;
+    Ok(links)
 }
 
 /// Reads only the control fields.
@@ -177,11 +194,12 @@ fn read_kind(
     path: &Path,
     wanted: &mut dyn FnMut(&str) -> bool,
     visit: &mut dyn FnMut(&DebInfo, DebEntry<'_>) -> io::Result<()>,
+    on_link: &mut dyn FnMut(&str, String),
 ) -> Result<(DebInfo, u64), DebErrorKind> {
     let (mut file, members) = open(path)?;
     let info = read_control(&mut file, &members)?;
     let data = find(&members, "data.tar").ok_or(DebErrorKind::MissingMember("data.tar"))?;
-    let newest = read_data(&mut file, data, &info, wanted, visit)?;
+    let newest = read_data(&mut file, data, &info, wanted, visit, on_link)?;
     Ok((info, newest))
 }
 
@@ -384,6 +402,7 @@ fn read_data(
     info: &DebInfo,
     wanted: &mut dyn FnMut(&str) -> bool,
     visit: &mut dyn FnMut(&DebInfo, DebEntry<'_>) -> io::Result<()>,
+    on_link: &mut dyn FnMut(&str, String),
 ) -> Result<u64, DebErrorKind> {
     let damaged = |source| DebErrorKind::Damaged {
         member: member.name.clone(),
@@ -403,7 +422,19 @@ fn read_data(
         if entries > ENTRIES_LIMIT {
             return Err(too_large("the number of files", ENTRIES_LIMIT.to_string()));
         }
-        if !entry.header().entry_type().is_file() {
+        let kind = entry.header().entry_type();
+        if kind.is_symlink() || kind.is_hard_link() {
+            let target = entry.link_name().map_err(damaged)?;
+            let target = target.as_deref().and_then(Path::to_str);
+            if let (Ok(path), Some(target)) = (entry.path(), target)
+                && let Ok(path) = clean_path(&path)
+            {
+                let root = if kind.is_hard_link() { "/" } else { "" };
+                on_link(&path, format!("{root}{target}"));
+            }
+            continue;
+        }
+        if !kind.is_file() {
             continue;
         }
         let raw = entry.path().map_err(damaged)?.into_owned();

@@ -126,6 +126,30 @@ pub enum BootkitError {
         /// Their names.
         names: Vec<String>,
     },
+    /// A Debian release that cannot be used.
+    #[error("suite {suite:?} {reason}")]
+    Suite {
+        /// Its name.
+        suite: String,
+        /// Why.
+        reason: String,
+    },
+    /// An exported bootkit that cannot be taken.
+    #[error("{} cannot be imported: {reason}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No stored bootkit has that id.
+    #[error("there is no bootkit {wanted:?} here; stored: {}", if stored.is_empty() { "none".to_owned() } else { stored.join(", ") })]
+    Unknown {
+        /// What was asked for.
+        wanted: String,
+        /// Ids of those that are stored.
+        stored: Vec<String>,
+    },
     /// apt's file is not the one its signed lists name.
     #[error("{package}: the downloaded file has sha256 {found}, apt's lists say {expected}")]
     AptDigest {
@@ -189,8 +213,8 @@ impl BootkitError {
                 "give the modules directory that belongs to the kernel (lib/modules/<release>)"
             }
             Self::AptMissing { .. } => {
-                "fetch the bootkit on a Debian host and bring it here, or give the packages as \
-                 files with --deb: linux-image-...-amd64, shim-signed, shim-helpers-amd64-signed, \
+                "fetch the bootkit on a Debian host (`farmer bootkit fetch`, `export`), bring it \
+                 here and name it with --bootkit FILE; or give the packages as files with --deb: linux-image-...-amd64, shim-signed, shim-helpers-amd64-signed, \
                  grub-efi-amd64-signed, isolinux, syslinux-common"
             }
             Self::AptFailed { messages, .. } if messages.contains("No space left") => NO_SPACE,
@@ -201,6 +225,18 @@ impl BootkitError {
             Self::MissingPackages { .. } => {
                 "the host's apt sources must offer Debian's main component for amd64; or give the \
                  packages as files with --deb"
+            }
+            Self::Suite { .. } => {
+                "name a Debian release such as bookworm or trixie; the host's apt sources must \
+                 have an entry of Debian"
+            }
+            Self::Archive { .. } => {
+                "export the bootkit again on the other host (`farmer bootkit export`) and compare \
+                 the sha256 of the files"
+            }
+            Self::Unknown { .. } => {
+                "`farmer bootkit fetch` makes one, `farmer bootkit import FILE` takes one from \
+                 another host"
             }
             Self::AptDigest { .. } => "try again; if it stays, a proxy or mirror is damaging files",
             _ => return None,

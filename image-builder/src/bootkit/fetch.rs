@@ -17,7 +17,7 @@ use super::digest::{Digest, Hasher};
 use super::error::BootkitError;
 use super::lock::Lock;
 use super::unpack::{Source, Unpacker};
-use super::{Bootkit, Event, KERNEL, Loader, store};
+use super::{Bootkit, Event, KERNEL, Loader, store, suite};
 use crate::payload::kernel;
 
 /// The package whose dependency names the current kernel.
@@ -33,6 +33,8 @@ pub struct AptOptions<'a> {
     pub cache_dir: &'a Path,
     /// Fetch fresh package lists even if the host's would do, and check every stored file.
     pub refresh: bool,
+    /// Debian release to take instead of the host's (`trixie`).
+    pub suite: Option<&'a str>,
 }
 
 /// Where the bootkits below a cache directory are.
@@ -65,9 +67,12 @@ pub fn from_apt_in(
     environment: AptEnvironment<'_>,
     progress: &mut dyn FnMut(Event),
 ) -> Result<Bootkit, BootkitError> {
+    if let Some(name) = options.suite {
+        return from_suite(options, name, progress);
+    }
     let cache_dir = options.cache_dir;
     let host = Apt::new(cache_dir, Lists::Host)?;
-    let memo = Memo::new(cache_dir, host.fingerprint(environment)?);
+    let memo = Memo::new(cache_dir, question(host.fingerprint(environment)?));
     if !options.refresh
         && let Some(kit) = memo.recall(cache_dir, progress)
     {
@@ -93,10 +98,7 @@ pub fn from_apt_in(
         memo.remember(&kit)?;
         return Ok(kit);
     }
-    let downloads = cache_dir.join("apt/downloads");
-    store::private_dir(&downloads).map_err(BootkitError::io("create", &downloads))?;
-    let dir = tempfile::tempdir_in(&downloads)
-        .map_err(BootkitError::io("create a directory in", &downloads))?;
+    let dir = downloads(cache_dir)?;
     if let Err(error) = download(&apt, &offers, dir.path(), progress) {
         // Old lists name versions that the mirror has replaced since.
         if apt.lists() == Lists::Own {
@@ -111,6 +113,62 @@ pub fn from_apt_in(
     let kit = unpack_offers(&apt, &offers, dir.path(), cache_dir, id(&offers), progress)?;
     memo.remember(&kit)?;
     Ok(kit)
+}
+
+/// The same from another release than the host's, always with lists of our own.
+fn from_suite(
+    options: &AptOptions<'_>,
+    name: &str,
+    progress: &mut dyn FnMut(Event),
+) -> Result<Bootkit, BootkitError> {
+    let cache_dir = options.cache_dir;
+    let apt = suite::apt_of(cache_dir, name)?;
+    if options.refresh || !apt.has_own_lists() {
+        update(&apt, &format!("those of {name}"), progress)?;
+    } else if let Some(kit) =
+        Memo::new(cache_dir, apt.fingerprint(AptEnvironment::Unknown)?).recall(cache_dir, progress)
+    {
+        return Ok(kit);
+    }
+    progress(Event::Resolving);
+    let mut offers = resolve(&apt)?;
+    let id = |offers: &[Offer]| Lock::id_of_packages(true, offers.iter().map(|o| o.sha256));
+    let kit = match reuse(cache_dir, id(&offers), options.refresh, progress) {
+        Some(kit) => kit,
+        None => {
+            let dir = downloads(cache_dir)?;
+            if download(&apt, &offers, dir.path(), progress).is_err() {
+                // Old lists name versions that the mirror has replaced since.
+                update(
+                    &apt,
+                    "they name packages that cannot be downloaded",
+                    progress,
+                )?;
+                offers = resolve(&apt)?;
+                download(&apt, &offers, dir.path(), progress)?;
+            }
+            unpack_offers(&apt, &offers, dir.path(), cache_dir, id(&offers), progress)?
+        }
+    };
+    Memo::new(cache_dir, apt.fingerprint(AptEnvironment::Unknown)?).remember(&kit)?;
+    Ok(kit)
+}
+
+/// A directory for downloads, removed with everything in it.
+pub(super) fn downloads(cache_dir: &Path) -> Result<tempfile::TempDir, BootkitError> {
+    let downloads = cache_dir.join("apt/downloads");
+    store::private_dir(&downloads).map_err(BootkitError::io("create", &downloads))?;
+    tempfile::tempdir_in(&downloads).map_err(BootkitError::io("create a directory in", &downloads))
+}
+
+/// What apt is asked for belongs to the question whose answer is remembered.
+fn question(lists: Digest) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.part(b"packages from apt").part(lists.as_bytes());
+    for loader in Loader::ALL.into_iter().chain(Loader::OPTIONAL) {
+        hasher.part(loader.package().as_bytes());
+    }
+    hasher.finish()
 }
 
 fn update(apt: &Apt, reason: &str, progress: &mut dyn FnMut(Event)) -> Result<(), BootkitError> {
@@ -165,7 +223,13 @@ fn resolve_updated(
 fn resolve(apt: &Apt) -> Result<Vec<Offer>, BootkitError> {
     let mut wanted: Vec<&str> = Loader::ALL.map(Loader::package).to_vec();
     wanted.dedup();
-    let query: Vec<&str> = wanted.iter().copied().chain([KERNEL_META]).collect();
+    let optional = Loader::OPTIONAL.map(Loader::package);
+    let query: Vec<&str> = wanted
+        .iter()
+        .chain(&optional)
+        .copied()
+        .chain([KERNEL_META])
+        .collect();
     let mut found = apt.offers(&query)?;
     let meta = found
         .iter()
@@ -194,6 +258,12 @@ fn resolve(apt: &Apt) -> Result<Vec<Offer>, BootkitError> {
             _ => missing.push(name),
         }
     }
+    let offered = found.iter().filter_map(|(_, offer)| offer.as_ref());
+    offers.extend(
+        offered
+            .filter(|offer| optional.contains(&offer.name.as_str()))
+            .cloned(),
+    );
     if missing.is_empty() {
         Ok(offers)
     } else {

@@ -1,14 +1,45 @@
 //! `bootkit.lock`: what a bootkit holds and where each part came from.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::digest::{Digest, Hasher};
+use super::error::BootkitError;
+use super::store;
 
 /// Version of the lock file and of the directory layout it describes.
 pub const LOCK_FORMAT: u32 = 1;
 
 /// Name of the lock file inside a bootkit.
 pub const LOCK_FILE: &str = "bootkit.lock";
+
+pub(super) const LOCK_LIMIT_BYTES: u64 = 4 << 20;
+
+/// Reads a lock file.
+pub(super) fn read(path: &Path) -> Result<Lock, BootkitError> {
+    let bytes =
+        store::read_limited(path, LOCK_LIMIT_BYTES).map_err(BootkitError::io("read", path))?;
+    let malformed = |reason: String| BootkitError::Malformed {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|e| malformed(e.to_string()))?;
+    // The version first: another format need not parse as this one.
+    let table: toml::Table = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+    let found = table
+        .get("format")
+        .and_then(toml::Value::as_integer)
+        .unwrap_or(0);
+    if found != i64::from(LOCK_FORMAT) {
+        return Err(BootkitError::Format {
+            path: path.to_owned(),
+            found: u32::try_from(found).unwrap_or(u32::MAX),
+            supported: LOCK_FORMAT,
+        });
+    }
+    toml::from_str(text).map_err(|e| malformed(e.to_string()))
+}
 
 /// The lock file, TOML on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,6 +20,8 @@
 //! have changed since), the index when it is parsed, each module when it is read.
 
 mod apt;
+pub mod archive;
+pub mod authenticode;
 pub mod control;
 pub mod deb;
 pub mod digest;
@@ -27,9 +29,12 @@ mod error;
 pub mod fetch;
 mod lock;
 pub mod pack;
+
+pub mod packages;
 pub(crate) mod pe;
 pub(crate) mod stamps;
 pub(crate) mod store;
+mod suite;
 mod unpack;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +42,7 @@ use std::path::{Path, PathBuf};
 pub use self::digest::Digest;
 pub(crate) use self::error::NO_SPACE;
 pub use self::error::{BootkitError, ModuleError};
+use self::lock::LOCK_LIMIT_BYTES;
 pub use self::lock::{FileEntry, KernelEntry, LOCK_FILE, LOCK_FORMAT, Lock, PackageEntry};
 pub use self::pack::{ModuleEntry, ModuleStore, PackIndex};
 use self::stamps::Stamps;
@@ -45,7 +51,6 @@ const KERNEL: &str = "kernel/vmlinuz";
 const KERNEL_CONFIG: &str = "kernel/config";
 const MODULES_INDEX: &str = "kernel/modules.json";
 const MODULES_PACK: &str = "modules.pack";
-const LOCK_LIMIT_BYTES: u64 = 4 << 20;
 
 /// A boot loader file of a bootkit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,10 +75,12 @@ pub enum Loader {
     Libutil,
     /// Text menu.
     Menu,
+    /// systemd-stub, the program of a unified kernel image. Optional: see [`Loader::OPTIONAL`].
+    SystemdStub,
 }
 
 impl Loader {
-    /// All of them; a bootkit has every one.
+    /// Those that every bootkit has.
     pub const ALL: [Self; 10] = [
         Self::Shim,
         Self::MokManager,
@@ -86,6 +93,9 @@ impl Loader {
         Self::Libutil,
         Self::Menu,
     ];
+
+    /// Those that a bootkit has if the packages offered them; only some media need them.
+    pub const OPTIONAL: [Self; 1] = [Self::SystemdStub];
 
     /// Path below the bootkit's directory.
     pub fn path(self) -> &'static str {
@@ -100,6 +110,7 @@ impl Loader {
             Self::Libcom32 => "bios/libcom32.c32",
             Self::Libutil => "bios/libutil.c32",
             Self::Menu => "bios/menu.c32",
+            Self::SystemdStub => "efi/linuxx64.efi.stub",
         }
     }
 
@@ -111,6 +122,7 @@ impl Loader {
             Self::Grub | Self::GrubNet => "grub-efi-amd64-signed",
             Self::Isolinux | Self::IsohybridMbr => "isolinux",
             Self::Ldlinux | Self::Libcom32 | Self::Libutil | Self::Menu => "syslinux-common",
+            Self::SystemdStub => "systemd-boot-efi",
         }
     }
 
@@ -127,6 +139,7 @@ impl Loader {
             Self::Libcom32 => "usr/lib/syslinux/modules/bios/libcom32.c32",
             Self::Libutil => "usr/lib/syslinux/modules/bios/libutil.c32",
             Self::Menu => "usr/lib/syslinux/modules/bios/menu.c32",
+            Self::SystemdStub => "usr/lib/systemd/boot/efi/linuxx64.efi.stub",
         }
     }
 }
@@ -194,28 +207,7 @@ impl Bootkit {
     /// # Errors
     /// [`BootkitError::Changed`] names the file that differs from the lock.
     pub fn open(dir: &Path) -> Result<Self, BootkitError> {
-        let lock_path = dir.join(LOCK_FILE);
-        let bytes = store::read_limited(&lock_path, LOCK_LIMIT_BYTES)
-            .map_err(BootkitError::io("read", &lock_path))?;
-        let malformed = |reason: String| BootkitError::Malformed {
-            path: lock_path.clone(),
-            reason,
-        };
-        let text = std::str::from_utf8(&bytes).map_err(|e| malformed(e.to_string()))?;
-        // The version first: another format need not parse as this one.
-        let table: toml::Table = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
-        let found = table
-            .get("format")
-            .and_then(toml::Value::as_integer)
-            .unwrap_or(0);
-        if found != i64::from(LOCK_FORMAT) {
-            return Err(BootkitError::Format {
-                path: lock_path,
-                found: u32::try_from(found).unwrap_or(u32::MAX),
-                supported: LOCK_FORMAT,
-            });
-        }
-        let lock: Lock = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        let lock = lock::read(&dir.join(LOCK_FILE))?;
         let kit = Self {
             dir: dir.to_owned(),
             lock,
@@ -367,15 +359,49 @@ impl Bootkit {
     }
 }
 
-/// Bootkits stored below a cache directory that open cleanly, newest payload first.
-pub fn stored(cache_dir: &Path) -> Vec<Bootkit> {
+/// The bootkit somebody means: the beginning of a stored one's id, a directory, or an exported file,
+/// which is imported.
+///
+/// # Errors
+/// [`BootkitError::Unknown`], and those of [`Bootkit::open`] and [`archive::import`].
+pub fn find(wanted: &str, cache_dir: &Path) -> Result<Bootkit, BootkitError> {
+    let path = Path::new(wanted);
+    if path.is_file() {
+        return archive::import(path, cache_dir);
+    }
+    if path.is_dir() {
+        return Bootkit::open(path);
+    }
+    let kits = stored(cache_dir);
+    let is_meant = |kit: &&Bootkit| wanted.len() >= 4 && kit.id().to_string().starts_with(wanted);
+    if let Some(kit) = kits.iter().find(is_meant) {
+        return Ok(kit.clone());
+    }
+    Err(BootkitError::Unknown {
+        wanted: wanted.to_owned(),
+        stored: kits.iter().map(|kit| kit.id().short()).collect(),
+    })
+}
+
+/// Directories of all bootkits stored below a cache directory, whole or not, by name.
+pub fn stored_dirs(cache_dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(fetch::bootkits_dir(cache_dir)) else {
         return Vec::new();
     };
-    let mut kits: Vec<_> = entries
+    let mut dirs: Vec<PathBuf> = entries
         .flatten()
         .filter(|e| !e.file_name().to_string_lossy().starts_with('.'))
-        .filter_map(|e| Bootkit::open(&e.path()).ok())
+        .map(|e| e.path())
+        .collect();
+    dirs.sort_unstable();
+    dirs
+}
+
+/// Bootkits stored below a cache directory that open cleanly, newest payload first.
+pub fn stored(cache_dir: &Path) -> Vec<Bootkit> {
+    let mut kits: Vec<_> = stored_dirs(cache_dir)
+        .iter()
+        .filter_map(|dir| Bootkit::open(dir).ok())
         .collect();
     kits.sort_by_key(|k| (std::cmp::Reverse(k.lock.newest_mtime_unix_s), k.lock.id));
     kits

@@ -166,7 +166,7 @@ fn write_modules(path: &Path, file: File, receiver: &Receiver<(String, Vec<u8>)>
     Ok((entries, digest, len_bytes))
 }
 
-fn decompress(path: &str, bytes: Vec<u8>) -> Result<Vec<u8>, ModuleError> {
+pub(crate) fn decompress(path: &str, bytes: Vec<u8>) -> Result<Vec<u8>, ModuleError> {
     let input = bytes.as_slice();
     let mut out = Vec::new();
     let mut read = |reader: &mut dyn Read| {

@@ -1,10 +1,11 @@
-//! SBAT entries of an EFI program. Only the section table of the PE header is read (PE/COFF
-//! specification, sections 3 and 4).
+//! SBAT entries of an EFI program.
+
+use crate::formats::pe::section_bytes;
 
 /// Entries of the `.sbat` section (`grub,5`): component name and generation, without the `sbat`
 /// header line. Empty for anything that has none or is no PE image.
 pub fn sbat_entries(image: &[u8]) -> Vec<String> {
-    let Some(section) = section(image, b".sbat\0\0\0") else {
+    let Some(section) = section_bytes(image, ".sbat") else {
         return Vec::new();
     };
     sbat_of_text(&String::from_utf8_lossy(section))
@@ -22,39 +23,6 @@ pub(crate) fn sbat_of_text(text: &str) -> Vec<String> {
             (plain && !name.is_empty() && name != "sbat").then(|| format!("{name},{generation}"))
         })
         .collect()
-}
-
-fn section<'a>(image: &'a [u8], name: &[u8; 8]) -> Option<&'a [u8]> {
-    let u16_at = |at: usize| {
-        Some(u16::from_le_bytes(
-            image.get(at..at.checked_add(2)?)?.try_into().ok()?,
-        ))
-    };
-    let u32_at = |at: usize| {
-        Some(u32::from_le_bytes(
-            image.get(at..at.checked_add(4)?)?.try_into().ok()?,
-        ))
-    };
-    if image.get(..2)? != b"MZ" {
-        return None;
-    }
-    let pe = u32_at(0x3c)? as usize;
-    if image.get(pe..pe.checked_add(4)?)? != b"PE\0\0" {
-        return None;
-    }
-    let sections = usize::from(u16_at(pe + 6)?);
-    let optional_bytes = usize::from(u16_at(pe + 20)?);
-    let table = pe + 24 + optional_bytes;
-    for i in 0..sections {
-        let at = table + 40 * i;
-        if image.get(at..at + 8)? == name {
-            let virtual_bytes = u32_at(at + 8)? as usize;
-            let raw_bytes = u32_at(at + 16)? as usize;
-            let start = u32_at(at + 20)? as usize;
-            return image.get(start..start.checked_add(virtual_bytes.min(raw_bytes))?);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

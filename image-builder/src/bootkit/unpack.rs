@@ -398,7 +398,10 @@ fn part_of(path: &str) -> Option<Part> {
             _ => None,
         };
     }
-    let loader = Loader::ALL.into_iter().find(|l| l.debian_path() == path)?;
+    let loader = Loader::ALL
+        .into_iter()
+        .chain(Loader::OPTIONAL)
+        .find(|l| l.debian_path() == path)?;
     Some(Part::File(loader.path().to_owned()))
 }
 

@@ -58,6 +58,15 @@ pub enum CustomizeError {
         /// What the settings need.
         wanted: u32,
     },
+    /// The arguments of UEFI are inside of what is signed.
+    #[error("the kernel arguments of this image are signed with its kernel")]
+    Signed,
+    /// A setting of farm-node, for an image that starts Zero-OS.
+    #[error("this image starts Zero-OS, which knows nothing of {setting}")]
+    ZeroOs {
+        /// The setting.
+        setting: String,
+    },
     /// A kernel argument that is not the farmer's to set.
     #[error("kernel argument {argument:?} is refused: {reason}")]
     ForbiddenArgument {
@@ -170,6 +179,10 @@ impl CustomizeError {
             }
             Self::ForbiddenArgument { .. } => {
                 "the node OS decides what it runs; other arguments are yours"
+            }
+            Self::Signed => "build the image anew with these arguments, and sign it again",
+            Self::ZeroOs { .. } => {
+                "of a Zero-OS image the farm and the kernel arguments can be changed"
             }
             Self::FarmTomlMoved => {
                 "edit farm.toml on the medium's FARMCFG partition, with any laptop"

@@ -10,11 +10,11 @@ mod settings;
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
-use node_config::{Effective, Layer, Origin, cmdline};
+use node_config::{Effective, FarmId, Layer, Origin, cmdline};
 
 use crate::content::sha256;
 use crate::inspect::{Probe, farmcfg};
-use crate::regions::{self, Region, RegionTable};
+use crate::regions::{self, Flavour, PayloadKind, Region, RegionTable};
 use crate::rope::{Layout, LayoutBuilder, Source, SourceFile};
 
 pub use arguments::{ARGUMENTS_LIMIT, ArgumentChange};
@@ -64,7 +64,9 @@ impl RegionWrite {
 pub fn text_of(name: &str, content: &[u8]) -> Option<String> {
     match name {
         regions::CONFIG => settings::read(content).ok().flatten(),
-        regions::KARGS_BIOS | regions::KARGS_UEFI => regions::decode_kargs(content).ok(),
+        regions::KARGS_BIOS | regions::KARGS_UEFI | regions::KARGS_UKI => {
+            regions::decode_kargs(content).ok()
+        }
         _ => {
             let text = std::str::from_utf8(content).ok()?;
             Some(text.trim_end().to_owned() + "\n")
@@ -129,12 +131,17 @@ impl Edit {
 pub fn plan<R: Read + Seek>(reader: &mut R, request: &Request) -> Result<Edit, CustomizeError> {
     let mut medium = Medium::read(reader)?;
     let payload = medium.table.payload.clone();
+    if payload.kind == PayloadKind::ZeroOs {
+        let farm = zero_os_farm(request)?;
+        medium.change_arguments(request, farm)?;
+        return Ok(medium.finish());
+    }
     if !request.settings.is_empty() {
         let region = medium.content(regions::CONFIG)?;
         let changed = settings::change(&region, &request.settings, &payload)?;
         medium.write(regions::CONFIG, changed)?;
     }
-    medium.change_arguments(request)?;
+    medium.change_arguments(request, None)?;
     if let Some(text) = &request.farm_toml {
         if medium.farm_toml_moved {
             return Err(CustomizeError::FarmTomlMoved);
@@ -148,6 +155,38 @@ pub fn plan<R: Read + Seek>(reader: &mut R, request: &Request) -> Result<Edit, C
     }
     medium.warn_of_overruled(request);
     Ok(medium.finish())
+}
+
+/// The only setting of Zero-OS; what else was asked for is refused.
+fn zero_os_farm(request: &Request) -> Result<Option<FarmId>, CustomizeError> {
+    let mut others = request.settings.set.clone();
+    let farm = others.farm_id.take();
+    let refused = if request.settings.replace.is_some() {
+        Some("a settings file".to_owned())
+    } else if request.farm_toml.is_some() {
+        Some("farm.toml".to_owned())
+    } else {
+        others.keys().into_iter().next()
+    };
+    match refused {
+        Some(setting) => Err(CustomizeError::ZeroOs { setting }),
+        None => Ok(farm),
+    }
+}
+
+/// The arguments with this farm, where the old one stood or in front of them.
+fn with_farm(arguments: &str, farm: FarmId) -> String {
+    let ours = format!("farmer_id={farm}");
+    let is_farm = |word: &str| word.starts_with("farmer_id=");
+    let words: Vec<&str> = arguments.split_ascii_whitespace().collect();
+    let at = words.iter().position(|word| is_farm(word)).unwrap_or(0);
+    let mut changed: Vec<&str> = words
+        .iter()
+        .copied()
+        .filter(|word| !is_farm(word))
+        .collect();
+    changed.insert(at, &ours);
+    changed.join(" ")
 }
 
 /// Plans to restore what every region was built with.
@@ -256,27 +295,48 @@ impl<'a> Medium<'a> {
         }
     }
 
-    fn change_arguments(&mut self, request: &Request) -> Result<(), CustomizeError> {
+    /// `farm` is written as an argument.
+    fn change_arguments(
+        &mut self,
+        request: &Request,
+        farm: Option<FarmId>,
+    ) -> Result<(), CustomizeError> {
         let bios = regions::decode_kargs(&self.content(regions::KARGS_BIOS)?).ok();
-        let uefi = regions::decode_kargs(&self.content(regions::KARGS_UEFI)?).ok();
+        let uefi_region = match self.table.flavour {
+            Flavour::Stock => regions::KARGS_UEFI,
+            Flavour::Uki => regions::KARGS_UKI,
+            Flavour::UkiSigned if request.arguments.is_empty() && farm.is_none() => return Ok(()),
+            Flavour::UkiSigned => return Err(CustomizeError::Signed),
+        };
+        let uefi = regions::decode_kargs(&self.content(uefi_region)?).ok();
         let named = request.arguments.replace.is_some();
         let agree = bios.is_some() && bios == uefi;
         if !agree && !named && !request.force {
             return Err(CustomizeError::Disagree { bios, uefi });
         }
-        if agree && request.arguments.is_empty() {
+        if agree && request.arguments.is_empty() && farm.is_none() {
             return Ok(());
         }
         let present = bios.or(uefi).unwrap_or_default();
-        let arguments = request.arguments.apply(&present)?;
+        let mut arguments = request.arguments.apply(&present)?;
+        if let Some(farm) = farm {
+            let replace = Some(with_farm(&arguments, farm));
+            let change = ArgumentChange {
+                replace,
+                ..ArgumentChange::default()
+            };
+            // Once more, for the limit.
+            arguments = change.apply("")?;
+        }
         self.write(
             regions::KARGS_BIOS,
             encoded(regions::encode_kargs_bios(&arguments))?,
         )?;
-        self.write(
-            regions::KARGS_UEFI,
-            encoded(regions::encode_kargs_uefi(&arguments))?,
-        )?;
+        let uefi = match uefi_region {
+            regions::KARGS_UKI => regions::encode_kargs_uki(&arguments),
+            _ => regions::encode_kargs_uefi(&arguments),
+        };
+        self.write(uefi_region, encoded(uefi)?)?;
         let ignored = cmdline::parse(&arguments).ignored;
         self.warnings
             .extend(ignored.into_iter().map(Warning::IgnoredArgument));
@@ -306,7 +366,7 @@ impl<'a> Medium<'a> {
             let layer = text.and_then(|text| Layer::from_toml(&text, "settings").ok());
             layers.extend(layer.map(|layer| (origin, layer)));
         }
-        if let Some(line) = region(regions::KARGS_UEFI, self) {
+        if let Some(line) = region(regions::KARGS_BIOS, self) {
             layers.push((Origin::KernelArgument, cmdline::parse(&line).layer));
         }
         let Ok(effective) = Effective::of(layers) else {

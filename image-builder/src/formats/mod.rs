@@ -9,6 +9,7 @@ pub mod gpt;
 pub mod guid;
 pub mod iso9660;
 pub mod mbr;
+pub mod pe;
 pub mod timestamp;
 
 /// Bytes of a disk sector; GPT and FAT here are written for 512-byte sectors.

@@ -55,6 +55,13 @@ impl Timestamp {
         )
     }
 
+    /// Year, month, day, hour, minute, second in UTC.
+    #[must_use]
+    pub fn fields(self) -> (u16, u8, u8, u8, u8, u8) {
+        let c = self.civil();
+        (c.year as u16, c.month, c.day, c.hour, c.minute, c.second)
+    }
+
     /// FAT `(time, date)` words. FAT counts from 1980 to 2107 in steps of two seconds; moments
     /// outside are moved to the nearest end.
     #[must_use]

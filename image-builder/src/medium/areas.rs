@@ -1,5 +1,7 @@
 //! Digests of everything on a medium that never changes, for its region table.
 
+use sha2::{Digest as _, Sha256};
+
 use super::universal::PlacedFile;
 use crate::content::{Content, sha256};
 use crate::error::PlanError;
@@ -31,6 +33,38 @@ impl<'a> AreaList<'a> {
     /// A file that no region touches.
     pub(super) fn content(&mut self, name: &str, offset: u64, content: &Content) {
         self.push(name, offset, content.length(), *content.sha256());
+    }
+
+    /// A file of many pieces, in which regions may lie.
+    pub(super) fn layout(
+        &mut self,
+        name: &str,
+        offset: u64,
+        layout: &Layout,
+    ) -> Result<(), PlanError> {
+        const STEP_BYTES: u64 = 1 << 20;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; STEP_BYTES as usize];
+        let mut at = 0;
+        while at < layout.total() {
+            let length = STEP_BYTES.min(layout.total() - at) as usize;
+            let bytes = &mut buffer[..length];
+            let mut filled = 0;
+            while filled < length {
+                let read = layout
+                    .read_at(at + filled as u64, &mut bytes[filled..])
+                    .map_err(PlanError::Metadata)?;
+                if read == 0 {
+                    break;
+                }
+                filled += read;
+            }
+            self.table.mask(offset + at, bytes);
+            hasher.update(bytes);
+            at += length as u64;
+        }
+        self.push(name, offset, layout.total(), hasher.finalize().into());
+        Ok(())
     }
 
     /// Boot sector, tables and directories of a volume at byte `offset`: all that comes before its

@@ -8,6 +8,7 @@ use super::loader_config::LoaderConfig;
 use super::region_contents::{RegionContents, RenderedRegions};
 use super::universal::{PlacedFile, UniversalMedium};
 use super::volumes::{format_error, place_content};
+use crate::content::Content;
 use crate::error::PlanError;
 use crate::formats::el_torito;
 use crate::formats::fat;
@@ -37,10 +38,22 @@ pub(super) struct Gap<'a> {
     /// Length of the gap.
     length: u64,
     isolinux_bin: u64,
-    ldlinux: u64,
+    /// Modules of ISOLINUX, in the order of [`modules`].
+    modules: Vec<u64>,
     pub isolinux_cfg: u64,
     table: u64,
     pub defaults: Span,
+}
+
+/// What ISOLINUX loads by itself, with its path.
+fn modules(medium: &UniversalMedium) -> Vec<(&'static str, &Content)> {
+    let mut modules = vec![(LDLINUX, &medium.loaders.ldlinux)];
+    if let Some(menu) = &medium.loaders.menu {
+        modules.push(("ISOLINUX/MENU.C32", &menu.menu));
+        modules.push(("ISOLINUX/LIBCOM32.C32", &menu.libcom32));
+        modules.push(("ISOLINUX/LIBUTIL.C32", &menu.libutil));
+    }
+    modules
 }
 
 /// What the rest of the medium looks like.
@@ -68,9 +81,11 @@ impl<'a> Gap<'a> {
         isolinux_cfg_bytes: usize,
         contents: &RegionContents,
     ) -> Result<Self, PlanError> {
-        let paths: Vec<String> = [ISOLINUX_BIN, LDLINUX, ISOLINUX_CFG]
-            .map(str::to_owned)
+        let modules = modules(medium);
+        let paths: Vec<String> = [ISOLINUX_BIN, ISOLINUX_CFG]
             .into_iter()
+            .chain(modules.iter().map(|(path, _)| *path))
+            .map(str::to_owned)
             .chain(files.iter().map(|file| file.path.clone()))
             .collect();
         let tree = iso9660::Tree::new(&paths).map_err(format_error("ISO 9660 tree"))?;
@@ -86,7 +101,10 @@ impl<'a> Gap<'a> {
             tree,
             length,
             isolinux_bin: take(medium.loaders.isolinux.len() as u64, BLOCK_BYTES),
-            ldlinux: take(medium.loaders.ldlinux.length(), BLOCK_BYTES),
+            modules: modules
+                .iter()
+                .map(|(_, content)| take(content.length(), BLOCK_BYTES))
+                .collect(),
             isolinux_cfg: take(isolinux_cfg_bytes as u64, BLOCK_BYTES),
             table: take(TABLE_ROOM, fat::ALIGN_BYTES),
             defaults: Span {
@@ -125,12 +143,13 @@ impl<'a> Gap<'a> {
 
     /// Digests of what never changes in the gap.
     pub(super) fn record(&self, fixed: &Fixed, cfg: &LoaderConfig, areas: &mut AreaList<'_>) {
-        let ldlinux = &self.medium.loaders.ldlinux;
         areas.bytes("MBR boot code", 0, &fixed.mbr[..BOOT_SECTOR_CODE_BYTES]);
         let iso_offset = u64::from(PVD_BLOCK) * BLOCK_BYTES;
         areas.bytes("ISO 9660 metadata", iso_offset, &fixed.iso);
         areas.bytes(ISOLINUX_BIN, self.isolinux_bin, &fixed.isolinux);
-        areas.content(LDLINUX, self.ldlinux, ldlinux);
+        for ((path, content), offset) in modules(self.medium).into_iter().zip(&self.modules) {
+            areas.content(path, *offset, content);
+        }
         areas.bytes(ISOLINUX_CFG, self.isolinux_cfg, &cfg.text);
     }
 
@@ -159,7 +178,9 @@ impl<'a> Gap<'a> {
         builder.place_bytes(LOCATOR_OFFSET, locator.encode());
         builder.place_bytes(u64::from(PVD_BLOCK) * BLOCK_BYTES, fixed.iso);
         builder.place_bytes(self.isolinux_bin, fixed.isolinux);
-        place_content(&mut builder, self.ldlinux, &self.medium.loaders.ldlinux);
+        for ((_, content), offset) in modules(self.medium).into_iter().zip(&self.modules) {
+            place_content(&mut builder, *offset, content);
+        }
         builder.place_bytes(self.isolinux_cfg, &isolinux_cfg.text[..]);
         builder.place_bytes(self.table, regions.json);
         builder.place_bytes(self.defaults.offset, regions.defaults);
@@ -169,12 +190,14 @@ impl<'a> Gap<'a> {
     /// ISO 9660 metadata, for block 16.
     fn iso(&self, around: &Surroundings<'_>, cfg_bytes: usize) -> Result<Vec<u8>, PlanError> {
         let loaders = &self.medium.loaders;
+        let modules = modules(self.medium);
+        let modules = self.modules.iter().zip(&modules);
         let locations: Vec<Location> = [
             (self.isolinux_bin, loaders.isolinux.len() as u64),
-            (self.ldlinux, loaders.ldlinux.length()),
             (self.isolinux_cfg, cfg_bytes as u64),
         ]
         .into_iter()
+        .chain(modules.map(|(offset, (_, content))| (*offset, content.length())))
         .chain(around.files.iter().map(|f| (f.span.offset, f.span.length)))
         .map(|(offset, length)| Location { offset, length })
         .collect();

@@ -6,8 +6,14 @@ pub mod initramfs;
 mod loader_config;
 pub mod pxe;
 mod region_contents;
+mod serial;
+mod uki;
 pub mod universal;
 mod volumes;
 
 pub use pxe::{BundleFile, PxeBundle};
-pub use universal::{InitramfsFile, Loaders, PlacedFile, Plan, UniversalMedium};
+pub use serial::{SerialConsole, SerialConsoleError};
+pub use uki::{Enrolment, UkiBoot, UkiFacts};
+pub use universal::{
+    InitramfsFile, IsolinuxMenu, Loaders, PlacedFile, Plan, UefiBoot, UniversalMedium,
+};

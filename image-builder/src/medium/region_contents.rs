@@ -1,20 +1,29 @@
 //! The rewritable parts of a medium as they are built: padded contents, the table that lists them and
 //! the area they can be reset from.
 
-use super::universal::UniversalMedium;
+use super::universal::{UefiBoot, UniversalMedium};
 use crate::content::sha256;
 use crate::error::PlanError;
 use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
 use crate::regions::{
-    self, AreaRecord, PayloadFacts, Region, RegionRecord, RegionTable, Span, TableRecord,
+    self, AreaRecord, Flavour, PayloadFacts, PayloadKind, Region, RegionRecord, RegionTable, Span,
+    TableRecord,
 };
 
 /// Padded region contents.
 pub(super) struct RegionContents {
-    pub config: Vec<u8>,
     pub kargs_bios: Vec<u8>,
-    pub kargs_uefi: Vec<u8>,
+    /// Region name and content; a signed unified kernel image has none.
+    pub kargs_uefi: Option<(&'static str, Vec<u8>)>,
+    /// What only farm-node reads.
+    pub settings: Option<SettingsRegions>,
+    pub flavour: Flavour,
+}
+
+/// The regions that farm-node reads its settings from.
+pub(super) struct SettingsRegions {
+    pub config: Vec<u8>,
     pub farm_toml: Vec<u8>,
 }
 
@@ -27,21 +36,47 @@ pub(super) struct RenderedRegions {
 
 impl RegionContents {
     pub(super) fn encode(medium: &UniversalMedium) -> Result<Self, PlanError> {
+        let settings = match medium.payload.kind {
+            PayloadKind::FarmNode => Some(SettingsRegions {
+                config: regions::encode_config(&medium.config)?,
+                farm_toml: regions::encode_farm_toml(&medium.farm_toml)?,
+            }),
+            PayloadKind::ZeroOs => None,
+        };
         Ok(Self {
-            config: regions::encode_config(&medium.config)?,
             kargs_bios: regions::encode_kargs_bios(&medium.kernel_arguments)?,
-            kargs_uefi: regions::encode_kargs_uefi(&medium.kernel_arguments)?,
-            farm_toml: regions::encode_farm_toml(&medium.farm_toml)?,
+            kargs_uefi: match &medium.uefi {
+                UefiBoot::Stock => Some((
+                    regions::KARGS_UEFI,
+                    regions::encode_kargs_uefi(&medium.kernel_arguments)?,
+                )),
+                UefiBoot::Uki(uki) if uki.signer.is_none() => Some((
+                    regions::KARGS_UKI,
+                    regions::encode_kargs_uki(&medium.kernel_arguments)?,
+                )),
+                UefiBoot::Uki(_) => None,
+            },
+            settings,
+            flavour: medium.uefi.flavour(),
         })
     }
 
-    fn named(&self) -> [(&'static str, &[u8]); 4] {
-        [
-            (regions::CONFIG, &self.config),
-            (regions::KARGS_BIOS, &self.kargs_bios),
-            (regions::KARGS_UEFI, &self.kargs_uefi),
-            (regions::FARM_TOML, &self.farm_toml),
-        ]
+    fn named(&self) -> Vec<(&'static str, &[u8])> {
+        let mut named: Vec<(&'static str, &[u8])> = vec![(regions::KARGS_BIOS, &self.kargs_bios)];
+        if let Some((name, bytes)) = &self.kargs_uefi {
+            named.push((name, bytes));
+        }
+        if let Some(settings) = &self.settings {
+            named.insert(0, (regions::CONFIG, &settings.config));
+            named.push((regions::FARM_TOML, &settings.farm_toml));
+        }
+        named
+    }
+
+    /// Length of the UEFI kernel-argument region; 0 without one.
+    pub(super) fn kargs_uefi_bytes(&self) -> u64 {
+        let region = self.kargs_uefi.as_ref();
+        region.map_or(0, |(_, bytes)| bytes.len() as u64)
     }
 
     /// One block of digests, then the contents.
@@ -59,7 +94,7 @@ impl RegionContents {
         &self,
         disk_guid: Guid,
         total_bytes: u64,
-        spans: &[Span; 4],
+        spans: &[Span],
         defaults: Span,
         guid_texts: Vec<u64>,
         payload: PayloadFacts,
@@ -78,6 +113,7 @@ impl RegionContents {
         RegionTable {
             disk_guid,
             total_bytes,
+            flavour: self.flavour,
             regions,
             defaults,
             guid_texts,
@@ -108,6 +144,7 @@ impl RegionContents {
             table.guid_texts.clone(),
             records,
         );
+        record.flavour = table.flavour;
         record.payload = table.payload.clone();
         record.areas = table.areas.iter().map(AreaRecord::from).collect();
         #[expect(

@@ -1,5 +1,6 @@
 //! The universal medium: one file that is the ISO, the stick and the disk, with the payload stored
-//! once. Stock flavour: signed shim and GRUB for UEFI, ISOLINUX for BIOS.
+//! once. ISOLINUX serves BIOS; UEFI starts signed shim and GRUB (stock flavour) or a unified kernel
+//! image (uki flavour), whose sections ISOLINUX reads through the ISO 9660 tree.
 //!
 //! ```text
 //! 0        MBR, GPT                          32704  locator of the region table
@@ -18,7 +19,9 @@ use super::areas::AreaList;
 use super::gap::{Gap, Surroundings};
 use super::loader_config::{self, Entries, LoaderConfig};
 use super::region_contents::RegionContents;
-use super::volumes::{Place, TreeFile, place_layout, place_zeroed};
+use super::serial::SerialConsole;
+use super::uki::{self, UkiBoot, UkiFacts};
+use super::volumes::{Body, Place, TreeFile, place_layout, place_zeroed};
 use crate::content::{Content, sha256};
 use crate::error::PlanError;
 use crate::formats::el_torito::UefiSectorCount;
@@ -26,11 +29,12 @@ use crate::formats::fat::{self, FatKind};
 use crate::formats::gpt::{self, Partition, TYPE_BASIC_DATA, TYPE_ESP};
 use crate::formats::guid::Guid;
 use crate::formats::timestamp::Timestamp;
-use crate::regions::{FARMCFG_BOOT_SECTOR, PayloadFacts, RegionTable, Span};
+use crate::payload::uki::Uki;
+use crate::regions::{FARMCFG_BOOT_SECTOR, Flavour, PayloadFacts, PayloadKind, RegionTable, Span};
 use crate::rope::{Layout, LayoutBuilder, Source};
 
 /// Part of every identifier: raise it whenever the same input gives a different medium.
-pub const RECIPE_REVISION: u32 = 2;
+pub const RECIPE_REVISION: u32 = 3;
 
 /// Partitions begin and end on multiples of this.
 const MIB: u64 = 1 << 20;
@@ -49,7 +53,27 @@ pub const KERNEL_PATH: &str = "BOOT/VMLINUZ";
 /// Path of the config region's file.
 pub const CONFIG_PATH: &str = "BOOT/CONFIG.IMG";
 
-/// Boot loaders of the stock flavour.
+/// What UEFI starts.
+#[derive(Debug, Clone)]
+pub enum UefiBoot {
+    /// Shim and GRUB of [`Loaders`].
+    Stock,
+    /// A unified kernel image; shim and GRUB are left out.
+    Uki(UkiBoot),
+}
+
+impl UefiBoot {
+    /// The name of it.
+    pub(super) const fn flavour(&self) -> Flavour {
+        match self {
+            Self::Stock => Flavour::Stock,
+            Self::Uki(boot) if boot.signer.is_some() => Flavour::UkiSigned,
+            Self::Uki(_) => Flavour::Uki,
+        }
+    }
+}
+
+/// Boot loaders.
 #[derive(Debug, Clone)]
 pub struct Loaders {
     /// `isohdpfx.bin`: MBR code, 432 bytes.
@@ -58,6 +82,8 @@ pub struct Loaders {
     pub isolinux: Arc<[u8]>,
     /// `ldlinux.c32` of the same ISOLINUX.
     pub ldlinux: Content,
+    /// Menu of the same ISOLINUX; without it a line of text says which entries there are.
+    pub menu: Option<IsolinuxMenu>,
     /// Signed shim; becomes `EFI/BOOT/BOOTX64.EFI`.
     pub shim: Content,
     /// Signed GRUB that reads `grub.cfg` from `grub_directory`.
@@ -66,6 +92,17 @@ pub struct Loaders {
     pub mok_manager: Option<Content>,
     /// Directory GRUB was built to look into, upper case: `EFI/DEBIAN` for Debian's `grubx64`.
     pub grub_directory: String,
+}
+
+/// The text menu of ISOLINUX and the libraries it needs.
+#[derive(Debug, Clone)]
+pub struct IsolinuxMenu {
+    /// `menu.c32`
+    pub menu: Content,
+    /// `libcom32.c32`
+    pub libcom32: Content,
+    /// `libutil.c32`
+    pub libutil: Content,
 }
 
 /// One initramfs archive; the loaders concatenate them in order.
@@ -82,19 +119,26 @@ pub struct InitramfsFile {
 pub struct UniversalMedium {
     /// Shown by the boot menus: ASCII letters, digits, blanks and `._()+-`.
     pub title: String,
+    /// Serial console of loaders and kernel; `None`: the first port at 115200 baud for the loaders,
+    /// and for farm-node's kernel too.
+    pub serial: Option<SerialConsole>,
     /// Loaders.
     pub loaders: Loaders,
+    /// What UEFI starts.
+    pub uefi: UefiBoot,
     /// The kernel, signed as the loaders demand.
     pub kernel: Content,
-    /// Initramfs archives before the config region, which is always the last one.
+    /// Initramfs archives before the config region, which is always the last one. None for Zero-OS,
+    /// whose kernel has its own inside.
     pub initramfs: Vec<InitramfsFile>,
-    /// What to record of kernel and node.
+    /// What to record of kernel and node; the system decides the menu's entries and which regions
+    /// there are.
     pub payload: PayloadFacts,
     /// This farm's kernel arguments, separated by blanks.
     pub kernel_arguments: String,
-    /// This farm's config as an uncompressed newc cpio of at most 64 KiB.
+    /// This farm's config as an uncompressed newc cpio of at most 64 KiB; unused by Zero-OS.
     pub config: Vec<u8>,
-    /// `farm.toml` for FARMCFG, at most 4 KiB.
+    /// `farm.toml` for FARMCFG, at most 4 KiB; unused by Zero-OS.
     pub farm_toml: String,
     /// Time of everything on the medium: the payload's, or SOURCE_DATE_EPOCH.
     pub timestamp: Timestamp,
@@ -128,10 +172,22 @@ pub struct Plan {
     pub farmcfg: Span,
     /// The files of the EFI partition.
     pub files: Vec<PlacedFile>,
+    /// The unified kernel image; `None` for the stock flavour.
+    pub uki: Option<UkiFacts>,
+}
+
+/// The UEFI half of a medium, before it has a place.
+struct UefiHalf {
+    /// Files of the EFI partition.
+    files: Vec<TreeFile>,
+    /// The text with the kernel arguments and the disk GUID.
+    arguments: LoaderConfig,
+    uki: Option<Uki>,
 }
 
 impl UniversalMedium {
-    /// Plans the medium. Pure: reads no file.
+    /// Plans the medium. Of the payload nothing is read but for the digests of a unified kernel
+    /// image.
     ///
     /// # Errors
     /// [`PlanError`].
@@ -139,7 +195,7 @@ impl UniversalMedium {
         check_text("title", &self.title)?;
         let disk_guid = self.disk_guid();
         let contents = RegionContents::encode(self)?;
-        let grub_cfg = self.grub_config(disk_guid, &contents);
+        let uefi = self.uefi_half(disk_guid, &contents)?;
         let isolinux_cfg = self.isolinux_config(disk_guid, &contents);
 
         let place = |offset| Place {
@@ -147,33 +203,56 @@ impl UniversalMedium {
             timestamp: self.timestamp,
             offset,
         };
-        let esp_files = self.esp_files(&grub_cfg.text, &contents);
-        let esp = place(ESP_OFFSET).esp(&esp_files, MIB)?;
-        check_loaders(&esp.files)?;
+        let esp = place(ESP_OFFSET).esp(&uefi.files, MIB)?;
+        if uefi.uki.is_none() {
+            check_loaders(&esp.files)?;
+        }
         let esp_end = esp.span.offset + esp.span.length;
         let farmcfg = place(esp_end).farmcfg(FARMCFG_BYTES, &contents)?;
         let total = esp_end + TAIL_BYTES;
         let table = partition_table(disk_guid, total, esp.span, farmcfg.span).render();
 
         let cfg_bytes = isolinux_cfg.text.len();
-        let gap = Gap::place(self, ESP_OFFSET, &esp.files, cfg_bytes, &contents)?;
-        let grub_cfg_at = placed(&esp.files, &self.grub_cfg_path()).offset;
-        let spans = [
-            placed(&esp.files, CONFIG_PATH),
-            Span {
-                offset: gap.isolinux_cfg + isolinux_cfg.arguments_at as u64,
-                length: contents.kargs_bios.len() as u64,
-            },
-            Span {
-                offset: grub_cfg_at + grub_cfg.arguments_at as u64,
-                length: contents.kargs_uefi.len() as u64,
-            },
-            farmcfg.files[0].span,
-        ];
-        let guid_texts = vec![
-            gap.isolinux_cfg + isolinux_cfg.guid_at as u64,
-            grub_cfg_at + grub_cfg.guid_at as u64,
-        ];
+        let (iso_files, config, arguments_at) = match &uefi.uki {
+            None => (
+                esp.files.clone(),
+                contents
+                    .settings
+                    .is_some()
+                    .then(|| placed(&esp.files, CONFIG_PATH)),
+                placed(&esp.files, &self.grub_cfg_path()).offset,
+            ),
+            Some(made) => (
+                uki::iso_files(made, &esp.files),
+                contents
+                    .settings
+                    .is_some()
+                    .then(|| uki::config_span(&esp.files)),
+                uki::uki_span(&esp.files).offset + made.command_line.offset,
+            ),
+        };
+        let gap = Gap::place(self, ESP_OFFSET, &iso_files, cfg_bytes, &contents)?;
+        let mut spans = Vec::from_iter(config);
+        spans.extend([Span {
+            offset: gap.isolinux_cfg + isolinux_cfg.arguments_at as u64,
+            length: contents.kargs_bios.len() as u64,
+        }]);
+        let mut guid_texts = vec![(gap.isolinux_cfg, isolinux_cfg.guid_at)];
+        // Nothing of what is signed can be rewritten.
+        if contents.flavour != Flavour::UkiSigned {
+            spans.push(Span {
+                offset: arguments_at + uefi.arguments.arguments_at as u64,
+                length: contents.kargs_uefi_bytes(),
+            });
+            guid_texts.push((arguments_at, uefi.arguments.guid_at));
+        }
+        if contents.settings.is_some() {
+            spans.push(farmcfg.files[0].span);
+        }
+        let guid_texts = guid_texts
+            .into_iter()
+            .filter_map(|(file, at)| at.map(|at| file + at as u64))
+            .collect();
         let mut regions = contents.table(
             disk_guid,
             total,
@@ -186,7 +265,7 @@ impl UniversalMedium {
             disk_guid,
             total,
             esp: esp.span,
-            files: &esp.files,
+            files: &iso_files,
         };
         let fixed = gap.fixed(&around, &isolinux_cfg)?;
         let mut areas = AreaList::new(&regions);
@@ -194,11 +273,14 @@ impl UniversalMedium {
         let esp_at = esp.span.offset;
         areas.volume("EFI partition metadata", esp_at, &esp.layout, &esp.files)?;
         areas.boot_sector(FARMCFG_BOOT_SECTOR, farmcfg.span.offset, &farmcfg.layout)?;
-        for (file, placed) in esp_files.iter().zip(&esp.files) {
-            if file.path == self.grub_cfg_path() {
-                areas.bytes(&file.path, placed.span.offset, &grub_cfg.text);
-            } else if file.path != CONFIG_PATH {
-                areas.content(&file.path, placed.span.offset, &file.content);
+        for (file, placed) in uefi.files.iter().zip(&esp.files) {
+            match &file.body {
+                _ if Some(placed.span) == config => {}
+                Body::Content(_) if uefi.uki.is_none() && file.path == self.grub_cfg_path() => {
+                    areas.bytes(&file.path, placed.span.offset, &uefi.arguments.text);
+                }
+                Body::Content(content) => areas.content(&file.path, placed.span.offset, content),
+                Body::Layout(layout) => areas.layout(&file.path, placed.span.offset, layout)?,
             }
         }
         regions.areas = areas.finish();
@@ -223,8 +305,36 @@ impl UniversalMedium {
             esp: esp.span,
             esp_kind: esp.kind,
             farmcfg: farmcfg.span,
+            uki: uefi.uki.map(|made| UkiFacts {
+                pcr11: made.pcr11,
+                authenticode_sha256: made.authenticode_sha256,
+                signed_by: made.signed_by,
+                span: uki::uki_span(&esp.files),
+            }),
             files: esp.files,
         })
+    }
+
+    fn uefi_half(&self, guid: Guid, contents: &RegionContents) -> Result<UefiHalf, PlanError> {
+        match &self.uefi {
+            UefiBoot::Stock => {
+                let arguments = self.grub_config(guid, contents);
+                Ok(UefiHalf {
+                    files: self.stock_files(&arguments.text, contents),
+                    arguments,
+                    uki: None,
+                })
+            }
+            UefiBoot::Uki(boot) => {
+                let arguments = boot.command_line(self, guid, contents)?;
+                let made = boot.assemble(self, &arguments)?;
+                Ok(UefiHalf {
+                    files: boot.esp_files(&made, contents),
+                    arguments,
+                    uki: Some(made),
+                })
+            }
+        }
     }
 
     /// Identity of the medium: everything but what belongs to one farm.
@@ -238,12 +348,17 @@ impl UniversalMedium {
         };
         part("recipe", &RECIPE_REVISION.to_le_bytes());
         part("title", self.title.as_bytes());
+        part("payload", self.payload.kind.name().as_bytes());
+        if let Some(serial) = self.serial {
+            part("serial", serial.to_string().as_bytes());
+        }
         part("timestamp", &self.timestamp.0.to_le_bytes());
         part("uefi sector count", &[self.uefi_sector_count as u8]);
         let Loaders {
             isohdpfx,
             isolinux,
             ldlinux,
+            menu,
             shim,
             grub,
             mok_manager,
@@ -252,12 +367,30 @@ impl UniversalMedium {
         part("isohdpfx", &sha256(isohdpfx));
         part("isolinux", &sha256(isolinux));
         part("ldlinux", ldlinux.sha256());
-        part("shim", shim.sha256());
-        part("grub", grub.sha256());
-        if let Some(mok_manager) = mok_manager {
-            part("mok manager", mok_manager.sha256());
+        if let Some(menu) = menu {
+            part("menu", menu.menu.sha256());
+            part("libcom32", menu.libcom32.sha256());
+            part("libutil", menu.libutil.sha256());
         }
-        part("grub directory", grub_directory.as_bytes());
+        match &self.uefi {
+            UefiBoot::Stock => {
+                part("shim", shim.sha256());
+                part("grub", grub.sha256());
+                if let Some(mok_manager) = mok_manager {
+                    part("mok manager", mok_manager.sha256());
+                }
+                part("grub directory", grub_directory.as_bytes());
+            }
+            UefiBoot::Uki(boot) => {
+                for (name, digest) in boot.identity() {
+                    part(name, &digest);
+                }
+                // Signed arguments are the same for every farm of this image.
+                if boot.signer.is_some() {
+                    part("arguments", self.kernel_arguments.as_bytes());
+                }
+            }
+        }
         part("kernel", self.kernel.sha256());
         for file in &self.initramfs {
             part(&file.name, file.content.sha256());
@@ -271,17 +404,23 @@ impl UniversalMedium {
         format!("{}/GRUB.CFG", self.loaders.grub_directory)
     }
 
+    /// As the loaders of both kinds of firmware find it, for a unified kernel image BIOS alone.
     fn initramfs_paths(&self) -> Vec<String> {
+        if matches!(self.uefi, UefiBoot::Uki(_)) {
+            return [uki::INITRAMFS_PATH, CONFIG_PATH].map(str::to_owned).into();
+        }
         self.initramfs
             .iter()
             .map(|file| format!("BOOT/{}", file.name))
-            .chain([CONFIG_PATH.to_owned()])
+            .chain((self.payload.kind == PayloadKind::FarmNode).then(|| CONFIG_PATH.to_owned()))
             .collect()
     }
 
     fn grub_config(&self, guid: Guid, contents: &RegionContents) -> LoaderConfig {
         let initramfs = self.initramfs_paths();
-        loader_config::grub(&self.entries(guid, &initramfs), &contents.kargs_uefi)
+        let arguments = contents.kargs_uefi.as_ref();
+        let arguments = arguments.map_or(&[][..], |(_, bytes)| bytes);
+        loader_config::grub(&self.entries(guid, &initramfs), arguments)
     }
 
     fn isolinux_config(&self, guid: Guid, contents: &RegionContents) -> LoaderConfig {
@@ -289,9 +428,12 @@ impl UniversalMedium {
         loader_config::isolinux(&self.entries(guid, &initramfs), &contents.kargs_bios)
     }
 
-    fn entries<'a>(&'a self, disk_guid: Guid, initramfs: &'a [String]) -> Entries<'a> {
+    pub(super) fn entries<'a>(&'a self, disk_guid: Guid, initramfs: &'a [String]) -> Entries<'a> {
         Entries {
             title: &self.title,
+            payload: self.payload.kind,
+            serial: self.serial,
+            has_isolinux_menu: self.loaders.menu.is_some(),
             kernel: KERNEL_PATH,
             initramfs,
             disk_guid,
@@ -299,10 +441,10 @@ impl UniversalMedium {
     }
 
     /// Files of the EFI partition: loaders first, within reach of every firmware.
-    fn esp_files(&self, grub_cfg: &[u8], contents: &RegionContents) -> Vec<TreeFile> {
+    fn stock_files(&self, grub_cfg: &[u8], contents: &RegionContents) -> Vec<TreeFile> {
         let file = |path: &str, content: &Content| TreeFile {
             path: path.to_owned(),
-            content: content.clone(),
+            body: Body::Content(content.clone()),
         };
         let mut files = vec![
             file("EFI/BOOT/BOOTX64.EFI", &self.loaders.shim),
@@ -312,7 +454,9 @@ impl UniversalMedium {
             files.push(file("EFI/BOOT/MMX64.EFI", mok_manager));
         }
         files.push(file(&self.grub_cfg_path(), &Content::bytes(grub_cfg)));
-        files.push(file(CONFIG_PATH, &Content::bytes(&contents.config[..])));
+        if let Some(settings) = &contents.settings {
+            files.push(file(CONFIG_PATH, &Content::bytes(&settings.config[..])));
+        }
         files.push(file(KERNEL_PATH, &self.kernel));
         files.extend(
             self.initramfs
@@ -361,10 +505,10 @@ fn check_loaders(files: &[PlacedFile]) -> Result<(), PlanError> {
 }
 
 /// Where a file that is always there lies.
-fn placed(files: &[PlacedFile], path: &str) -> Span {
+pub(super) fn placed(files: &[PlacedFile], path: &str) -> Span {
     #[expect(
         clippy::expect_used,
-        reason = "asked only for paths that esp_files always makes"
+        reason = "asked only for paths that the flavour always has"
     )]
     files
         .iter()

@@ -16,7 +16,23 @@ use crate::rope::{Layout, LayoutBuilder, Source};
 /// A file to store, by path.
 pub(super) struct TreeFile {
     pub path: String,
-    pub content: Content,
+    pub body: Body,
+}
+
+/// What a file holds.
+pub(super) enum Body {
+    Content(Content),
+    /// A file made of many pieces.
+    Layout(Layout),
+}
+
+impl Body {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Content(content) => content.length(),
+            Self::Layout(layout) => layout.total(),
+        }
+    }
 }
 
 /// A planned volume whose extents are relative to its own start.
@@ -43,23 +59,28 @@ impl Place {
         self.volume("EFI partition", "FARMBOOT", size, files)
     }
 
-    /// FARMCFG; `farm.toml` is its first file.
+    /// FARMCFG; `farm.toml` is its first file. On a Zero-OS medium it only says where the settings are.
     pub(super) fn farmcfg(
         &self,
         length: u64,
         contents: &RegionContents,
     ) -> Result<Volume, PlanError> {
-        let readme = include_str!("farmcfg-readme.txt").replace('\n', "\r\n");
-        let files = [
-            TreeFile {
-                path: "farm.toml".to_owned(),
-                content: Content::bytes(&contents.farm_toml[..]),
-            },
-            TreeFile {
-                path: "README.TXT".to_owned(),
-                content: Content::bytes(readme.as_bytes()),
-            },
-        ];
+        let mut files = Vec::new();
+        let readme = match &contents.settings {
+            Some(settings) => {
+                files.push(TreeFile {
+                    path: "farm.toml".to_owned(),
+                    body: Body::Content(Content::bytes(&settings.farm_toml[..])),
+                });
+                include_str!("farmcfg-readme.txt")
+            }
+            None => include_str!("farmcfg-zero-os.txt"),
+        };
+        let readme = readme.replace('\n', "\r\n");
+        files.push(TreeFile {
+            path: "README.TXT".to_owned(),
+            body: Body::Content(Content::bytes(readme.as_bytes())),
+        });
         let size = VolumeSize::Exact(length);
         self.volume("FARMCFG partition", FARMCFG_LABEL, size, &files)
     }
@@ -82,7 +103,7 @@ impl Place {
             .iter()
             .map(|file| FatFile {
                 path: file.path.clone(),
-                length: file.content.length(),
+                length: file.body.length(),
             })
             .collect();
         let volume = fat::plan(&spec, &sizes).map_err(format_error(part))?;
@@ -92,12 +113,15 @@ impl Place {
         }
         let mut placed = Vec::with_capacity(files.len());
         for (file, offset) in files.iter().zip(&volume.file_offsets) {
-            place_content(&mut builder, *offset, &file.content);
+            match &file.body {
+                Body::Content(content) => place_content(&mut builder, *offset, content),
+                Body::Layout(layout) => place_layout(&mut builder, *offset, layout),
+            }
             placed.push(PlacedFile {
                 path: file.path.clone(),
                 span: Span {
                     offset: self.offset + offset,
-                    length: file.content.length(),
+                    length: file.body.length(),
                 },
             });
         }

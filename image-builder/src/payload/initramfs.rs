@@ -1,23 +1,27 @@
 //! The layers of the initramfs, cached by the content of what they are made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use node_config::note::{self, NodeNote};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::cpio::{CpioError, Tree};
+use super::cpio::Tree;
 use super::elf::Elf;
+use super::file_tree::io_error;
+use super::layer_cache::{BaseFacts, Cache, Facts};
 use super::modules::{self, Selection, index};
-use super::{Layer, LayerKind, LayerRecord, Manifest, Part, Payload, PayloadError, Warning};
-use crate::bootkit::digest::{Hasher, HashingWriter};
+use super::supplies::{self, Supplies};
+use super::{
+    Layer, LayerKind, LayerRecord, Manifest, Part, Payload, PayloadError, Warning, devices,
+};
 use crate::bootkit::stamps::Stamps;
 use crate::bootkit::{Bootkit, Digest, store};
 
 /// Changes whenever the same inputs give other bytes, so that no stale layer is taken from a cache.
-pub const RECIPE_REVISION: u32 = 1;
+pub const RECIPE_REVISION: u32 = 2;
 
 /// Version of [`Manifest`].
 const MANIFEST_SCHEMA: u32 = 1;
@@ -25,10 +29,6 @@ const MANIFEST_SCHEMA: u32 = 1;
 const PAYLOAD_JSON: &str = "etc/farmer/payload.json";
 /// A node is 6 MB at most; a debug build can be 30 times that.
 const NODE_LIMIT_BYTES: u64 = 512 << 20;
-const RECORD_LIMIT_BYTES: u64 = 16 << 20;
-/// The output does not depend on the number of workers as long as it is not 0, so a fixed small
-/// number keeps memory low.
-const ZSTD_WORKERS: u32 = 2;
 
 /// What to build a payload from.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub struct PayloadOptions<'a> {
     pub level: i32,
     /// Version of the configuration schema to assume of a node that does not say which it accepts.
     pub config_schema: u32,
+    /// Firmware, microcode and files to add.
+    pub supplies: &'a Supplies,
 }
 
 /// Progress of building a payload.
@@ -85,25 +87,6 @@ pub enum Event {
     },
 }
 
-/// What is kept beside a cached layer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
-    sha256: Digest,
-    size_bytes: u64,
-    unpacked_bytes: u64,
-    #[serde(default)]
-    base: BaseFacts,
-}
-
-/// What the closure found; a cached base layer needs no second look at the modules.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct BaseFacts {
-    modules: Vec<String>,
-    unknown: Vec<String>,
-    unresolved: Vec<String>,
-    missing_firmware: BTreeMap<String, Vec<String>>,
-}
-
 /// `/etc/farmer/payload.json`. The node reads it leniently: unknown keys are ignored.
 #[derive(Serialize)]
 struct PayloadJson<'a> {
@@ -114,6 +97,8 @@ struct PayloadJson<'a> {
     /// Seconds since 1970-01-01 UTC: the node's clock cannot be earlier.
     newest_mtime: u64,
     missing_firmware: &'a BTreeMap<String, Vec<String>>,
+    /// What people call the devices of the drivers in `missing_firmware`.
+    device_names: BTreeMap<String, String>,
 }
 
 /// Builds, or takes from the cache, the layers of a payload.
@@ -141,10 +126,28 @@ pub fn build(
     // Before minutes of compressing: a wrong file is refused at once.
     let (node_bytes, node_sha256, note) = read_node(options.node)?;
     let config_schema = note.as_ref().map_or(options.config_schema, |n| n.schema);
-    let (base, facts) = base_layer(options, config_schema, &mut cache, progress)?;
+    let microcode = microcode_layer(options, &mut cache, progress)?;
+    let (base, mut facts) = base_layer(options, config_schema, &mut cache, progress)?;
+    let firmware = firmware_layer(options, config_schema, &mut facts, &mut cache, progress)?;
     let node = node_layer(kit, &node_bytes, node_sha256, &mut cache, progress)?;
+    let added = added_layer(options, &mut cache, progress)?;
     cache.stamps.save();
-    let layers = vec![base, node];
+    let mut layers = Vec::new();
+    let mut files = BTreeMap::new();
+    for (layer, names) in [
+        microcode,
+        Some((base, Vec::new())),
+        firmware,
+        Some((node, Vec::new())),
+        added,
+    ]
+    .into_iter()
+    .flatten()
+    {
+        files.insert(layer.kind as u8, names);
+        layers.push(layer);
+    }
+    let mut files_of = |kind: LayerKind| files.remove(&(kind as u8)).unwrap_or_default();
 
     let entry = kit
         .kernel_entry()
@@ -171,7 +174,10 @@ pub fn build(
         packages: kit.lock().packages.clone(),
         sbat: sbat.map(|f| (f.path.clone(), f.sbat.clone())).collect(),
         modules: facts.modules,
+        firmware: files_of(LayerKind::Firmware),
         missing_firmware: facts.missing_firmware.clone(),
+        microcode: files_of(LayerKind::Microcode),
+        added: files_of(LayerKind::Added),
     };
     let mut warnings = Vec::new();
     if !facts.unknown.is_empty() {
@@ -224,9 +230,13 @@ fn base_layer(
             .part(group.name.as_bytes())
             .part(&[u8::from(group.optional)]);
     }
+    for (module, request) in &options.selection.requests {
+        key.part(module.as_bytes())
+            .part(request.modules.join(" ").as_bytes());
+    }
     let key = key.finish();
-    if let Some((layer, facts)) = cache.get(LayerKind::Base, key, progress) {
-        return Ok((layer, facts));
+    if let Some(cached) = cache.get(LayerKind::Base, key, progress) {
+        return Ok((cached.layer, cached.base));
     }
 
     let store = kit.modules()?;
@@ -235,7 +245,7 @@ fn base_layer(
         modules: plan.modules.iter().map(|m| m.name.clone()).collect(),
         unknown: plan.unknown.clone(),
         unresolved: plan.unresolved.clone(),
-        // No firmware is carried yet, so all that may be asked for is missing.
+        // Firmware is a layer of its own: to this one, all that may be asked for is missing.
         missing_firmware: plan.firmware.clone(),
     };
     let mut tree = Tree::new();
@@ -264,18 +274,178 @@ fn base_layer(
     ] {
         tree.file(&format!("{top}/{name}"), 0o644, text.into_bytes())?;
     }
-    let json = serde_json::to_vec_pretty(&PayloadJson {
+    let json = payload_json(options, config_schema, &facts.missing_firmware)?;
+    tree.file(PAYLOAD_JSON, 0o644, json)?;
+    let known = Facts {
+        base: facts.clone(),
+        files: Vec::new(),
+    };
+    let layer = cache.put(LayerKind::Base, key, &tree, mtime, known, progress)?;
+    Ok((layer, facts))
+}
+
+fn payload_json(
+    options: &PayloadOptions<'_>,
+    config_schema: u32,
+    missing_firmware: &BTreeMap<String, Vec<String>>,
+) -> Result<Vec<u8>, PayloadError> {
+    serde_json::to_vec_pretty(&PayloadJson {
         schema: MANIFEST_SCHEMA,
         recipe_revision: RECIPE_REVISION,
-        kernel_version: kit.kernel_version(),
+        kernel_version: options.bootkit.kernel_version(),
         config_schema,
-        newest_mtime: mtime,
-        missing_firmware: &facts.missing_firmware,
+        newest_mtime: options.bootkit.lock().newest_mtime_unix_s,
+        missing_firmware,
+        device_names: devices::names(missing_firmware.keys()),
     })
-    .map_err(|e| io_error("write", Path::new(PAYLOAD_JSON))(e.into()))?;
-    tree.file(PAYLOAD_JSON, 0o644, json)?;
-    let layer = cache.put(LayerKind::Base, key, &tree, mtime, facts.clone(), progress)?;
-    Ok((layer, facts))
+    .map_err(|e| io_error("write", Path::new(PAYLOAD_JSON))(e.into()))
+}
+
+/// A layer with the names of what it holds; `None` when there is nothing to put in.
+type Supplied = Option<(Layer, Vec<String>)>;
+
+/// Firmware of exactly the modules in the base layer. Takes what it carries out of
+/// `facts.missing_firmware`.
+fn firmware_layer(
+    options: &PayloadOptions<'_>,
+    config_schema: u32,
+    facts: &mut BaseFacts,
+    cache: &mut Cache,
+    progress: &mut dyn FnMut(Event),
+) -> Result<Supplied, PayloadError> {
+    let missing = &mut facts.missing_firmware;
+    let mut wanted: BTreeSet<&str> = missing.values().flatten().map(String::as_str).collect();
+    if options.supplies.firmware.is_empty() || wanted.is_empty() {
+        return Ok(None);
+    }
+    let mtime = options.bootkit.lock().newest_mtime_unix_s;
+    let mut key = cache.key(LayerKind::Firmware);
+    key.part(&mtime.to_le_bytes());
+    key.part(&payload_json(options, config_schema, missing)?);
+    for source in &options.supplies.firmware {
+        key.part(supplies::firmware_digest(&wanted, source)?.as_bytes());
+    }
+    let key = key.finish();
+    if let Some(cached) = cache.get(LayerKind::Firmware, key, progress) {
+        *missing = cached.base.missing_firmware;
+        return Ok(Some((cached.layer, cached.files)));
+    }
+    let mut found: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for source in &options.supplies.firmware {
+        found.extend(supplies::read_firmware(&wanted, source)?);
+        wanted.retain(|name| !found.contains_key(*name));
+    }
+    if found.is_empty() {
+        return Ok(None);
+    }
+    missing.retain(|_, files| {
+        files.retain(|file| !found.contains_key(file));
+        !files.is_empty()
+    });
+    let mut tree = Tree::new();
+    for (name, bytes) in &found {
+        tree.file(&format!("lib/firmware/{name}"), 0o644, bytes.as_slice())?;
+    }
+    // The kernel takes the last copy: this one knows what is here.
+    tree.file(
+        PAYLOAD_JSON,
+        0o644,
+        payload_json(options, config_schema, missing)?,
+    )?;
+    let known = Facts {
+        base: BaseFacts {
+            missing_firmware: missing.clone(),
+            ..BaseFacts::default()
+        },
+        files: found.keys().cloned().collect(),
+    };
+    let files = known.files.clone();
+    let layer = cache.put(LayerKind::Firmware, key, &tree, mtime, known, progress)?;
+    Ok(Some((layer, files)))
+}
+
+fn microcode_layer(
+    options: &PayloadOptions<'_>,
+    cache: &mut Cache,
+    progress: &mut dyn FnMut(Event),
+) -> Result<Supplied, PayloadError> {
+    let microcode = supplies::read_microcode(&options.supplies.microcode)?;
+    if microcode.is_empty() {
+        return Ok(None);
+    }
+    let mtime = options.bootkit.lock().newest_mtime_unix_s;
+    let mut key = cache.key(LayerKind::Microcode);
+    key.part(&mtime.to_le_bytes());
+    let mut tree = Tree::new();
+    let mut files = Vec::new();
+    for (maker, bytes) in &microcode {
+        key.part(maker.path().as_bytes());
+        key.part(Digest::of(bytes).as_bytes());
+        tree.file(maker.path(), 0o644, bytes.as_slice())?;
+        files.push(maker.path().to_owned());
+    }
+    supplied(
+        LayerKind::Microcode,
+        key.finish(),
+        &tree,
+        mtime,
+        files,
+        cache,
+        progress,
+    )
+}
+
+fn added_layer(
+    options: &PayloadOptions<'_>,
+    cache: &mut Cache,
+    progress: &mut dyn FnMut(Event),
+) -> Result<Supplied, PayloadError> {
+    let added = supplies::read_additions(&options.supplies.added)?;
+    if added.is_empty() {
+        return Ok(None);
+    }
+    let mtime = options.bootkit.lock().newest_mtime_unix_s;
+    let mut key = cache.key(LayerKind::Added);
+    key.part(&mtime.to_le_bytes());
+    let mut tree = Tree::new();
+    let mut files = Vec::new();
+    for file in &added {
+        key.part(file.path.as_bytes())
+            .part(&file.mode.to_le_bytes());
+        key.part(Digest::of(&file.bytes).as_bytes());
+        tree.file(&file.path, file.mode, file.bytes.as_slice())?;
+        files.push(file.path.clone());
+    }
+    supplied(
+        LayerKind::Added,
+        key.finish(),
+        &tree,
+        mtime,
+        files,
+        cache,
+        progress,
+    )
+}
+
+/// The layer from the cache, or written now.
+fn supplied(
+    kind: LayerKind,
+    key: Digest,
+    tree: &Tree<'_>,
+    mtime_unix_s: u64,
+    files: Vec<String>,
+    cache: &mut Cache,
+    progress: &mut dyn FnMut(Event),
+) -> Result<Supplied, PayloadError> {
+    if let Some(cached) = cache.get(kind, key, progress) {
+        return Ok(Some((cached.layer, cached.files)));
+    }
+    let facts = Facts {
+        base: BaseFacts::default(),
+        files: files.clone(),
+    };
+    let layer = cache.put(kind, key, tree, mtime_unix_s, facts, progress)?;
+    Ok(Some((layer, files)))
 }
 
 fn node_layer(
@@ -289,8 +459,8 @@ fn node_layer(
     let mut key = cache.key(LayerKind::Node);
     key.part(sha256.as_bytes()).part(&mtime.to_le_bytes());
     let key = key.finish();
-    if let Some((layer, _)) = cache.get(LayerKind::Node, key, progress) {
-        return Ok(layer);
+    if let Some(cached) = cache.get(LayerKind::Node, key, progress) {
+        return Ok(cached.layer);
     }
     let mut tree = Tree::new();
     tree.file("init", 0o755, node)?;
@@ -312,7 +482,7 @@ fn node_layer(
         key,
         &tree,
         mtime,
-        BaseFacts::default(),
+        Facts::default(),
         progress,
     )
 }
@@ -333,210 +503,4 @@ fn read_node(path: &Path) -> Result<(Vec<u8>, Digest, Option<NodeNote>), Payload
         .and_then(NodeNote::decode);
     let digest = Digest::of(&bytes);
     Ok((bytes, digest, note))
-}
-
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PayloadError {
-    let path = path.to_owned();
-    move |source| PayloadError::Io {
-        action,
-        path,
-        source,
-    }
-}
-
-/// Compressed layers by the digest of everything they are made of.
-struct Cache {
-    dir: PathBuf,
-    level: i32,
-    stamps: Stamps,
-}
-
-impl Cache {
-    /// The start of a key: what all layers depend on.
-    fn key(&self, kind: LayerKind) -> Hasher {
-        let mut key = Hasher::new();
-        key.part(b"initramfs layer")
-            .part(&RECIPE_REVISION.to_le_bytes())
-            .part(&[kind as u8]);
-        // Another version of zstd may compress to other bytes.
-        key.part(&zstd::zstd_safe::version_number().to_le_bytes());
-        key.part(&self.level.to_le_bytes());
-        key
-    }
-
-    fn paths(&self, kind: LayerKind, key: Digest) -> (PathBuf, PathBuf) {
-        let name = match kind {
-            LayerKind::Base => "base",
-            LayerKind::Node => "node",
-        };
-        let stem = format!("{name}-{}", key.short());
-        (
-            self.dir.join(format!("{stem}.cpio.zst")),
-            self.dir.join(format!("{stem}.json")),
-        )
-    }
-
-    /// A cached layer, if it is there and its digest is right; anything else means "build it".
-    fn get(
-        &mut self,
-        kind: LayerKind,
-        key: Digest,
-        progress: &mut dyn FnMut(Event),
-    ) -> Option<(Layer, BaseFacts)> {
-        let (path, record_path) = self.paths(kind, key);
-        let record = store::read_limited(&record_path, RECORD_LIMIT_BYTES).ok()?;
-        let record: Record = serde_json::from_slice(&record).ok()?;
-        let found = self.stamps.digest_of(&path).ok()?;
-        if found != (record.sha256, record.size_bytes) {
-            return None;
-        }
-        progress(Event::LayerCached {
-            kind,
-            size_bytes: record.size_bytes,
-        });
-        let part = Part {
-            path,
-            sha256: record.sha256,
-            size_bytes: record.size_bytes,
-        };
-        Some((
-            Layer {
-                kind,
-                part,
-                unpacked_bytes: record.unpacked_bytes,
-            },
-            record.base,
-        ))
-    }
-
-    fn put(
-        &self,
-        kind: LayerKind,
-        key: Digest,
-        tree: &Tree<'_>,
-        mtime_unix_s: u64,
-        base: BaseFacts,
-        progress: &mut dyn FnMut(Event),
-    ) -> Result<Layer, PayloadError> {
-        let (path, record_path) = self.paths(kind, key);
-        let error = || io_error("write", &path);
-        let unpacked_bytes = tree.len_bytes();
-        let level = self.level;
-        progress(Event::LayerStarted {
-            kind,
-            unpacked_bytes,
-            level,
-        });
-        let file = store::AtomicFile::create(&path).map_err(error())?;
-        let buffered = io::BufWriter::with_capacity(1 << 20, file);
-        let encoder = compressor(
-            HashingWriter::new(buffered),
-            level,
-            ZSTD_WORKERS,
-            unpacked_bytes,
-        )
-        .map_err(error())?;
-        let mut metered = Metered {
-            inner: encoder,
-            done_bytes: 0,
-            report: &mut |done_bytes| {
-                progress(Event::LayerProgress {
-                    kind,
-                    done_bytes,
-                    unpacked_bytes,
-                });
-            },
-        };
-        // newc has 32 bits for the time, enough until 2106.
-        let mtime = u32::try_from(mtime_unix_s).unwrap_or(u32::MAX);
-        tree.write(&mut metered, mtime).map_err(|e| match e {
-            CpioError::Write(e) => error()(e),
-            e => e.into(),
-        })?;
-        let (buffered, sha256, size_bytes) = metered.inner.finish().map_err(error())?.finish();
-        let file = buffered.into_inner().map_err(|e| error()(e.into_error()))?;
-        file.commit().map_err(error())?;
-        let record = Record {
-            sha256,
-            size_bytes,
-            unpacked_bytes,
-            base,
-        };
-        let json = serde_json::to_vec(&record).map_err(|e| error()(e.into()))?;
-        store::write_atomic(&record_path, &json).map_err(io_error("write", &record_path))?;
-        progress(Event::LayerBuilt { kind, size_bytes });
-        Ok(Layer {
-            kind,
-            part: Part {
-                path,
-                sha256,
-                size_bytes,
-            },
-            unpacked_bytes,
-        })
-    }
-}
-
-/// One zstd frame with content size and checksum.
-fn compressor<W: Write>(
-    out: W,
-    level: i32,
-    workers: u32,
-    len_bytes: u64,
-) -> io::Result<zstd::Encoder<'static, W>> {
-    let mut encoder = zstd::Encoder::new(out, level)?;
-    encoder.multithread(workers)?;
-    encoder.include_checksum(true)?;
-    encoder.set_pledged_src_size(Some(len_bytes))?;
-    Ok(encoder)
-}
-
-/// Reports progress about every 4 MiB.
-struct Metered<'p, W> {
-    inner: W,
-    done_bytes: u64,
-    report: &'p mut dyn FnMut(u64),
-}
-
-impl<W: Write> Write for Metered<'_, W> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        const STEP_BYTES: u64 = 4 << 20;
-        let n = self.inner.write(buf)?;
-        let before = self.done_bytes / STEP_BYTES;
-        self.done_bytes += n as u64;
-        if self.done_bytes / STEP_BYTES != before {
-            (self.report)(self.done_bytes);
-        }
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_do_not_depend_on_the_number_of_workers() {
-        // Compressible, and long enough for several jobs at level 9.
-        let mut state = 1u32;
-        let data: Vec<u8> = (0..24 << 20)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 29) as u8
-            })
-            .collect();
-        let compress = |workers| {
-            let mut encoder = compressor(Vec::new(), 9, workers, data.len() as u64).unwrap();
-            encoder.write_all(&data).unwrap();
-            encoder.finish().unwrap()
-        };
-        let one = compress(1);
-        assert!(one.len() < data.len() / 2);
-        assert_eq!(one, compress(2));
-        assert_eq!(one, compress(5));
-    }
 }

@@ -78,3 +78,16 @@ pub fn inspect(image: &[u8]) -> Result<KernelInfo, KernelError> {
         has_efi_stub: image.starts_with(b"MZ"),
     })
 }
+
+/// Length that a bzImage's header announces: boot sectors and the protected-mode part. A signature
+/// may follow.
+#[must_use]
+pub fn image_bytes(image: &[u8]) -> Option<u64> {
+    // A zero stands for the four sectors of old.
+    let sectors = match *image.get(0x1f1)? {
+        0 => 4,
+        sectors => u64::from(sectors),
+    };
+    let paragraphs = u32::from_le_bytes(image.get(0x1f4..0x1f8)?.try_into().ok()?);
+    Some((sectors + 1) * 512 + u64::from(paragraphs) * 16)
+}

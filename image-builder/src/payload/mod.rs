@@ -1,15 +1,21 @@
 //! The payload: kernel and initramfs layers, the same bytes for every medium and every farm.
 //!
-//! Layers are archives of their own, concatenated in memory by the boot loader: `base` (modules,
-//! index, `payload.json`), `node` (`farm-node`) and the small uncompressed `config` archive of
-//! [`cpio::config_cpio`], which alone differs between farms. The kernel unpacks one after the other
+//! Layers are archives of their own, concatenated in memory by the boot loader: `microcode`
+//! (uncompressed, or the kernel would not find it), `base` (modules, index, `payload.json`),
+//! `firmware`, `node` (`farm-node`), `added` (the farmer's own files) and the small uncompressed
+//! `config` archive of [`cpio::config_cpio`], which alone differs between farms. The kernel unpacks one after the other
 //! and the last copy of a file wins.
 
 pub mod cpio;
+pub mod devices;
 pub mod elf;
+mod file_tree;
 pub mod initramfs;
 pub mod kernel;
+mod layer_cache;
 pub mod modules;
+pub mod supplies;
+pub mod uki;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,11 +27,12 @@ use node_config::note::NodeNote;
 use crate::bootkit::{BootkitError, Digest, NO_SPACE, PackageEntry};
 use crate::content::Content;
 use crate::error::ReadError;
-use crate::regions::PayloadFacts;
+use crate::regions::{PayloadFacts, PayloadKind};
 
 pub use cpio::{CONFIG_REGION_BYTES, ConfigFile, CpioError, config_cpio};
 pub use initramfs::{Event, PayloadOptions, RECIPE_REVISION, build};
 pub use modules::Selection;
+pub use supplies::{AddError, AddedFile, Supplies};
 
 /// zstd level for development builds: 9 is within 15 % of 19 at a twentieth of its time.
 pub const LEVEL_DEVELOPMENT: i32 = 9;
@@ -62,14 +69,20 @@ pub enum LayerKind {
     Base,
     /// `farm-node` as `/init`.
     Node,
+    /// Firmware of the modules, and a `payload.json` that says what is still missing.
+    Firmware,
+    /// Processor microcode; not compressed, and always the first layer.
+    Microcode,
+    /// The farmer's own files.
+    Added,
 }
 
-/// One compressed archive of the initramfs.
+/// One archive of the initramfs, compressed but for microcode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
     /// Which one.
     pub kind: LayerKind,
-    /// The zstd file, one frame.
+    /// The archive: one zstd frame, or a plain cpio for microcode.
     pub part: Part,
     /// Size of the archive inside, bytes.
     pub unpacked_bytes: u64,
@@ -98,6 +111,7 @@ impl Payload {
     pub fn facts(&self) -> PayloadFacts {
         let node = self.node.clone();
         PayloadFacts {
+            kind: PayloadKind::FarmNode,
             kernel_version: self.kernel_version.clone(),
             node_version: node.as_ref().map(|n| n.version.clone()).unwrap_or_default(),
             config_schema: self.manifest.config_schema,
@@ -150,8 +164,17 @@ pub struct Manifest {
     pub sbat: BTreeMap<String, Vec<String>>,
     /// Names of the included modules.
     pub modules: Vec<String>,
+    /// Firmware the image carries, by name below `/lib/firmware`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firmware: Vec<String>,
     /// Firmware that included modules may ask for and the image does not carry.
     pub missing_firmware: BTreeMap<String, Vec<String>>,
+    /// Files of the microcode layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub microcode: Vec<String>,
+    /// The farmer's own files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
 }
 
 /// A layer in the manifest.
@@ -196,6 +219,21 @@ pub enum PayloadError {
         #[source]
         source: std::io::Error,
     },
+    /// A file named like microcode that holds something else.
+    #[error("{} holds no microcode", path.display())]
+    Microcode {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A source of microcode without any.
+    #[error("there is no microcode in {}", path.display())]
+    NoMicrocode {
+        /// The directory or package.
+        path: PathBuf,
+    },
+    /// A file that may not be added.
+    #[error("cannot add a file to the image: {0}")]
+    Add(#[from] AddError),
     /// A compression level zstd does not have.
     #[error("compression level {0} is not between 1 and 22")]
     Level(i32),
@@ -209,6 +247,11 @@ impl PayloadError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some(NO_SPACE.to_owned())
             }
+            Self::Microcode { .. } | Self::NoMicrocode { .. } => Some(
+                "give the package intel-microcode or amd64-microcode, or a directory with \
+                 amd-ucode/*.bin or intel-ucode/*"
+                    .to_owned(),
+            ),
             Self::Node { .. } => Some(
                 "use the farm-node this program was released with, or build it static: \
                  cargo build -p farm-node --profile node"

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::bootkit::{Bootkit, Digest, PackageEntry};
 use crate::medium::Plan;
-use crate::payload::{LayerRecord, Payload};
+use crate::payload::{LayerRecord, Payload, RECIPE_REVISION};
+use crate::regions::PayloadKind;
+use crate::zos::ZosKernel;
 
 /// Version of the structure; raised when a field changes its meaning.
 pub const MANIFEST_SCHEMA: u32 = 1;
@@ -25,6 +27,9 @@ pub struct ImageManifest {
     pub recipe_revision: u32,
     /// Changes when the same inputs would give other layers.
     pub payload_recipe_revision: u32,
+    /// The system it starts.
+    #[serde(default)]
+    pub payload: PayloadKind,
     /// The farm it is for.
     pub farm_id: FarmId,
     /// Identity of the medium: of payload and recipe, the same for every farm.
@@ -33,20 +38,29 @@ pub struct ImageManifest {
     pub timestamp_unix_s: u64,
     /// Kernel release.
     pub kernel_version: String,
-    /// Version of the settings' schema.
+    /// Version of the settings' schema; 0 for Zero-OS, which has its own.
     pub config_schema: u32,
-    /// zstd level of the layers.
+    /// zstd level of the layers; 0 where there are none.
     pub compression_level: i32,
     /// Content address of the bootkit.
     pub bootkit: Digest,
     /// Debian packages the bootkit was made of.
     pub packages: Vec<PackageEntry>,
-    /// Kernel, loaders and `farm-node`, with the SBAT generations of EFI programs.
+    /// Kernel, loaders and `farm-node` or the Zero-OS kernel, with the SBAT generations of EFI programs.
     pub inputs: Vec<Input>,
     /// Initramfs archives in order.
     pub layers: Vec<LayerRecord>,
     /// Names of the kernel modules in it.
     pub modules: Vec<String>,
+    /// Firmware in it.
+    #[serde(default)]
+    pub firmware: Vec<String>,
+    /// Processor microcode in it.
+    #[serde(default)]
+    pub microcode: Vec<String>,
+    /// Files the farmer added.
+    #[serde(default)]
+    pub added: Vec<String>,
     /// Firmware that modules may ask for and that is not in it.
     pub missing_firmware: BTreeMap<String, Vec<String>>,
     /// Ranges of the disk that are this farm's own; none where the output is no disk.
@@ -55,10 +69,48 @@ pub struct ImageManifest {
     pub outputs: Vec<Output>,
 }
 
+/// What an image starts.
+#[derive(Debug, Clone, Copy)]
+pub enum System<'a> {
+    /// `farm-node` on the bootkit's kernel.
+    FarmNode(&'a Payload),
+    /// A Zero-OS kernel.
+    ZeroOs(&'a ZosKernel),
+}
+
+impl System<'_> {
+    /// Which of them it is.
+    #[must_use]
+    pub const fn kind(self) -> PayloadKind {
+        match self {
+            Self::FarmNode(_) => PayloadKind::FarmNode,
+            Self::ZeroOs(_) => PayloadKind::ZeroOs,
+        }
+    }
+
+    fn has_bootkit_kernel(self) -> bool {
+        self.kind() == PayloadKind::FarmNode
+    }
+
+    fn kernel_version(&self) -> &str {
+        match self {
+            Self::FarmNode(payload) => &payload.kernel_version,
+            Self::ZeroOs(kernel) => &kernel.info.release,
+        }
+    }
+
+    fn sha256(self) -> Digest {
+        match self {
+            Self::FarmNode(payload) => payload.manifest.node_sha256,
+            Self::ZeroOs(kernel) => (*kernel.content.sha256()).into(),
+        }
+    }
+}
+
 /// A file that went in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// Path below the bootkit, or `farm-node`.
+    /// Path below the bootkit, `farm-node` or `zero-os`.
     pub path: String,
     /// Its digest.
     pub sha256: Digest,
@@ -102,15 +154,15 @@ impl ImageManifest {
         is_disk: bool,
         farm_id: FarmId,
         timestamp_unix_s: u64,
-        (kit, payload, plan): (&Bootkit, &Payload, &Plan),
+        (kit, system, plan): (&Bootkit, System<'_>, &Plan),
         outputs: Vec<Output>,
     ) -> Self {
-        let facts = &payload.manifest;
         let mut inputs: Vec<Input> = kit
             .lock()
             .files
             .iter()
             .filter(|file| !file.path.starts_with("copyright/"))
+            .filter(|file| system.has_bootkit_kernel() || !file.path.starts_with("kernel/"))
             .map(|file| Input {
                 path: file.path.clone(),
                 sha256: file.sha256,
@@ -119,30 +171,40 @@ impl ImageManifest {
             })
             .collect();
         inputs.push(Input {
-            path: "farm-node".to_owned(),
-            sha256: facts.node_sha256,
+            path: system.kind().name().to_owned(),
+            sha256: system.sha256(),
             package: None,
             sbat: Vec::new(),
         });
         let regions = plan.regions.regions.iter().filter(|_| is_disk);
+        let facts = match system {
+            System::FarmNode(payload) => Some(&payload.manifest),
+            System::ZeroOs(_) => None,
+        };
         Self {
             schema_version: MANIFEST_SCHEMA,
             generator: concat!("farmer ", env!("CARGO_PKG_VERSION")).to_owned(),
             format: format.to_owned(),
             recipe_revision: crate::medium::universal::RECIPE_REVISION,
-            payload_recipe_revision: facts.recipe_revision,
+            payload_recipe_revision: facts.map_or(RECIPE_REVISION, |f| f.recipe_revision),
+            payload: system.kind(),
             farm_id,
             disk_guid: plan.disk_guid.to_string(),
             timestamp_unix_s,
-            kernel_version: payload.kernel_version.clone(),
-            config_schema: facts.config_schema,
-            compression_level: facts.level,
+            kernel_version: system.kernel_version().to_owned(),
+            config_schema: facts.map_or(0, |f| f.config_schema),
+            compression_level: facts.map_or(0, |f| f.level),
             bootkit: kit.id(),
             packages: kit.lock().packages.clone(),
             inputs,
-            layers: facts.layers.clone(),
-            modules: facts.modules.clone(),
-            missing_firmware: facts.missing_firmware.clone(),
+            layers: facts.map(|f| f.layers.clone()).unwrap_or_default(),
+            modules: facts.map(|f| f.modules.clone()).unwrap_or_default(),
+            firmware: facts.map(|f| f.firmware.clone()).unwrap_or_default(),
+            microcode: facts.map(|f| f.microcode.clone()).unwrap_or_default(),
+            added: facts.map(|f| f.added.clone()).unwrap_or_default(),
+            missing_firmware: facts
+                .map(|f| f.missing_firmware.clone())
+                .unwrap_or_default(),
             regions: regions
                 .map(|region| RegionRecord {
                     name: region.name.clone(),

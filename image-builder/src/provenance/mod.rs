@@ -11,6 +11,6 @@ mod sources;
 
 pub use checksums::sha256sums;
 pub use licence::{NO_ASSERTION, Own, of_debian_copyright};
-pub use manifest::{ImageManifest, Input, MANIFEST_SCHEMA, Output, RegionRecord};
+pub use manifest::{ImageManifest, Input, MANIFEST_SCHEMA, Output, RegionRecord, System};
 pub use sbom::{Document, describe};
 pub use sources::{SourcePackage, of_packages};

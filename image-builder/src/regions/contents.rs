@@ -2,6 +2,7 @@
 
 use super::{
     ARGUMENTS_BYTES, CONFIG, CONFIG_BYTES, FARM_TOML, FARM_TOML_BYTES, KARGS_BIOS, KARGS_UEFI,
+    KARGS_UKI,
 };
 use crate::error::RegionError;
 
@@ -54,22 +55,32 @@ pub fn encode_kargs_uefi(arguments: &str) -> Result<Vec<u8>, RegionError> {
     encode_arguments(KARGS_UEFI, arguments, "'")
 }
 
-/// Reads the kernel arguments back from either form.
+/// Kernel arguments as they stand in a unified kernel image: text, NUL padding.
+///
+/// # Errors
+/// [`RegionError::Argument`], [`RegionError::TooLong`].
+pub fn encode_kargs_uki(arguments: &str) -> Result<Vec<u8>, RegionError> {
+    let normal = normal_arguments(arguments)?;
+    pad(KARGS_UKI, normal.into_bytes(), ARGUMENTS_BYTES, |_| 0)
+}
+
+/// Reads the kernel arguments back from any of the forms.
 ///
 /// # Errors
 /// [`RegionError::ArgumentArea`] when the area does not look as written here.
 pub fn decode_kargs(area: &[u8]) -> Result<String, RegionError> {
     let end = area
         .iter()
-        .position(|b| *b == b'\n')
+        .position(|b| matches!(b, b'\n' | 0))
         .ok_or(RegionError::ArgumentArea)?;
     let (line, rest) = (&area[..end], &area[end + 1..]);
+    let filler = if area[end] == 0 { 0 } else { b'#' };
     let line = line
         .strip_prefix(b"'")
         .and_then(|line| line.strip_suffix(b"'"))
         .unwrap_or(line);
     let text = std::str::from_utf8(line).map_err(|_| RegionError::ArgumentArea)?;
-    if !rest.iter().all(|b| *b == b'#') || check_arguments(text).is_err() {
+    if !rest.iter().all(|b| *b == filler) || check_arguments(text).is_err() {
         return Err(RegionError::ArgumentArea);
     }
     Ok(text.to_owned())
@@ -80,13 +91,17 @@ fn encode_arguments(
     arguments: &str,
     quote: &str,
 ) -> Result<Vec<u8>, RegionError> {
-    let normal = arguments
-        .split_ascii_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    check_arguments(&normal)?;
+    let normal = normal_arguments(arguments)?;
     let line = format!("{quote}{normal}{quote}\n");
     pad(name, line.into_bytes(), ARGUMENTS_BYTES, |_| b'#')
+}
+
+/// Single blanks between arguments that no loader misreads.
+pub(crate) fn normal_arguments(arguments: &str) -> Result<String, RegionError> {
+    let words: Vec<&str> = arguments.split_ascii_whitespace().collect();
+    let normal = words.join(" ");
+    check_arguments(&normal)?;
+    Ok(normal)
 }
 
 /// Only characters that neither ISOLINUX, GRUB nor the kernel's own parser interprets.
@@ -140,6 +155,9 @@ mod tests {
             assert_eq!((bios.len(), uefi.len()), (ARGUMENTS_BYTES, ARGUMENTS_BYTES));
             assert_eq!(decode_kargs(&bios).expect("decoded"), text);
             assert_eq!(decode_kargs(&uefi).expect("decoded"), text);
+            let uki = encode_kargs_uki(text).expect("encoded");
+            assert_eq!(uki.len(), ARGUMENTS_BYTES);
+            assert_eq!(decode_kargs(&uki).expect("decoded"), text);
         }
         let longest = "x".repeat(ARGUMENTS_BYTES - 1);
         assert_eq!(

@@ -17,7 +17,7 @@ use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
 use crate::inspect::qcow2::Qcow2Reader;
 use crate::inspect::{Probe, gpt, iso, mbr};
-use crate::regions::{self, Span};
+use crate::regions::{self, Flavour, PayloadKind, Span};
 
 pub use boots::BootPath;
 pub use files::{KernelDescription, LoaderDescription};
@@ -109,6 +109,10 @@ pub struct MediumDescription {
     pub kernels: Vec<KernelDescription>,
     /// Which way of starting it leads where.
     pub boots: Vec<BootPath>,
+    /// The system it starts; `None` for a medium that is not ours.
+    pub payload: Option<PayloadKind>,
+    /// How it starts on UEFI; `None` for a medium that is not ours.
+    pub flavour: Option<Flavour>,
     /// The node OS on a medium of ours.
     pub node: Option<NodeDescription>,
     /// The regions that can be rewritten; `None` for a medium that is not ours.
@@ -117,7 +121,7 @@ pub struct MediumDescription {
     pub kernel_arguments: Option<String>,
     /// The settings in the image, as TOML.
     pub config_toml: Option<String>,
-    /// The farm those settings name.
+    /// The farm those settings name; on a Zero-OS medium the one its kernel arguments name.
     pub farm_id: Option<FarmId>,
     /// What a node started from it will go by, with the origin of every value.
     pub settings: Vec<EffectiveSetting>,

@@ -9,7 +9,7 @@ use crate::content::sha256;
 use crate::customize::text_of;
 use crate::error::ShowError;
 use crate::inspect::{Probe, farmcfg};
-use crate::regions::{self, RegionTable, Span};
+use crate::regions::{self, PayloadKind, RegionTable, Span};
 
 /// A region and whether it still holds what it was built with.
 #[derive(Debug, Clone, Serialize)]
@@ -64,7 +64,7 @@ pub(super) fn describe(
             description.problems.push(what);
         }
         match region.name.as_str() {
-            regions::KARGS_BIOS | regions::KARGS_UEFI => arguments.push(text),
+            regions::KARGS_BIOS | regions::KARGS_UEFI | regions::KARGS_UKI => arguments.push(text),
             regions::CONFIG => {
                 let layer = text
                     .as_deref()
@@ -101,6 +101,15 @@ pub(super) fn describe(
             ));
         }
     }
+    description.payload = Some(table.payload.kind);
+    description.flavour = Some(table.flavour);
+    description.fingerprint = Some(fingerprint(table));
+    description.regions = Some(described);
+    if table.payload.kind == PayloadKind::ZeroOs {
+        let arguments = description.kernel_arguments.as_deref().unwrap_or_default();
+        description.farm_id = cmdline::parse(arguments).layer.farm_id;
+        return Ok(());
+    }
     if let Some(volume) = farmcfg::volume(probe)?
         && let Some(file) = farmcfg::farm_toml(probe, &volume)?
     {
@@ -128,13 +137,11 @@ pub(super) fn describe(
         }
         Err(error) => description.problems.push(error.to_string()),
     }
-    description.fingerprint = Some(fingerprint(table));
     description.node = Some(NodeDescription {
         version: table.payload.node_version.clone(),
         config_schema: table.payload.config_schema,
         kernel_version: table.payload.kernel_version.clone(),
     });
-    description.regions = Some(described);
     Ok(())
 }
 

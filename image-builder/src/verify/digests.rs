@@ -105,7 +105,7 @@ pub(super) fn regions(
         }
         if matches!(
             region.name.as_str(),
-            regions::KARGS_BIOS | regions::KARGS_UEFI
+            regions::KARGS_BIOS | regions::KARGS_UEFI | regions::KARGS_UKI
         ) {
             arguments.push(text);
         }

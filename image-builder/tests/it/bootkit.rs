@@ -405,7 +405,10 @@ fn apt_gives_a_real_bootkit_and_a_warm_one_needs_no_network() {
     let (kit, _) = real_bootkit();
     kit.verify_all().unwrap();
     let lock = kit.lock();
-    assert_eq!(lock.packages.len(), 6);
+    // The optional stub is in every Debian.
+    assert_eq!(lock.packages.len(), 7);
+    let stub = kit.loader_entry(Loader::SystemdStub).unwrap();
+    assert!(stub.sbat.iter().any(|s| s.starts_with("systemd,")));
     for package in &lock.packages {
         assert!(package.archive_verified, "{}", package.name);
         assert!(!package.suites.is_empty(), "{}", package.name);
@@ -423,6 +426,7 @@ fn apt_gives_a_real_bootkit_and_a_warm_one_needs_no_network() {
     let options = fetch::AptOptions {
         cache_dir: &cache,
         refresh: false,
+        suite: None,
     };
     let warm = fetch::from_apt(&options, &mut |e| events.push(e)).unwrap();
     // Not even a question to apt-cache.
@@ -439,6 +443,7 @@ fn lists_of_our_own_serve_when_a_refresh_is_asked_for() {
     let options = fetch::AptOptions {
         cache_dir: &cache,
         refresh: true,
+        suite: None,
     };
     let fresh = fetch::from_apt(&options, &mut |e| events.push(e)).unwrap();
     assert!(

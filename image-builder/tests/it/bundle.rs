@@ -7,6 +7,7 @@ use image_builder::emit::{ArchiveWriter, DirectoryWriter, EmitOptions};
 use image_builder::error::{EmitError, PlanError};
 use image_builder::formats::timestamp::Timestamp;
 use image_builder::medium::pxe::{BundleFile, PxeBundle, Pxelinux, UefiLoaders};
+use image_builder::rope::LayoutBuilder;
 
 use crate::support::{arg, config, medium, noise, run};
 
@@ -91,7 +92,11 @@ fn the_dhcp_settings_are_accepted_by_their_servers() {
     let directory = tempfile::tempdir().expect("directory");
     for (bios, uki) in [(false, false), (true, true)] {
         let mut bundle = bundle();
-        bundle.uki = uki.then(|| Content::bytes(noise(3, 10)));
+        bundle.uki = uki.then(|| {
+            let mut builder = LayoutBuilder::new();
+            builder.place_bytes(0, noise(3, 10));
+            builder.finish(10).expect("a layout")
+        });
         bundle.bios = bios.then(|| Pxelinux {
             loader: Content::bytes(noise(1, 10)),
             ldlinux: Content::bytes(noise(2, 10)),

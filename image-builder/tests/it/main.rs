@@ -19,5 +19,8 @@ mod medium_tools;
 mod payload;
 mod payload_fixtures;
 mod readers;
+mod secureboot;
+mod supplies;
 mod support;
+mod uki;
 mod verify;

@@ -264,3 +264,54 @@ fn every_reader_of_the_iso_tree_gets_the_same_bytes() {
         }
     }
 }
+
+/// Rufus copies the files of the ISO tree to a FAT stick: all of the EFI partition must be there, and
+/// what firmware loads must lie where any reading of the El Torito count reaches.
+#[test]
+fn the_iso_tree_shows_the_whole_efi_partition_and_loaders_come_first() {
+    for base_bytes in SIZES {
+        let written = written(base_bytes);
+        let drive = format!("{}@@{}", arg(&written.image), written.plan.esp.offset);
+        let fat = run("mdir", &["-i", &drive, "-/", "-b", "::"]);
+        let iso = run("bsdtar", &["-t", "-f", arg(&written.image)]);
+        let mut files: Vec<&str> = fat
+            .lines()
+            .filter_map(|line| line.strip_prefix("::/"))
+            .filter(|path| !path.ends_with('/'))
+            .collect();
+        assert_eq!(files.len(), written.plan.files.len(), "{fat}");
+        files.retain(|file| {
+            !iso.lines()
+                .any(|line| line.trim_start_matches("./") == *file)
+        });
+        assert!(
+            files.is_empty(),
+            "{files:?} are not in the ISO tree:\n{iso}"
+        );
+        for file in &written.plan.files {
+            let end = file.span.offset + file.span.length - written.plan.esp.offset;
+            assert!(
+                !file.path.starts_with("EFI/") || end <= 8 << 20,
+                "{} ends at {end}",
+                file.path
+            );
+        }
+    }
+}
+
+#[test]
+fn a_serial_console_reaches_both_loaders() {
+    let mut medium = medium(7, SIZES[0]);
+    medium.serial = Some("ttyS1,57600".parse().expect("a port"));
+    let plan = medium.plan().expect("planned");
+    let image = String::from_utf8_lossy(&bytes(&plan)).into_owned();
+    for text in [
+        "SERIAL 1 57600\nUI menu.c32\n",
+        "APPEND console=tty0 console=ttyS1,57600n8 farm.medium=",
+        "serial --unit=1 --speed=57600\n",
+        "linux /boot/vmlinuz console=tty0 console=ttyS1,57600n8 quiet farm.rescue=1 farm.medium=",
+        "MENU LABEL Farm node 0.1.0 (^rescue: look, do not register)\n",
+    ] {
+        assert!(image.contains(text), "{text:?} is missing");
+    }
+}

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use image_builder::bootkit::Bootkit;
 use image_builder::payload::modules::{index, plan};
 use image_builder::payload::{
-    ConfigFile, Event, LayerKind, Payload, PayloadError, PayloadOptions, Selection, Warning, build,
-    config_cpio, cpio,
+    ConfigFile, Event, LayerKind, Payload, PayloadError, PayloadOptions, Selection, Supplies,
+    Warning, build, config_cpio, cpio,
 };
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ use crate::payload_fixtures::{
 };
 
 fn selection(names: &[&str]) -> Selection {
-    let mut selection = Selection { groups: Vec::new() };
+    let mut selection = Selection::default();
     let names: Vec<_> = names.iter().map(|&n| n.to_owned()).collect();
     selection.add(&names).unwrap();
     selection
@@ -36,6 +36,7 @@ fn build_with(kit: &Bootkit, cache: &Path, names: &[&str]) -> (Payload, Vec<Even
         cache_dir: cache,
         level: 3,
         config_schema: 1,
+        supplies: &Supplies::default(),
     };
     let mut events = Vec::new();
     let payload = build(&options, &mut |e| events.push(e)).unwrap();
@@ -225,6 +226,7 @@ fn a_node_that_cannot_run_as_init_is_refused() {
             cache_dir: &cache,
             level,
             config_schema: 1,
+            supplies: &Supplies::default(),
         };
         build(&options, &mut |_| ()).unwrap_err()
     };
@@ -400,6 +402,7 @@ fn default_base_layer_is_small_enough() {
         cache_dir: &lasting_cache(),
         level: image_builder::payload::LEVEL_DEVELOPMENT,
         config_schema: 1,
+        supplies: &Supplies::default(),
     };
     let payload = build(&options, &mut |_| ()).unwrap();
     let base = &payload.layers[0];

@@ -231,6 +231,7 @@ pub fn real_bootkit() -> &'static (Bootkit, Vec<Event>) {
         let options = fetch::AptOptions {
             cache_dir: &cache,
             refresh: false,
+            suite: None,
         };
         let kit = fetch::from_apt(&options, &mut |e| events.push(e))
             .unwrap_or_else(|e| panic!("this test needs apt and a mirror: {e} {:?}", e.hint()));

@@ -7,9 +7,11 @@ use image_builder::content::Content;
 use image_builder::emit::{self, EmitOptions};
 use image_builder::formats::el_torito::UefiSectorCount;
 use image_builder::formats::timestamp::Timestamp;
-use image_builder::medium::{InitramfsFile, Loaders, Plan, UniversalMedium};
+use image_builder::medium::{
+    InitramfsFile, IsolinuxMenu, Loaders, Plan, UefiBoot, UniversalMedium,
+};
 use image_builder::payload::{ConfigFile, config_cpio};
-use image_builder::regions::PayloadFacts;
+use image_builder::regions::{PayloadFacts, PayloadKind};
 
 /// Bytes that differ everywhere and never repeat on a block boundary.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
@@ -35,6 +37,11 @@ pub fn loaders() -> Loaders {
         isohdpfx: isohdpfx.into(),
         isolinux: isolinux.into(),
         ldlinux: Content::bytes(noise(3, 119_524)),
+        menu: Some(IsolinuxMenu {
+            menu: Content::bytes(noise(10, 26_596)),
+            libcom32: Content::bytes(noise(11, 181_956)),
+            libutil: Content::bytes(noise(12, 23_696)),
+        }),
         shim: Content::bytes(noise(4, 1_048_504)),
         grub: Content::bytes(noise(5, 4_183_488)),
         mok_manager: Some(Content::bytes(noise(6, 877_992))),
@@ -57,7 +64,9 @@ pub fn config(farm_id: u32) -> Vec<u8> {
 pub fn medium(farm_id: u32, base_bytes: usize) -> UniversalMedium {
     UniversalMedium {
         title: "Farm node 0.1.0".to_owned(),
+        serial: None,
         loaders: loaders(),
+        uefi: UefiBoot::Stock,
         kernel: Content::bytes(noise(7, 1_234_567)),
         initramfs: vec![
             InitramfsFile {
@@ -70,6 +79,7 @@ pub fn medium(farm_id: u32, base_bytes: usize) -> UniversalMedium {
             },
         ],
         payload: PayloadFacts {
+            kind: PayloadKind::FarmNode,
             kernel_version: "6.1.0-test".to_owned(),
             node_version: "0.1.0".to_owned(),
             config_schema: 1,

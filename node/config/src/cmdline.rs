@@ -18,6 +18,8 @@ pub struct CommandLine {
     pub layer: Layer,
     /// Value of `farm.medium`: a disk GUID, `cd` or `net`.
     pub medium: Option<String>,
+    /// `farm.rescue=1`: show hardware and network, register nothing, leave the medium alone.
+    pub rescue: bool,
     /// Arguments that name a setting but cannot be followed, each with the reason in words.
     pub ignored: Vec<String>,
 }
@@ -52,6 +54,7 @@ pub fn parse(text: &str) -> CommandLine {
         }
     }
     line.medium = first(MEDIUM_ARGUMENT).cloned();
+    line.rescue = first("farm.rescue").is_some_and(|value| value == "1");
     if arguments.contains_key("debug") {
         line.layer.debug = Some(true);
     }

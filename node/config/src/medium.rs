@@ -14,6 +14,11 @@ pub const MEDIUM_MAGIC: [u8; 8] = *b"FARMMED1";
 pub const FARMCFG_LABEL: &str = "FARMCFG";
 /// Kernel argument that names the medium: `<disk GUID>`, `cd` or `net`.
 pub const MEDIUM_ARGUMENT: &str = "farm.medium";
+/// Name of the credential that carries the settings beside a unified kernel image: systemd-stub
+/// takes every `*.cred` of `<image>.extra.d/`. Its content is the config region's cpio archive.
+pub const CREDENTIAL_NAME: &str = "farm.cred";
+/// Where systemd-stub puts credentials into the initramfs.
+pub const CREDENTIAL_DIRECTORY: &str = ".extra/credentials";
 
 const VERSION: u32 = 1;
 

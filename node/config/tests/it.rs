@@ -24,6 +24,15 @@ fn image() -> NodeConfig {
 }
 
 #[test]
+fn rescue_is_asked_for_by_one() {
+    let rescue = |text| node_config::cmdline::parse(text).rescue;
+    assert!(rescue("quiet farm.rescue=1"));
+    assert!(!rescue("quiet farm.rescue=0"));
+    assert!(!rescue("quiet farm.rescue"));
+    assert!(!rescue("quiet"));
+}
+
+#[test]
 fn farm_ids_are_1_to_4294967295() {
     for good in ["1", "4294967295", "012"] {
         good.parse::<FarmId>().unwrap();

@@ -104,6 +104,16 @@ impl Guest {
         Ok(())
     }
 
+    /// Presses a key of the keyboard, by QEMU's name for it (`r`, `down`, `ret`).
+    ///
+    /// # Errors
+    /// When QEMU refuses.
+    pub fn press(&mut self, key: &str) -> Result<()> {
+        let keys = json!({ "keys": [{ "type": "qcode", "data": key }] });
+        self.monitor()?.run("send-key", keys)?;
+        Ok(())
+    }
+
     /// Resets the machine, as its button does.
     ///
     /// # Errors

@@ -10,11 +10,13 @@
     reason = "the patience with a real guest is measured in real time"
 )]
 
+mod efivars;
 mod guest;
 mod machine;
 mod qmp;
 mod toolbox;
 
+pub use efivars::EfiVariable;
 pub use guest::Guest;
 pub use machine::{Bus, Disk, DiskKind, Firmware, Machine, Nic};
 pub use toolbox::{Answers, Errand, Toolbox};

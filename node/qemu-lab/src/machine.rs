@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::efivars::{self, EfiVariable};
 use crate::guest::Guest;
 
 const GIB: u64 = 1 << 30;
@@ -103,6 +104,8 @@ pub struct Machine {
     pub nics: Vec<Nic>,
     /// Whether the network cables are plugged when the machine starts.
     pub link_up: bool,
+    /// Variables the firmware starts with, for [`Firmware::OvmfSetupMode`].
+    pub efi_variables: Vec<EfiVariable>,
     /// More QEMU arguments.
     pub extra: Vec<OsString>,
 }
@@ -121,6 +124,7 @@ impl Machine {
             disks: Vec::new(),
             nics: Vec::new(),
             link_up: true,
+            efi_variables: Vec::new(),
             extra: Vec::new(),
         }
     }
@@ -192,8 +196,10 @@ impl Machine {
         };
         let from = Path::new("/usr/share/OVMF");
         let own_vars = work.join("vars.fd");
-        std::fs::copy(from.join(vars), &own_vars)
-            .with_context(|| format!("copying {vars} (Debian: apt-get install ovmf)"))?;
+        let mut store = std::fs::read(from.join(vars))
+            .with_context(|| format!("reading {vars} (Debian: apt-get install ovmf)"))?;
+        efivars::add(&mut store, &self.efi_variables)?;
+        std::fs::write(&own_vars, store)?;
         if secure {
             qemu.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
         }

@@ -47,6 +47,8 @@ pub enum ImageFormat {
     Pxe,
     /// The whole initramfs as one file
     Initramfs,
+    /// The whole system as one EFI program
+    Uki,
 }
 
 impl ImageFormat {
@@ -60,12 +62,13 @@ impl ImageFormat {
             Self::Vhd => "vhd",
             Self::Pxe => "pxe",
             Self::Initramfs => "initramfs",
+            Self::Uki => "uki",
         }
     }
 
     /// Whether the output is a disk with regions in it.
     pub const fn is_disk(self) -> bool {
-        !matches!(self, Self::Pxe | Self::Initramfs)
+        !matches!(self, Self::Pxe | Self::Initramfs | Self::Uki)
     }
 
     /// The format that the ending of a file's name means, if it means one.
@@ -81,6 +84,7 @@ impl ImageFormat {
             (".tgz", Self::Pxe),
             (".initramfs", Self::Initramfs),
             (".initrd", Self::Initramfs),
+            (".efi", Self::Uki),
         ];
         endings
             .into_iter()

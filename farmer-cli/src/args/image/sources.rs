@@ -11,8 +11,8 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Example:\n  farmer image sources")]
 pub struct ImageSourcesArgs {
-    /// A bootkit of the cache, by its id or the start of it; else the newest apt has
-    #[arg(long, value_name = "ID", conflicts_with = "deb")]
+    /// A fetched bootkit by id, or an exported one; else the newest apt has
+    #[arg(long, value_name = "ID|FILE", conflicts_with = "deb")]
     pub bootkit: Option<String>,
 
     /// Debian packages to use instead of apt's

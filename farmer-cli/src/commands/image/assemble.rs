@@ -1,47 +1,31 @@
 //! From a job to a finished image: bootkit, payload, plan, one pass of writing.
 
 use std::io;
+use std::path::Path;
 
-use image_builder::bootkit::{Bootkit, Loader};
-use image_builder::content::Content;
+use image_builder::bootkit::Bootkit;
+use image_builder::bootkit::packages::fetch_offered;
 use image_builder::customize;
 use image_builder::error::{EmitError, PlanError, ReadError};
-use image_builder::formats::el_torito::UefiSectorCount;
-use image_builder::formats::timestamp::Timestamp;
-use image_builder::medium::{InitramfsFile, Loaders, Plan, UniversalMedium};
+use image_builder::payload::devices::{self, describe_missing};
 use image_builder::payload::modules::selection::SelectionError;
 use image_builder::payload::{
-    self, CONFIG_REGION_BYTES, ConfigFile, CpioError, LayerKind, Payload, PayloadError,
-    PayloadOptions, Selection, Warning, config_cpio,
+    self, CpioError, LayerKind, Payload, PayloadError, PayloadOptions, Selection, Supplies, Warning,
 };
-use image_builder::show::CONFIG_FILE;
+use image_builder::provenance;
+use image_builder::zos::{SecureBoot, ZosKernel, ZosKernelError};
 use node_config::{Layer, SCHEMA_VERSION};
 
-use super::outputs::{self, Parts};
-use super::{Built, BuiltRegion, Job, Target};
+use super::built::{Built, BuiltRegion, BuiltUki};
+use super::outputs::{self, Parts, Written};
+use super::{Job, System, Target, medium};
+use crate::args::ImageFormat;
 use crate::blocking::Cancel;
-use crate::commands::bootkit::fetch;
+use crate::commands::bootkit;
 use crate::exit::ExitStatus;
-use crate::failure::{Classify, Doing as _, Failure, Outcome};
+use crate::failure::{Classify, Doing as _, Outcome};
 use crate::printer::Printer;
 use crate::progress::Progress;
-
-/// `farm.toml` on a fresh medium: nothing is set, everything is explained.
-const FARM_TOML: &str = "\
-# Settings of this stick. Remove the # in front of a line to make it count;
-# what is set here wins over what is built into the image.
-#
-# farm_id = 1
-#
-# [directory]
-# url = \"https://directory.example\"
-# pin = \"sha256/...\"
-#
-# [network]
-# address = \"192.0.2.5/24\"
-# gateway = \"192.0.2.1\"
-# dns = [\"192.0.2.53\"]
-";
 
 impl Classify for EmitError {
     fn status(&self) -> ExitStatus {
@@ -96,38 +80,104 @@ impl Classify for CpioError {
     }
 }
 
+impl Classify for ZosKernelError {
+    fn status(&self) -> ExitStatus {
+        match self {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ExitStatus::NotFound
+            }
+            _ => ExitStatus::Failed,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        self.hint()
+    }
+}
+
 impl Classify for ReadError {}
 impl Classify for SelectionError {}
 
 /// Makes the image; what stands in the way of nothing is told as a warning.
 pub fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
     let mut progress = Progress::new(&job.printer);
-    let kit = fetch(&job.wanted, &job.cache_dir, &mut progress, cancel)
+    let kit = bootkit::get(&job.wanted, &job.cache_dir, &mut progress, cancel)
         .doing("getting kernel and boot loaders")?;
-    let payload = make_payload(job, &kit, &mut progress, cancel)?;
-    // An older farm-node, named with `--node`, would refuse at its first boot what it does not know.
-    customize::check_known(&Layer::from(&job.config), &payload.facts())?;
-    let medium = medium(job, &kit, &payload)?;
-    let plan = medium.plan()?;
-    let parts = Parts {
-        job,
-        kit: &kit,
-        payload: &payload,
-        medium: &medium,
-        plan: &plan,
-    };
-    let written = outputs::write(&parts, &mut progress, cancel)?;
-    progress.finish();
-    for warning in &payload.warnings {
-        tell_warning(&job.printer, warning);
+    match &job.system {
+        System::FarmNode { config, node } => {
+            let payload = make_payload(job, node, &kit, &mut progress, cancel)?;
+            // An older farm-node, named with `--node`, would refuse at its first boot what it does
+            // not know.
+            customize::check_known(&Layer::from(&**config), &payload.facts())?;
+            let medium = medium::farm_node(job, config, &kit, &payload)?;
+            let plan = medium.plan()?;
+            let parts = Parts {
+                job,
+                kit: &kit,
+                system: provenance::System::FarmNode(&payload),
+                farm_id: config.farm_id,
+                medium: &medium,
+                plan: &plan,
+            };
+            let written = outputs::write(&parts, &mut progress, cancel)?;
+            progress.finish();
+            for warning in &payload.warnings {
+                tell_warning(&job.printer, warning);
+            }
+            let built = built(&parts, written);
+            let manifest = payload.manifest;
+            Ok(Built {
+                directory: Some(config.directory.url.to_string()),
+                kernel: payload.kernel_version,
+                node_sha256: Some(manifest.node_sha256.to_string()),
+                firmware: manifest.firmware,
+                missing_firmware: describe_missing(&manifest.missing_firmware),
+                microcode: manifest.microcode,
+                added: manifest.added,
+                ..built
+            })
+        }
+        System::ZeroOs { kernel, farm_id } => {
+            progress.stage(&format!("checking {}", kernel.display()));
+            let kernel = ZosKernel::open(kernel)?;
+            let medium = medium::zero_os(job, &kit, &kernel)?;
+            let plan = medium.plan()?;
+            let parts = Parts {
+                job,
+                kit: &kit,
+                system: provenance::System::ZeroOs(&kernel),
+                farm_id: *farm_id,
+                medium: &medium,
+                plan: &plan,
+            };
+            let written = outputs::write(&parts, &mut progress, cancel)?;
+            progress.finish();
+            if !matches!(kernel.secure_boot, SecureBoot::Accepted { .. }) {
+                let words = kernel.secure_boot.words();
+                job.printer
+                    .warning(&format!("the Zero-OS kernel is {words}"));
+            }
+            let built = built(&parts, written);
+            Ok(Built {
+                kernel: kernel.info.release,
+                secure_boot: Some(kernel.secure_boot),
+                ..built
+            })
+        }
     }
+}
+
+/// What every image has.
+fn built(parts: &Parts<'_>, written: Written) -> Built {
+    let Parts { job, kit, plan, .. } = *parts;
+    let format = job.request.format();
     let path = match &job.target {
         Target::File { path, .. } => path.display().to_string(),
         Target::Stdout => "-".to_owned(),
     };
-    Ok(Built {
+    Built {
         path,
-        format: job.request.format().name(),
+        format: format.name(),
         size_bytes: written.size_bytes,
         sha256: written.sha256.map(|digest| digest.to_string()),
         papers: written
@@ -136,56 +186,85 @@ pub fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
             .map(|path| path.display().to_string())
             .collect(),
         signing_key: written.public_key,
-        farm_id: job.config.farm_id,
-        directory: job.config.directory.url.to_string(),
-        disk_guid: plan.disk_guid.to_string(),
-        kernel: payload.kernel_version.clone(),
+        payload: parts.system.kind(),
+        farm_id: parts.farm_id,
+        directory: None,
+        flavour: job.uefi.name(),
+        disk_guid: (format != ImageFormat::Uki).then(|| plan.disk_guid.to_string()),
+        kernel: String::new(),
+        kernel_arguments: job.kernel_arguments.clone(),
         bootkit: kit.id().to_string(),
-        node_sha256: payload.manifest.node_sha256.to_string(),
-        regions: if job.request.format().is_disk() {
-            own_regions(&plan)
+        node_sha256: None,
+        secure_boot: None,
+        uki: if format.is_disk() {
+            plan.uki.as_ref().map(BuiltUki::from)
+        } else {
+            written.uki
+        },
+        regions: if format.is_disk() {
+            BuiltRegion::all(plan)
         } else {
             Vec::new()
         },
-        missing_firmware: payload.manifest.missing_firmware.clone(),
-    })
+        firmware: Vec::new(),
+        missing_firmware: Vec::new(),
+        microcode: Vec::new(),
+        added: Vec::new(),
+    }
 }
 
-/// The regions, and where copies of what they were built with lie.
-fn own_regions(plan: &Plan) -> Vec<BuiltRegion> {
-    let table = &plan.regions;
-    let defaults = ("defaults".to_owned(), table.defaults);
-    let regions = table
-        .regions
-        .iter()
-        .map(|region| (region.name.clone(), region.span));
-    regions
-        .chain([defaults])
-        .map(|(name, span)| BuiltRegion {
-            name,
-            offset: span.offset,
-            length: span.length,
-        })
-        .collect()
+/// What the farmer gave, and behind it what apt offers. Nobody is kept from an image by firmware
+/// that cannot be fetched.
+fn supplies(job: &Job, progress: &mut Progress, cancel: &Cancel) -> Supplies {
+    let mut supplies = job.supplies.clone();
+    if !job.wanted.is_from_apt() {
+        return supplies;
+    }
+    let firmware = devices::packages();
+    let firmware: Vec<&str> = firmware.iter().map(String::as_str).collect();
+    let microcode = ["amd64-microcode", "intel-microcode"];
+    for (names, files) in [
+        (&firmware[..], &mut supplies.firmware),
+        (&microcode[..], &mut supplies.microcode),
+    ] {
+        let apt = job.wanted.apt(&job.cache_dir);
+        let fetched = fetch_offered(&apt, job.wanted.environment(), names, &mut |event| {
+            cancel.check();
+            bootkit::tell(progress, &event);
+        });
+        match fetched {
+            Ok(packages) => files.extend(packages),
+            Err(error) => job
+                .printer
+                .warning(&format!("apt's firmware packages are left out: {error}")),
+        }
+    }
+    supplies
 }
 
 fn make_payload(
     job: &Job,
+    node: &Path,
     kit: &Bootkit,
     progress: &mut Progress,
     cancel: &Cancel,
 ) -> Outcome<Payload> {
     let selection = Selection::default_set()?;
+    let supplies = supplies(job, progress, cancel);
     let options = PayloadOptions {
         bootkit: kit,
-        node: &job.node,
+        node,
         selection: &selection,
         cache_dir: &job.cache_dir,
         level: job.level,
         config_schema: SCHEMA_VERSION,
+        supplies: &supplies,
     };
     let name = |kind: LayerKind| match kind {
         LayerKind::Node => "farm-node",
+        LayerKind::Firmware => "firmware",
+        LayerKind::Microcode => "microcode",
+        LayerKind::Added => "added files",
         _ => "kernel modules",
     };
     Ok(payload::build(&options, &mut |event| {
@@ -206,75 +285,25 @@ fn make_payload(
     })?)
 }
 
-fn medium(job: &Job, kit: &Bootkit, payload: &Payload) -> Outcome<UniversalMedium> {
-    let loader = |loader: Loader| -> Outcome<Content> {
-        let entry = kit.loader_entry(loader).ok_or_else(|| {
-            Failure::new(
-                ExitStatus::NotFound,
-                format!("the bootkit has no {}", loader.path()),
-            )
-        })?;
-        Ok(Content::file(kit.loader(loader), *entry.sha256.as_bytes())?)
-    };
-    let toml = job.config.to_toml();
-    let config = config_cpio(
-        &[ConfigFile {
-            path: CONFIG_FILE,
-            content: toml.as_bytes(),
-            mode: 0o600,
-        }],
-        CONFIG_REGION_BYTES,
-    )?;
-    let initramfs = payload
-        .layers
-        .iter()
-        .map(|layer| {
-            let name = match layer.kind {
-                LayerKind::Node => "NODE.IMG",
-                _ => "BASE.IMG",
-            };
-            Ok(InitramfsFile {
-                name: name.to_owned(),
-                content: layer.part.content()?,
-            })
-        })
-        .collect::<Outcome<Vec<_>>>()?;
-    Ok(UniversalMedium {
-        title: "ThreeFold farm node".to_owned(),
-        loaders: Loaders {
-            isohdpfx: loader(Loader::IsohybridMbr)?.read()?.into(),
-            isolinux: loader(Loader::Isolinux)?.read()?.into(),
-            ldlinux: loader(Loader::Ldlinux)?,
-            shim: loader(Loader::Shim)?,
-            grub: loader(Loader::Grub)?,
-            mok_manager: Some(loader(Loader::MokManager)?),
-            grub_directory: "EFI/DEBIAN".to_owned(),
-        },
-        kernel: payload.kernel.content()?,
-        initramfs,
-        payload: payload.facts(),
-        kernel_arguments: String::new(),
-        config,
-        farm_toml: FARM_TOML.to_owned(),
-        timestamp: Timestamp(job.timestamp.unwrap_or(payload.manifest.newest_mtime)),
-        uefi_sector_count: UefiSectorCount::default(),
-    })
-}
-
 fn tell_warning(printer: &Printer, warning: &Warning) {
     match warning {
         Warning::MissingFirmware(missing) => {
-            let modules: Vec<&str> = missing.keys().map(String::as_str).collect();
             printer.warning(&format!(
-                "no firmware in the image for {} drivers; devices that need it will not work \
-                 (`-v` lists them)",
-                modules.len()
+                "firmware of {} drivers is not in the image; devices that need it will not work. \
+                 Give it with --firmware, or offer Debian's non-free-firmware to apt",
+                missing.len()
             ));
-            tracing::info!(modules = %modules.join(" "), "drivers without firmware");
+            for missing in describe_missing(missing) {
+                let device = missing.device.as_deref().unwrap_or("devices");
+                let files = missing.files.join(" ");
+                tracing::info!("no firmware for {device} ({}): {files}", missing.driver);
+            }
         }
-        Warning::UnknownModules(modules) => {
-            tracing::info!(modules = %modules.join(" "), "modules this kernel does not have");
-        }
+        Warning::UnknownModules(modules) => printer.warning(&format!(
+            "this kernel does not have {} of the drivers that images carry: {}",
+            modules.len(),
+            modules.join(", ")
+        )),
         Warning::UnresolvedDependencies(modules) => printer.warning(&format!(
             "dependencies that no module provides: {}",
             modules.join(", ")

@@ -7,9 +7,11 @@ use image_builder::content::Content;
 use image_builder::emit::{self, ArchiveWriter, DirectoryWriter, Emitted};
 use image_builder::error::EmitError;
 use image_builder::medium::pxe::{self, BundleFile, PxeBundle, UefiLoaders};
+use image_builder::payload::uki::Uki;
 use image_builder::provenance::{self, Output};
 
-use super::outputs::{Parts, Written, closed_stdout, flush};
+use super::built::BuiltUki;
+use super::outputs::{Parts, Written, closed_stdout, flush, unified};
 use super::{Target, papers};
 use crate::blocking::Cancel;
 use crate::exit::ExitStatus;
@@ -37,9 +39,22 @@ impl<W: io::Write> Sink<'_, W> {
 
 /// Writes the bundle as a directory, an archive or to standard output.
 pub fn write(parts: &Parts<'_>, progress: &mut Progress, cancel: &Cancel) -> Outcome<Written> {
+    let uki = unified(parts, "farm.medium=net")?;
+    let files = files(parts, uki.as_ref())?;
+    Ok(Written {
+        uki: uki.as_ref().map(BuiltUki::from),
+        ..write_files(parts, &files, progress, cancel)?
+    })
+}
+
+fn write_files(
+    parts: &Parts<'_>,
+    files: &[BundleFile],
+    progress: &mut Progress,
+    cancel: &Cancel,
+) -> Outcome<Written> {
     let request = &parts.job.request;
     let time = parts.medium.timestamp;
-    let files = files(parts)?;
     let total: u64 = files.iter().map(|file| file.layout.total()).sum();
     let mut done = 0;
     let mut on_progress = |step: emit::Progress| {
@@ -54,7 +69,7 @@ pub fn write(parts: &Parts<'_>, progress: &mut Progress, cancel: &Cancel) -> Out
             let options = request.options(*overwrite);
             let mut writer = DirectoryWriter::create(path, pxe::MANIFEST, options)?;
             let mut sink = Sink::<io::Sink>::Directory(&mut writer);
-            let written = fill(parts, &files, &mut sink, &mut on_progress)?;
+            let written = fill(parts, files, &mut sink, &mut on_progress)?;
             writer.publish()?;
             Ok(written)
         }
@@ -64,7 +79,7 @@ pub fn write(parts: &Parts<'_>, progress: &mut Progress, cancel: &Cancel) -> Out
             let written = emit::with_writer(path, total, options, |file| {
                 let mut archive = ArchiveWriter::new(file, time);
                 let mut sink = Sink::Archive(&mut archive);
-                match fill(parts, &files, &mut sink, &mut on_progress) {
+                match fill(parts, files, &mut sink, &mut on_progress) {
                     Ok(written) => {
                         let (_, sha256, size_bytes) = archive.finish()?;
                         Ok(Written {
@@ -88,7 +103,7 @@ pub fn write(parts: &Parts<'_>, progress: &mut Progress, cancel: &Cancel) -> Out
         Target::Stdout => {
             let mut archive = ArchiveWriter::new(io::stdout().lock(), time);
             let mut sink = Sink::Archive(&mut archive);
-            let written = fill(parts, &files, &mut sink, &mut on_progress)?;
+            let written = fill(parts, files, &mut sink, &mut on_progress)?;
             let (mut out, sha256, size_bytes) = archive.finish().map_err(closed_stdout)?;
             flush(&mut out)?;
             Ok(Written {
@@ -160,10 +175,11 @@ fn fill<W: io::Write>(
         sha256: Some(Digest::of(sums.as_bytes())),
         papers: Vec::new(),
         public_key,
+        uki: None,
     })
 }
 
-fn files(parts: &Parts<'_>) -> Outcome<Vec<BundleFile>> {
+fn files(parts: &Parts<'_>, uki: Option<&Uki>) -> Outcome<Vec<BundleFile>> {
     let Parts { kit, medium, .. } = parts;
     let loaders = &medium.loaders;
     let entry = kit.loader_entry(Loader::GrubNet).ok_or_else(|| {
@@ -178,7 +194,7 @@ fn files(parts: &Parts<'_>) -> Outcome<Vec<BundleFile>> {
             mok_manager: loaders.mok_manager.clone(),
         },
         bios: None,
-        uki: None,
+        uki: uki.map(|uki| uki.layout.clone()),
         kernel: medium.kernel.clone(),
         initramfs: medium.initramfs.clone(),
         config: medium.config.clone(),

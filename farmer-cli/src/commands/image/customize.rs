@@ -31,7 +31,9 @@ impl Classify for CustomizeError {
             | Self::ForbiddenArgument { .. }
             | Self::Busy { .. }
             | Self::UnknownKey { .. }
-            | Self::Schema { .. } => ExitStatus::Refused,
+            | Self::Schema { .. }
+            | Self::ZeroOs { .. }
+            | Self::Signed => ExitStatus::Refused,
             Self::DefaultsDamaged { .. } => ExitStatus::Mismatch,
             Self::NoSuchArgument { .. } | Self::ArgumentsTooLong { .. } | Self::TooLong { .. } => {
                 ExitStatus::Usage

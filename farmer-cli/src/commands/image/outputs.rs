@@ -9,10 +9,14 @@ use image_builder::container::{qcow2, vhd};
 use image_builder::content::Content;
 use image_builder::emit::{self, DirectoryWriter, EmitOptions};
 use image_builder::error::EmitError;
-use image_builder::medium::{Plan, UniversalMedium, initramfs, pxe};
-use image_builder::payload::Payload;
+use image_builder::medium::{Plan, UefiBoot, UniversalMedium, initramfs, pxe};
+use image_builder::payload::uki::Uki;
+use image_builder::provenance::System;
+use image_builder::regions::PayloadKind;
 use image_builder::rope::Layout;
+use node_config::FarmId;
 
+use super::built::BuiltUki;
 use super::{Job, Target, bundle, papers};
 use crate::args::{ImageFormat, Paper, ResultArgs};
 use crate::blocking::Cancel;
@@ -40,6 +44,8 @@ pub struct Written {
     pub papers: Vec<PathBuf>,
     /// Key to check the signature with, as minisign takes it.
     pub public_key: Option<String>,
+    /// The unified kernel image, where it stands alone or in a bundle.
+    pub uki: Option<BuiltUki>,
 }
 
 impl Request {
@@ -89,6 +95,23 @@ impl Request {
             .with_hint("name a file with --out"));
         }
         Ok(request)
+    }
+
+    /// Refuses formats that take a system apart that is one file.
+    pub fn check_system(&self, kind: PayloadKind) -> Outcome<()> {
+        if kind == PayloadKind::FarmNode || self.format.is_disk() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            ExitStatus::Usage,
+            format!(
+                "there is no {} of Zero-OS: its kernel has everything inside",
+                self.format.name()
+            ),
+        )
+        .with_hint(
+            "give the kernel file itself to your boot server, or make a disk (iso, qcow2, vhd)",
+        ))
     }
 
     /// Whether the output is a directory.
@@ -143,7 +166,8 @@ impl Request {
 pub struct Parts<'a> {
     pub job: &'a Job,
     pub kit: &'a Bootkit,
-    pub payload: &'a Payload,
+    pub system: System<'a>,
+    pub farm_id: FarmId,
     pub medium: &'a UniversalMedium,
     pub plan: &'a Plan,
 }
@@ -154,8 +178,18 @@ pub fn write(parts: &Parts<'_>, progress: &mut Progress, cancel: &Cancel) -> Out
     let mut written = if request.format == ImageFormat::Pxe {
         bundle::write(parts, progress, cancel)?
     } else {
-        let layout = layout(parts)?;
-        write_image(parts, &layout, progress, cancel)?
+        let uki = match request.format {
+            ImageFormat::Uki => unified(parts, "")?,
+            _ => None,
+        };
+        let layout = match &uki {
+            Some(uki) => uki.layout.clone(),
+            None => layout(parts)?,
+        };
+        Written {
+            uki: uki.as_ref().map(BuiltUki::from),
+            ..write_image(parts, &layout, progress, cancel)?
+        }
     };
     if let Target::File { path, overwrite } = &parts.job.target
         && !request.is_directory(path)
@@ -165,7 +199,25 @@ pub fn write(parts: &Parts<'_>, progress: &mut Progress, cancel: &Cancel) -> Out
     Ok(written)
 }
 
-/// The single file of every format but `pxe`.
+/// The whole system as one EFI program that belongs to no medium, started with these arguments before
+/// the farm's own; `None` in the stock flavour.
+pub fn unified(parts: &Parts<'_>, arguments: &str) -> Outcome<Option<Uki>> {
+    let Parts { job, medium, .. } = parts;
+    let UefiBoot::Uki(boot) = &medium.uefi else {
+        return Ok(None);
+    };
+    let archives = medium.initramfs.iter().map(|file| file.content.clone());
+    let config = Content::bytes(&medium.config[..]);
+    let arguments = format!("{arguments} {}", medium.kernel_arguments);
+    Ok(Some(boot.image(
+        &medium.kernel,
+        archives.chain([config]).collect(),
+        (job.serial, &arguments),
+        medium.timestamp,
+    )?))
+}
+
+/// The single file of every format but `pxe` and `uki`.
 fn layout(parts: &Parts<'_>) -> Outcome<Layout> {
     let Parts { medium, plan, .. } = parts;
     Ok(match parts.job.request.format {

@@ -94,9 +94,9 @@ pub fn manifest(parts: &Parts<'_>, outputs: Vec<Output>) -> ImageManifest {
     ImageManifest::new(
         format.name(),
         format.is_disk(),
-        parts.job.config.farm_id,
+        parts.farm_id,
         parts.medium.timestamp.0,
-        (parts.kit, parts.payload, parts.plan),
+        (parts.kit, parts.system, parts.plan),
         outputs,
     )
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use hw_probe::text::Untrusted;
 use hw_probe::units::Bytes;
 use image_builder::error::ShowError;
+use image_builder::regions::Flavour;
 use image_builder::show::{MediumDescription, inspect};
 use serde::Serialize;
 
@@ -62,6 +63,19 @@ fn identity(path: &str, medium: &MediumDescription, page: &mut Page) {
     }
     if let Some(label) = &medium.volume_id {
         page.field("ISO volume", untrusted(label));
+    }
+    if let Some(payload) = medium.payload {
+        page.field("system", payload.name());
+    }
+    if let Some(flavour) = medium.flavour {
+        page.field(
+            "UEFI",
+            match flavour {
+                Flavour::Stock => "stock: shim, GRUB and kernel signed by others",
+                Flavour::Uki => "uki: unified kernel image, not signed",
+                Flavour::UkiSigned => "uki-signed: unified kernel image, signed",
+            },
+        );
     }
     if let Some(node) = &medium.node {
         let version = if node.version.is_empty() {

@@ -1,15 +1,14 @@
 //! `farmer image sources`
 
-use image_builder::bootkit::{Bootkit, stored};
 use image_builder::provenance::{SourcePackage, of_packages};
 use serde::Serialize;
 
 use crate::args::ImageSourcesArgs;
 use crate::blocking;
 use crate::commands::Context;
-use crate::commands::bootkit::{Wanted, fetch};
+use crate::commands::bootkit::{Wanted, apt_config, get};
 use crate::exit::ExitStatus;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::page::{Align, Page};
 use crate::printer::Show;
 use crate::progress::Progress;
@@ -48,21 +47,16 @@ impl Show for Shown {
 /// `farmer image sources`
 pub async fn sources(context: &Context<'_>, args: ImageSourcesArgs) -> Outcome<ExitStatus> {
     let cache_dir = context.environment.cache_dir()?;
-    let apt_config = context.environment.get("APT_CONFIG").map(str::to_owned);
+    let wanted = Wanted {
+        apt_config: apt_config(context),
+        bootkit: args.bootkit,
+        debs: args.deb,
+        ..Wanted::default()
+    };
     let printer = context.printer.clone();
     let kit = blocking::run(context.printer, move |cancel| {
         let mut progress = Progress::new(&printer);
-        match &args.bootkit {
-            Some(id) => find(stored(&cache_dir), id),
-            None => {
-                let wanted = Wanted {
-                    apt_config,
-                    debs: args.deb,
-                    kernel: None,
-                };
-                fetch(&wanted, &cache_dir, &mut progress, cancel)
-            }
-        }
+        get(&wanted, &cache_dir, &mut progress, cancel)
     })
     .await?;
     context.printer.data(&Shown {
@@ -70,23 +64,4 @@ pub async fn sources(context: &Context<'_>, args: ImageSourcesArgs) -> Outcome<E
         sources: of_packages(&kit.lock().packages),
     })?;
     Ok(ExitStatus::Ok)
-}
-
-fn find(kits: Vec<Bootkit>, id: &str) -> Outcome<Bootkit> {
-    let mut found = kits
-        .into_iter()
-        .filter(|kit| !id.is_empty() && kit.id().to_string().starts_with(id));
-    match (found.next(), found.next()) {
-        (Some(kit), None) => Ok(kit),
-        (Some(_), Some(_)) => Err(Failure::new(
-            ExitStatus::Usage,
-            format!("more than one bootkit begins with {id}"),
-        )
-        .with_hint("give more digits")),
-        (None, _) => Err(Failure::new(
-            ExitStatus::NotFound,
-            format!("there is no bootkit {id} in the cache"),
-        )
-        .with_hint("`farmer bootkit show` fetches the newest and tells its id")),
-    }
 }

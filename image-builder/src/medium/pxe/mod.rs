@@ -54,7 +54,7 @@ pub struct PxeBundle {
     /// BIOS loader; without it BIOS machines boot through iPXE.
     pub bios: Option<Pxelinux>,
     /// The whole payload as one EFI program, for machines that load one over HTTP.
-    pub uki: Option<Content>,
+    pub uki: Option<Layout>,
     /// The kernel.
     pub kernel: Content,
     /// Initramfs archives before the config.
@@ -140,7 +140,10 @@ impl PxeBundle {
             files.push(BundleFile::content("mmx64.efi", mok_manager)?);
         }
         if let Some(uki) = &self.uki {
-            files.push(BundleFile::content(texts::UKI, uki)?);
+            files.push(BundleFile {
+                path: texts::UKI.to_owned(),
+                layout: uki.clone(),
+            });
         }
         if let Some(bios) = &self.bios {
             files.push(BundleFile::content("lpxelinux.0", &bios.loader)?);

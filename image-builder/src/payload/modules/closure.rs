@@ -2,7 +2,7 @@
 //!
 //! `depends=` gives hard dependencies; soft and weak ones may name aliases (`crct10dif` is an alias
 //! of two modules) and may be absent. What request_module() asks for at run time without declaring
-//! it (nls tables, for one) stands in the selection.
+//! it (nls tables, for one) stands in the selection's table of requests.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -52,11 +52,13 @@ pub fn plan<'i>(index: &'i PackIndex, selection: &Selection) -> ModulePlan<'i> {
             }
         }
         let info = &module.info;
+        let requests = selection.requests.get(&module.name);
         for name in info
             .soft_pre
             .iter()
             .chain(&info.soft_post)
             .chain(&info.weak)
+            .chain(requests.into_iter().flat_map(|request| &request.modules))
         {
             todo.extend(lookup.soft(name));
         }
@@ -188,7 +190,7 @@ mod tests {
     }
 
     fn selection(names: &[&str]) -> Selection {
-        let mut selection = Selection { groups: Vec::new() };
+        let mut selection = Selection::default();
         let names: Vec<_> = names.iter().map(|&n| n.to_owned()).collect();
         selection.add(&names).unwrap();
         selection
@@ -214,6 +216,21 @@ mod tests {
         assert_eq!(plan.unknown, ["requested/missing"]);
         assert!(plan.unresolved.is_empty());
         assert_eq!(plan.firmware["sd_mod"], ["a", "b"]);
+    }
+
+    #[test]
+    fn requests_come_along_as_far_as_there_are_any() {
+        let index = index();
+        let mut selection = selection(&["scsi_common"]);
+        let request = super::super::Request {
+            reason: "at run time".to_owned(),
+            modules: vec!["crct10dif".to_owned(), "not-there".to_owned()],
+        };
+        selection.requests.insert("scsi_common".to_owned(), request);
+        let plan = plan(&index, &selection);
+        let names: Vec<_> = plan.modules.iter().map(|m| m.name.as_str()).collect();
+        assert_eq!(names, ["fast_crc", "scsi_common", "slow_crc"]);
+        assert!(plan.unknown.is_empty() && plan.unresolved.is_empty());
     }
 
     #[test]

@@ -7,4 +7,4 @@ pub mod modinfo;
 pub mod selection;
 
 pub use closure::{ModulePlan, plan};
-pub use selection::{Group, Selection, SelectionError};
+pub use selection::{Group, Request, Selection, SelectionError};

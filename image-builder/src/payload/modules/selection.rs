@@ -10,12 +10,25 @@ use super::modinfo::normalise;
 const DEFAULT: &str = include_str!("../../../../kernel-config/modules.toml");
 
 /// A selection of kernel modules.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
     /// Groups in the order of the file.
     #[serde(rename = "group")]
     pub groups: Vec<Group>,
+    /// What modules ask for at run time without declaring it, by module.
+    #[serde(default)]
+    pub requests: BTreeMap<String, Request>,
+}
+
+/// What one module asks the kernel for while it runs (`request_module()` of a name it computes).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// When it asks.
+    pub reason: String,
+    /// Modules or aliases; those the kernel does not have are left out.
+    pub modules: Vec<String>,
 }
 
 /// Modules of one purpose.
@@ -73,6 +86,11 @@ impl Selection {
                 if !seen.insert(normalise(module)) {
                     return Err(SelectionError::Twice(module.clone()));
                 }
+            }
+        }
+        for (module, request) in &selection.requests {
+            for name in [module].into_iter().chain(&request.modules) {
+                check_name(name)?;
             }
         }
         Ok(selection)

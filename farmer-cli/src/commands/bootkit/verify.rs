@@ -1,0 +1,103 @@
+//! `farmer bootkit verify`
+
+use std::path::Path;
+
+use image_builder::bootkit::{self, Bootkit};
+use serde::Serialize;
+
+use super::in_background;
+use crate::args::BootkitVerifyArgs;
+use crate::commands::Context;
+use crate::exit::ExitStatus;
+use crate::failure::Outcome;
+use crate::page::{Align, Page};
+use crate::printer::Show;
+
+/// Checked bootkits, as told.
+#[derive(Serialize)]
+struct Verified {
+    bootkits: Vec<Checked>,
+}
+
+/// One of them.
+#[derive(Serialize)]
+struct Checked {
+    id: String,
+    path: String,
+    kernel: String,
+    /// What is wrong with it.
+    problem: Option<String>,
+}
+
+impl Checked {
+    fn at(dir: &Path) -> Self {
+        let (id, kernel, checked) = match Bootkit::open(dir) {
+            Ok(kit) => (
+                kit.id().to_string(),
+                kit.kernel_version().to_owned(),
+                kit.verify_all(),
+            ),
+            Err(error) => {
+                let name = dir.file_name().unwrap_or_default();
+                (
+                    name.to_string_lossy().into_owned(),
+                    String::new(),
+                    Err(error),
+                )
+            }
+        };
+        Self {
+            id,
+            path: dir.display().to_string(),
+            kernel,
+            problem: checked.err().map(|error| error.to_string()),
+        }
+    }
+}
+
+impl Show for Verified {
+    fn show(&self, page: &mut Page) {
+        let rows: Vec<Vec<String>> = self
+            .bootkits
+            .iter()
+            .map(|kit| {
+                let state = kit.problem.as_deref().unwrap_or("as locked");
+                let id = kit.id.get(..16).unwrap_or(&kit.id);
+                vec![id.to_owned(), kit.kernel.clone(), state.to_owned()]
+            })
+            .collect();
+        page.table(
+            &[
+                ("BOOTKIT", Align::Left),
+                ("KERNEL", Align::Left),
+                ("STATE", Align::Left),
+            ],
+            &rows,
+        );
+    }
+}
+
+/// `farmer bootkit verify`
+pub async fn verify(context: &Context<'_>, args: BootkitVerifyArgs) -> Outcome<ExitStatus> {
+    let verified = in_background(context, move |cache_dir, progress, cancel| {
+        let dirs = match &args.bootkit {
+            Some(named) => vec![bootkit::find(named, cache_dir)?.dir().to_owned()],
+            None => bootkit::stored_dirs(cache_dir),
+        };
+        let mut bootkits = Vec::new();
+        for dir in dirs {
+            cancel.check();
+            progress.stage(&format!("checking {}", dir.display()));
+            bootkits.push(Checked::at(&dir));
+        }
+        Ok(Verified { bootkits })
+    })
+    .await?;
+    let is_bad = verified.bootkits.iter().any(|kit| kit.problem.is_some());
+    context.printer.data(&verified)?;
+    Ok(if is_bad {
+        ExitStatus::Mismatch
+    } else {
+        ExitStatus::Ok
+    })
+}

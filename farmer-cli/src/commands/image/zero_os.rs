@@ -1,0 +1,60 @@
+//! The Zero-OS kernel of `farmer image build --zos`: a file, or a URL that is downloaded.
+
+use std::path::PathBuf;
+
+use image_builder::bootkit::Digest;
+use image_builder::zos;
+
+use super::System;
+use crate::args::ImageBuildArgs;
+use crate::commands::Context;
+use crate::download::Download;
+use crate::exit::ExitStatus;
+use crate::failure::{Failure, Outcome};
+use crate::signals;
+
+/// The system and its kernel arguments.
+pub async fn system(context: &Context<'_>, args: &ImageBuildArgs) -> Outcome<(System, String)> {
+    let named = args.zero_os.zos.as_deref().unwrap_or_default();
+    let kernel = match named.split_once("://") {
+        Some(_) => {
+            let download = Download {
+                url: named,
+                sha256: args.zero_os.sha256,
+                insecure_http: args.connection.insecure_http,
+                directory: context.environment.cache_dir()?.join("zos"),
+                suffix: ".efi",
+            };
+            signals::or_stopped(download.fetch(context.printer)).await?
+        }
+        None => checked(PathBuf::from(named), args.zero_os.sha256)?,
+    };
+    let arguments = zos::kernel_arguments(
+        args.zero_os.release,
+        args.network,
+        args.farm_id,
+        &args.kernel_arg,
+    );
+    let system = System::ZeroOs {
+        kernel,
+        farm_id: args.farm_id,
+    };
+    Ok((system, arguments))
+}
+
+/// A file given by path, compared with the digest it should have.
+fn checked(path: PathBuf, expected: Option<Digest>) -> Outcome<PathBuf> {
+    let Some(expected) = expected else {
+        return Ok(path);
+    };
+    let opened = std::fs::File::open(&path);
+    let found = opened.and_then(|mut file| Digest::of_reader(&mut file));
+    let (found, _) = found.map_err(|error| Failure::io("reading", &path, error))?;
+    if found == expected {
+        return Ok(path);
+    }
+    Err(Failure::new(
+        ExitStatus::Mismatch,
+        format!("{} has sha256 {found}, not {expected}", path.display()),
+    ))
+}
