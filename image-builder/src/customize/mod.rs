@@ -337,6 +337,10 @@ impl<'a> Medium<'a> {
             _ => regions::encode_kargs_uefi(&arguments),
         };
         self.write(uefi_region, encoded(uefi)?)?;
+        if self.table.payload.kind == PayloadKind::ZeroOs {
+            // What farm-node would ignore, Zero-OS reads.
+            return Ok(());
+        }
         let ignored = cmdline::parse(&arguments).ignored;
         self.warnings
             .extend(ignored.into_iter().map(Warning::IgnoredArgument));
