@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::cpio::Tree;
 use super::elf::Elf;
 use super::file_tree::io_error;
-use super::layer_cache::{BaseFacts, Cache, Facts};
+use super::layer_cache::{BaseFacts, Cache, Facts, NodeFacts};
 use super::modules::{self, Selection, index};
 use super::supplies::{self, Supplies};
 use super::{
@@ -123,13 +123,12 @@ pub fn build(
         dir: layers_dir,
         level: options.level,
     };
-    // Before minutes of compressing: a wrong file is refused at once.
-    let (node_bytes, node_sha256, note) = read_node(options.node)?;
+    // First: a file that is no node is refused before minutes of compressing.
+    let (node, node_sha256, note) = node_layer(options, &mut cache, progress)?;
     let config_schema = note.as_ref().map_or(options.config_schema, |n| n.schema);
     let microcode = microcode_layer(options, &mut cache, progress)?;
     let (base, mut facts) = base_layer(options, config_schema, &mut cache, progress)?;
     let firmware = firmware_layer(options, config_schema, &mut facts, &mut cache, progress)?;
-    let node = node_layer(kit, &node_bytes, node_sha256, &mut cache, progress)?;
     let added = added_layer(options, &mut cache, progress)?;
     cache.stamps.save();
     let mut layers = Vec::new();
@@ -278,7 +277,7 @@ fn base_layer(
     tree.file(PAYLOAD_JSON, 0o644, json)?;
     let known = Facts {
         base: facts.clone(),
-        files: Vec::new(),
+        ..Facts::default()
     };
     let layer = cache.put(LayerKind::Base, key, &tree, mtime, known, progress)?;
     Ok((layer, facts))
@@ -358,6 +357,7 @@ fn firmware_layer(
             ..BaseFacts::default()
         },
         files: found.keys().cloned().collect(),
+        ..Facts::default()
     };
     let files = known.files.clone();
     let layer = cache.put(LayerKind::Firmware, key, &tree, mtime, known, progress)?;
@@ -441,29 +441,51 @@ fn supplied(
         return Ok(Some((cached.layer, cached.files)));
     }
     let facts = Facts {
-        base: BaseFacts::default(),
         files: files.clone(),
+        ..Facts::default()
     };
     let layer = cache.put(kind, key, tree, mtime_unix_s, facts, progress)?;
     Ok(Some((layer, files)))
 }
 
+/// `farm-node` as the initramfs holds it, with its digest and what it says about itself. The program is
+/// read only when it changed.
 fn node_layer(
-    kit: &Bootkit,
-    node: &[u8],
-    sha256: Digest,
+    options: &PayloadOptions<'_>,
     cache: &mut Cache,
     progress: &mut dyn FnMut(Event),
-) -> Result<Layer, PayloadError> {
-    let mtime = kit.lock().newest_mtime_unix_s;
-    let mut key = cache.key(LayerKind::Node);
-    key.part(sha256.as_bytes()).part(&mtime.to_le_bytes());
-    let key = key.finish();
-    if let Some(cached) = cache.get(LayerKind::Node, key, progress) {
-        return Ok(cached.layer);
+) -> Result<(Layer, Digest, Option<NodeNote>), PayloadError> {
+    let path = options.node;
+    let mtime = options.bootkit.lock().newest_mtime_unix_s;
+    let key_of = |cache: &Cache, sha256: Digest| {
+        let mut key = cache.key(LayerKind::Node);
+        key.part(sha256.as_bytes()).part(&mtime.to_le_bytes());
+        key.finish()
+    };
+    // The user names it; a link to it is fine.
+    let real = fs::canonicalize(path).map_err(io_error("find", path))?;
+    let (sha256, _) = cache
+        .stamps
+        .digest_of(&real)
+        .map_err(io_error("read", path))?;
+    if let Some(cached) = cache.get(LayerKind::Node, key_of(cache, sha256), progress)
+        && let Some(node) = cached.node
+    {
+        let note = node.note.as_deref().and_then(NodeNote::decode);
+        return Ok((cached.layer, sha256, note));
     }
+    let bytes = store::read_limited(&real, NODE_LIMIT_BYTES).map_err(io_error("read", path))?;
+    let note = Elf::parse(&bytes)
+        .and_then(|elf| {
+            elf.require_static_program()?;
+            elf.note(note::OWNER, note::KIND)
+        })
+        .map_err(|source| PayloadError::Node {
+            path: path.to_owned(),
+            source,
+        })?;
     let mut tree = Tree::new();
-    tree.file("init", 0o755, node)?;
+    tree.file("init", 0o755, bytes.as_slice())?;
     // The kernel's request_module() runs /sbin/modprobe; the node answers to that name.
     tree.symlink("sbin/modprobe", "/init")?;
     tree.file(
@@ -477,30 +499,15 @@ fn node_layer(
         &b"root:x:0:0:root:/root:/sbin/nologin\n"[..],
     )?;
     tree.file("etc/group", 0o644, &b"root:x:0:\n"[..])?;
-    cache.put(
-        LayerKind::Node,
-        key,
-        &tree,
-        mtime,
-        Facts::default(),
-        progress,
-    )
-}
-
-fn read_node(path: &Path) -> Result<(Vec<u8>, Digest, Option<NodeNote>), PayloadError> {
-    // The user names it; a link to it is fine.
-    let real = fs::canonicalize(path).map_err(io_error("find", path))?;
-    let bytes = store::read_limited(&real, NODE_LIMIT_BYTES).map_err(io_error("read", path))?;
-    let note = Elf::parse(&bytes)
-        .and_then(|elf| {
-            elf.require_static_program()?;
-            elf.note(note::OWNER, note::KIND)
-        })
-        .map_err(|source| PayloadError::Node {
-            path: path.to_owned(),
-            source,
-        })?
-        .and_then(NodeNote::decode);
-    let digest = Digest::of(&bytes);
-    Ok((bytes, digest, note))
+    let facts = Facts {
+        node: Some(NodeFacts {
+            note: note.map(<[u8]>::to_vec),
+        }),
+        ..Facts::default()
+    };
+    // Of the bytes at hand: the file may have changed since.
+    let sha256 = Digest::of(&bytes);
+    let key = key_of(cache, sha256);
+    let layer = cache.put(LayerKind::Node, key, &tree, mtime, facts, progress)?;
+    Ok((layer, sha256, note.and_then(NodeNote::decode)))
 }

@@ -30,6 +30,15 @@ struct Record {
     /// Files of the other layers.
     #[serde(default)]
     files: Vec<String>,
+    #[serde(default)]
+    node: Option<NodeFacts>,
+}
+
+/// What the node layer's program says about itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct NodeFacts {
+    /// Description of its ELF note ([`node_config::note`]), if it has one.
+    pub note: Option<Vec<u8>>,
 }
 
 /// What the closure found; a cached base layer needs no second look at the modules.
@@ -46,6 +55,7 @@ pub(super) struct Cached {
     pub layer: Layer,
     pub base: BaseFacts,
     pub files: Vec<String>,
+    pub node: Option<NodeFacts>,
 }
 
 /// What to remember with a layer.
@@ -53,6 +63,7 @@ pub(super) struct Cached {
 pub(super) struct Facts {
     pub base: BaseFacts,
     pub files: Vec<String>,
+    pub node: Option<NodeFacts>,
 }
 
 /// Layers by the digest of everything they are made of.
@@ -122,6 +133,7 @@ impl Cache {
             },
             base: record.base,
             files: record.files,
+            node: record.node,
         })
     }
 
@@ -179,6 +191,7 @@ impl Cache {
             unpacked_bytes,
             base: facts.base,
             files: facts.files,
+            node: facts.node,
         };
         let json = serde_json::to_vec(&record).map_err(|e| error()(e.into()))?;
         store::write_atomic(&record_path, &json).map_err(io_error("write", &record_path))?;
