@@ -6,7 +6,7 @@ use crate::formats::guid::Guid;
 use crate::regions::PayloadKind;
 
 /// Seconds until the normal entry starts.
-const TIMEOUT_SECONDS: u32 = 3;
+pub(super) const TIMEOUT_SECONDS: u32 = 3;
 
 /// A configuration text and where its variable parts are, in bytes from its start.
 #[derive(Debug)]
@@ -32,53 +32,53 @@ pub(super) struct Entries<'a> {
 }
 
 /// One line of the menu.
-struct Entry {
+pub(super) struct Entry {
     /// What is typed or pressed to choose it; the first letter is the hot key.
-    id: &'static str,
+    pub id: &'static str,
     /// Behind the title.
-    remark: &'static str,
+    pub remark: &'static str,
     /// What it adds to the arguments.
-    arguments: &'static str,
+    pub arguments: &'static str,
+}
+
+/// The entries of every menu, the one that starts by itself first.
+pub(super) fn menu(payload: PayloadKind) -> &'static [Entry] {
+    const NODE: &[Entry] = &[
+        Entry {
+            id: "node",
+            remark: "",
+            arguments: "quiet",
+        },
+        Entry {
+            id: "debug",
+            remark: " (debug: every message)",
+            arguments: "debug",
+        },
+        Entry {
+            id: "rescue",
+            remark: " (rescue: look, do not register)",
+            arguments: "quiet farm.rescue=1",
+        },
+    ];
+    const ZERO_OS: &[Entry] = &[
+        Entry {
+            id: "zos",
+            remark: "",
+            arguments: "",
+        },
+        Entry {
+            id: "debug",
+            remark: " (debug: every kernel message)",
+            arguments: "debug ignore_loglevel",
+        },
+    ];
+    match payload {
+        PayloadKind::FarmNode => NODE,
+        PayloadKind::ZeroOs => ZERO_OS,
+    }
 }
 
 impl Entries<'_> {
-    /// The entries, the one that starts by itself first.
-    fn entries(&self) -> &'static [Entry] {
-        const NODE: &[Entry] = &[
-            Entry {
-                id: "node",
-                remark: "",
-                arguments: "quiet",
-            },
-            Entry {
-                id: "debug",
-                remark: " (debug: every message)",
-                arguments: "debug",
-            },
-            Entry {
-                id: "rescue",
-                remark: " (rescue: look, do not register)",
-                arguments: "quiet farm.rescue=1",
-            },
-        ];
-        const ZERO_OS: &[Entry] = &[
-            Entry {
-                id: "zos",
-                remark: "",
-                arguments: "",
-            },
-            Entry {
-                id: "debug",
-                remark: " (debug: every kernel message)",
-                arguments: "debug ignore_loglevel",
-            },
-        ];
-        match self.payload {
-            PayloadKind::FarmNode => NODE,
-            PayloadKind::ZeroOs => ZERO_OS,
-        }
-    }
-
     /// Consoles of the kernel; the last one is `/dev/console`. Zero-OS is started with exactly the
     /// arguments its bootstrap gives it unless a serial console is asked for.
     fn consoles(&self) -> String {
@@ -105,7 +105,7 @@ fn words(words: &[&str]) -> String {
 pub(super) fn isolinux(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig {
     let serial = entries.serial.unwrap_or_default();
     let title = entries.title;
-    let first = entries.entries()[0].id;
+    let first = menu(entries.payload)[0].id;
     let initramfs: Vec<String> = entries
         .initramfs
         .iter()
@@ -116,7 +116,7 @@ pub(super) fn isolinux(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig 
     } else {
         format!("  INITRD {}\n", initramfs.join(","))
     };
-    let others: Vec<&str> = entries.entries()[1..].iter().map(|e| e.id).collect();
+    let others: Vec<&str> = menu(entries.payload)[1..].iter().map(|e| e.id).collect();
     let head = if entries.has_isolinux_menu {
         format!("UI menu.c32\nMENU TITLE {title}\n")
     } else {
@@ -143,7 +143,7 @@ pub(super) fn isolinux(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig 
     }
     config.push_arguments(arguments);
     config.push("\n");
-    for entry in entries.entries() {
+    for entry in menu(entries.payload) {
         let linux = words(&[&format!("LINUX /{}", entries.kernel), entry.arguments]);
         config.push(&format!("LABEL {}\n", entry.id));
         if entries.has_isolinux_menu {
@@ -181,7 +181,7 @@ pub(super) fn grub(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig {
          set default={}\n",
         serial.port,
         serial.baud,
-        entries.entries()[0].id,
+        menu(entries.payload)[0].id,
     ));
     let mut medium = "";
     if entries.names_medium() {
@@ -200,7 +200,7 @@ pub(super) fn grub(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig {
     config.push_arguments(arguments);
     config.push("\n");
     let consoles = entries.consoles();
-    for entry in entries.entries() {
+    for entry in menu(entries.payload) {
         let linux = words(&[
             &format!("linux /{kernel}"),
             &consoles,
@@ -228,7 +228,7 @@ struct Assembly {
 
 /// The `.cmdline` section of a unified kernel image: the first entry's.
 pub(super) fn command_line(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig {
-    let head = words(&[&entries.consoles(), entries.entries()[0].arguments]);
+    let head = words(&[&entries.consoles(), menu(entries.payload)[0].arguments]);
     let mut config = Assembly::new(&head);
     if !head.is_empty() {
         config.push(" ");

@@ -6,6 +6,7 @@ use image_builder::content::Content;
 use image_builder::emit::{ArchiveWriter, DirectoryWriter, EmitOptions};
 use image_builder::error::{EmitError, PlanError};
 use image_builder::formats::timestamp::Timestamp;
+use image_builder::medium::SerialConsole;
 use image_builder::medium::pxe::{BundleFile, PxeBundle, Pxelinux, UefiLoaders};
 use image_builder::rope::LayoutBuilder;
 
@@ -26,6 +27,7 @@ fn bundle() -> PxeBundle {
         initramfs: medium.initramfs,
         config: config(9),
         kernel_arguments: "farmer_id=9  vlan=7".to_owned(),
+        serial: SerialConsole::default(),
     }
 }
 
@@ -85,6 +87,36 @@ fn every_loader_is_told_every_archive_in_order() {
     let sorted = named.clone();
     named.sort_unstable();
     assert_eq!(named, sorted);
+}
+
+#[test]
+fn serial_console_and_menu_are_those_of_a_medium() {
+    let mut bundle = bundle();
+    bundle.serial = "ttyS1,57600".parse().expect("a port");
+    bundle.bios = Some(Pxelinux {
+        loader: Content::bytes(noise(1, 10)),
+        ldlinux: Content::bytes(noise(2, 10)),
+    });
+    let files = bundle.files().expect("planned");
+    let console = "console=tty0 console=ttyS1,57600n8 ";
+    let grub = text(&files, "grub/grub.cfg");
+    assert!(
+        grub.starts_with("serial --unit=1 --speed=57600\n"),
+        "{grub}"
+    );
+    assert!(
+        grub.contains(&format!(
+            "linux /vmlinuz {console}quiet farm.rescue=1 farm.medium=net "
+        )),
+        "{grub}"
+    );
+    let pxelinux = text(&files, "pxelinux.cfg/default");
+    assert!(pxelinux.starts_with("SERIAL 1 57600\n"), "{pxelinux}");
+    for id in ["node", "debug", "rescue"] {
+        assert!(grub.contains(&format!("--id {id} ")), "{grub}");
+        assert!(pxelinux.contains(&format!("LABEL {id}\n")), "{pxelinux}");
+    }
+    assert!(text(&files, "boot.ipxe").contains(&format!(" {console}quiet farm.medium=net ")));
 }
 
 #[test]

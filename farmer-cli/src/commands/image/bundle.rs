@@ -199,6 +199,7 @@ fn files(parts: &Parts<'_>, uki: Option<&Uki>) -> Outcome<Vec<BundleFile>> {
         initramfs: medium.initramfs.clone(),
         config: medium.config.clone(),
         kernel_arguments: medium.kernel_arguments.clone(),
+        serial: parts.job.serial.unwrap_or_default(),
     };
     Ok(bundle.files()?)
 }

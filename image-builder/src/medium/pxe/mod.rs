@@ -7,6 +7,7 @@
 mod texts;
 
 use super::initramfs;
+use super::serial::SerialConsole;
 use super::universal::{InitramfsFile, check_text};
 use crate::content::Content;
 use crate::error::PlanError;
@@ -63,6 +64,8 @@ pub struct PxeBundle {
     pub config: Vec<u8>,
     /// The farm's kernel arguments, separated by blanks.
     pub kernel_arguments: String,
+    /// The serial console of loaders and kernel, beside the screen.
+    pub serial: SerialConsole,
 }
 
 /// One file of a bundle.
@@ -113,6 +116,7 @@ impl PxeBundle {
             title: &self.title,
             initramfs: &names,
             arguments: &arguments,
+            serial: self.serial,
             pxelinux: self.bios.is_some(),
             uki: self.uki.is_some(),
         };

@@ -1,11 +1,12 @@
 //! Configurations of the network loaders, and settings for the DHCP servers in front of them.
 
+use super::super::loader_config::{Entry, TIMEOUT_SECONDS, menu};
+use super::super::serial::SerialConsole;
 use super::{CONFIG, KERNEL};
+use crate::regions::PayloadKind;
 
 /// Name of the whole payload as one EFI program.
 pub(super) const UKI: &str = "node.efi";
-/// Consoles of the kernel; the last one is `/dev/console`.
-const CONSOLES: &str = "console=tty0 console=ttyS0,115200n8";
 
 /// What the texts are about.
 pub(super) struct Texts<'a> {
@@ -14,6 +15,7 @@ pub(super) struct Texts<'a> {
     pub initramfs: &'a [String],
     /// The farm's own kernel arguments.
     pub arguments: &'a str,
+    pub serial: SerialConsole,
     pub pxelinux: bool,
     pub uki: bool,
 }
@@ -21,12 +23,19 @@ pub(super) struct Texts<'a> {
 impl Texts<'_> {
     /// `farm.medium=net` tells the node not to wait for a stick.
     fn kernel_arguments(&self, own: &str) -> String {
-        let mut all = format!("{CONSOLES} {own} farm.medium=net");
+        // The last console is `/dev/console`.
+        let serial = self.serial;
+        let mut all = format!("console=tty0 console={serial} {own} farm.medium=net");
         if !self.arguments.is_empty() {
             all.push(' ');
             all.push_str(self.arguments);
         }
         all
+    }
+
+    /// The same entries as on a medium.
+    fn menu(&self) -> &'static [Entry] {
+        menu(PayloadKind::FarmNode)
     }
 
     fn archives(&self) -> impl Iterator<Item = &str> {
@@ -43,25 +52,32 @@ impl Texts<'_> {
 
     /// `grub/grub.cfg`; GRUB's root is the server it was loaded from.
     pub fn grub(&self) -> String {
-        let title = self.title;
         let initramfs = self.archives_joined("/", " ");
-        let entry = |id: &str, name: &str, own: &str| {
-            format!(
-                "menuentry \"{name}\" --id {id} {{\n\
+        let entries: String = self
+            .menu()
+            .iter()
+            .map(|entry| {
+                format!(
+                    "menuentry \"{}{}\" --id {} --hotkey={} {{\n\
                  \x20 linux /{KERNEL} {}\n\
                  \x20 initrd {initramfs}\n\
                  }}\n",
-                self.kernel_arguments(own)
-            )
-        };
+                    self.title,
+                    entry.remark,
+                    entry.id,
+                    &entry.id[..1],
+                    self.kernel_arguments(entry.arguments)
+                )
+            })
+            .collect();
+        let SerialConsole { port, baud } = self.serial;
         format!(
-            "serial --unit=0 --speed=115200\n\
+            "serial --unit={port} --speed={baud}\n\
              terminal_input console serial\n\
              terminal_output console serial\n\
-             set timeout=3\n\
-             set default=node\n{}{}",
-            entry("node", title, "quiet"),
-            entry("debug", &format!("{title} (debug: every message)"), "debug"),
+             set timeout={TIMEOUT_SECONDS}\n\
+             set default={}\n{entries}",
+            self.menu()[0].id,
         )
     }
 
@@ -84,25 +100,33 @@ impl Texts<'_> {
              sleep 10\n\
              chain boot.ipxe\n",
             self.title,
-            self.kernel_arguments("quiet"),
+            self.kernel_arguments(self.menu()[0].arguments),
         )
     }
 
     /// `pxelinux.cfg/default`.
     pub fn pxelinux_cfg(&self) -> String {
         let initramfs = self.archives_joined("", ",");
-        let label = |name: &str, own: &str| {
-            format!(
-                "LABEL {name}\n  LINUX {KERNEL}\n  INITRD {initramfs}\n  APPEND {}\n",
-                self.kernel_arguments(own)
-            )
-        };
+        let labels: String = self
+            .menu()
+            .iter()
+            .map(|entry| {
+                format!(
+                    "LABEL {}\n  LINUX {KERNEL}\n  INITRD {initramfs}\n  APPEND {}\n",
+                    entry.id,
+                    self.kernel_arguments(entry.arguments)
+                )
+            })
+            .collect();
+        let others: Vec<&str> = self.menu()[1..].iter().map(|entry| entry.id).collect();
+        let SerialConsole { port, baud } = self.serial;
         format!(
-            "SERIAL 0 115200\nPROMPT 1\nTIMEOUT 30\nDEFAULT node\n\
-             SAY {}: starts by itself; type debug and Enter to see every message\n{}{}",
+            "SERIAL {port} {baud}\nPROMPT 1\nTIMEOUT {}\nDEFAULT {}\n\
+             SAY {}: starts by itself; or type {} and Enter\n{labels}",
+            TIMEOUT_SECONDS * 10,
+            self.menu()[0].id,
             self.title,
-            label("node", "quiet"),
-            label("debug", "debug"),
+            others.join(", "),
         )
     }
 
