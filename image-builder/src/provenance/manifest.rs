@@ -44,7 +44,7 @@ pub struct ImageManifest {
     pub compression_level: i32,
     /// Content address of the bootkit.
     pub bootkit: Digest,
-    /// Debian packages the bootkit was made of.
+    /// Debian packages of the inputs.
     pub packages: Vec<PackageEntry>,
     /// Kernel, loaders and `farm-node` or the Zero-OS kernel, with the SBAT generations of EFI programs.
     pub inputs: Vec<Input>,
@@ -170,6 +170,11 @@ impl ImageManifest {
                 sbat: file.sbat.clone(),
             })
             .collect();
+        let packages = kit.lock().packages.iter().filter(|package| {
+            let name = Some(&package.name);
+            inputs.iter().any(|input| input.package.as_ref() == name)
+        });
+        let packages = packages.cloned().collect();
         inputs.push(Input {
             path: system.kind().name().to_owned(),
             sha256: system.sha256(),
@@ -195,7 +200,7 @@ impl ImageManifest {
             config_schema: facts.map_or(0, |f| f.config_schema),
             compression_level: facts.map_or(0, |f| f.level),
             bootkit: kit.id(),
-            packages: kit.lock().packages.clone(),
+            packages,
             inputs,
             layers: facts.map(|f| f.layers.clone()).unwrap_or_default(),
             modules: facts.map(|f| f.modules.clone()).unwrap_or_default(),

@@ -9,10 +9,10 @@ use super::manifest::ImageManifest;
 use crate::bootkit::{Bootkit, Digest, PackageEntry};
 use crate::formats::guid::Guid;
 use crate::formats::timestamp::Timestamp;
+use crate::regions::PayloadKind;
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 const IMAGE: &str = "SPDXRef-image";
-const NODE: &str = "SPDXRef-farm-node";
 
 /// An SPDX document, to be written as JSON.
 #[derive(Debug, Serialize)]
@@ -122,13 +122,20 @@ pub fn describe(manifest: &ImageManifest, kit: &Bootkit) -> Document {
         _ => Vec::new(),
     };
     let mut packages = vec![own(IMAGE, name, image_digests)];
-    let node = manifest
-        .inputs
-        .iter()
-        .filter(|input| input.path == "farm-node");
-    packages.push(Package {
-        license_declared: "Apache-2.0".to_owned(),
-        ..own(NODE, "farm-node", node.map(|input| input.sha256).collect())
+    let system = manifest.payload.name();
+    let programs = manifest.inputs.iter().filter(|input| input.path == system);
+    let id = format!("SPDXRef-{system}");
+    let system = own(&id, system, programs.map(|input| input.sha256).collect());
+    packages.push(match manifest.payload {
+        PayloadKind::FarmNode => Package {
+            license_declared: "Apache-2.0".to_owned(),
+            ..system
+        },
+        // A kernel and many programs, each under its own licence.
+        PayloadKind::ZeroOs => Package {
+            version_info: Some(manifest.kernel_version.clone()),
+            ..system
+        },
     });
     let mut licences = Licences::new();
     for package in &manifest.packages {
