@@ -193,3 +193,65 @@ fn what_does_not_go_together_is_refused_before_the_work() {
         refused(&[&own[..], more].concat(), 1, "/no/such/vmlinuz");
     }
 }
+
+fn image(home: &Home, command: &[&str], image: &Path) -> Farmer {
+    home.farmer(&["-o", "json", "image"])
+        .args(command)
+        .arg(image)
+}
+
+/// What loaders and stub are told is inside the program: where it is not signed it can be changed, and
+/// the program stays one that tools read.
+#[test]
+fn an_unsigned_image_takes_other_arguments_and_gives_them_back() {
+    let home = Home::new();
+    let out = home.path().join("node.iso");
+    build(&home, &out).args(&["--flavour", "uki"]).run();
+    let original = std::fs::read(&out).expect("image");
+    let change = ["customize", "--in-place", "--karg-append", "vlan=7"];
+    image(&home, &change, &out).args(&["--farm-id", "9"]).run();
+    let shown = told(image(&home, &["show"], &out));
+    assert_eq!(shown["farm_id"], 9, "{shown:#}");
+    image(&home, &["verify"], &out).run();
+    let program = home.path().join("from-image.efi");
+    let fat = format!("{}@@1048576", out.display());
+    let copied = Command::new("mcopy")
+        .args(["-i", &fat, "::/EFI/BOOT/BOOTX64.EFI"])
+        .arg(&program)
+        .status()
+        .expect("mcopy (Debian: apt-get install mtools)");
+    assert!(copied.success());
+    let dumped = Command::new("objcopy")
+        .args(["-O", "binary", "--only-section=.cmdline"])
+        .arg(&program)
+        .arg(home.path().join("cmdline"))
+        .status()
+        .expect("objcopy (Debian: apt-get install binutils)");
+    assert!(dumped.success());
+    let line = std::fs::read(home.path().join("cmdline")).expect("a command line");
+    let line = String::from_utf8_lossy(&line).into_owned();
+    assert!(line.contains(" vlan=7"), "{line}");
+    image(&home, &["reset", "--in-place"], &out).run();
+    assert!(std::fs::read(&out).expect("image") == original);
+}
+
+#[test]
+fn a_signed_image_takes_settings_and_refuses_arguments() {
+    let home = Home::new();
+    let keys = new_keys(&home).display().to_string();
+    let out = home.path().join("node.iso");
+    build(&home, &out)
+        .args(&["--flavour", "uki", "--signing-key", &keys])
+        .run();
+    let original = std::fs::read(&out).expect("image");
+    let said = image(&home, &["customize", "--in-place"], &out)
+        .args(&["--karg-append", "vlan=7"])
+        .fails_with(5);
+    assert!(said.contains("signed"), "{said}");
+    assert!(std::fs::read(&out).expect("image") == original);
+    image(&home, &["customize", "--in-place", "--farm-id", "9"], &out).run();
+    assert_eq!(told(image(&home, &["show"], &out))["farm_id"], 9);
+    image(&home, &["verify"], &out).run();
+    image(&home, &["reset", "--in-place"], &out).run();
+    assert!(std::fs::read(&out).expect("image") == original);
+}

@@ -7,8 +7,8 @@ use crate::formats::gpt::{TYPE_BASIC_DATA, TYPE_ESP, serial};
 use crate::formats::iso9660::{BLOCK_BYTES, PVD_BLOCK};
 use crate::inspect::fat::{self, FatVolume};
 use crate::inspect::gpt::GptCopy;
-use crate::inspect::{Probe, gpt, iso, mbr, u32_at};
-use crate::regions::RegionTable;
+use crate::inspect::{FileEntry, Probe, gpt, iso, mbr, u32_at};
+use crate::regions::{RegionTable, Span};
 
 const PRIMARY: &str = "GPT, primary";
 const BACKUP: &str = "GPT, backup";
@@ -278,7 +278,8 @@ pub(super) fn iso(
     Ok(())
 }
 
-/// A file of the tree that lies inside a FAT volume must be that volume's file of the same name.
+/// A file of the tree that lies inside a FAT volume must be that volume's file of the same name, or lie
+/// inside one of its files: kernel and initramfs in a unified kernel image do.
 fn same_bytes(report: &mut Report, iso: &iso::IsoVolume, volumes: &[FatVolume]) {
     for file in &iso.files {
         let Some(extent) = file.extents.first() else {
@@ -297,6 +298,7 @@ fn same_bytes(report: &mut Report, iso: &iso::IsoVolume, volumes: &[FatVolume]) 
             .find(|other| other.path.eq_ignore_ascii_case(&file.path));
         let place = format!("ISO 9660, {}", file.path);
         match other {
+            None if volume.files.iter().any(|other| holds(other, extent)) => {}
             None => {
                 let what = "it points into a FAT volume that has no such file";
                 report.damage(&place, extent.offset, what);
@@ -308,6 +310,12 @@ fn same_bytes(report: &mut Report, iso: &iso::IsoVolume, volumes: &[FatVolume]) 
             Some(_) => {}
         }
     }
+}
+
+/// Whether a file in one piece covers all of `span`.
+fn holds(file: &FileEntry, span: &Span) -> bool {
+    let whole = file.contiguous();
+    whole.is_some_and(|whole| whole.offset <= span.offset && span.end() <= whole.end())
 }
 
 /// The boot information table of ISOLINUX or GRUB: a checksum over the loader.
