@@ -71,7 +71,7 @@ fn guest_url(directory: &Directory) -> String {
     directory.url.replace("127.0.0.1", "10.0.2.2")
 }
 
-fn create_farm(home: &Home, directory: &Directory, name: &str) -> u64 {
+pub fn create_farm(home: &Home, directory: &Directory, name: &str) -> u64 {
     let farm = home.json(
         directory,
         &["farm", "create", name, "--country", "BE", "--city", "Gent"],

@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use qemu_lab::{Bus, Firmware, Machine, Nic};
+use serde_json::Value;
 
-use crate::boot::{Lab, build_image_of, registered};
+use crate::boot::{Lab, build_image_of, create_farm, registered};
 
 /// A kind of image: what `image build` is told beyond farm and directory.
 struct Flavour {
@@ -16,11 +17,19 @@ struct Flavour {
     firmwares: &'static [Firmware],
 }
 
-const FLAVOURS: [Flavour; 1] = [Flavour {
-    name: "stock",
-    arguments: &[],
-    firmwares: &[Firmware::SeaBios, Firmware::Ovmf],
-}];
+const FIRMWARES: &[Firmware] = &[Firmware::SeaBios, Firmware::Ovmf];
+const FLAVOURS: [Flavour; 2] = [
+    Flavour {
+        name: "stock",
+        arguments: &[],
+        firmwares: FIRMWARES,
+    },
+    Flavour {
+        name: "uki",
+        arguments: &["--flavour", "uki"],
+        firmwares: FIRMWARES,
+    },
+];
 const BUSES: [Bus; 5] = [Bus::Cd, Bus::Usb, Bus::Sata, Bus::Nvme, Bus::Virtio];
 const MACHINES: [&str; 2] = ["pc", "q35"];
 /// As little as the firmware leaves enough of, and more than 32 bits reach.
@@ -41,7 +50,7 @@ struct Cell {
 
 impl Cell {
     /// Boots `image`, which is in QEMU's format `format`, until its node has registered.
-    fn boot(&self, name: &str, lab: &Lab, image: &Path, format: &'static str) {
+    fn boot(&self, name: &str, lab: &Lab, image: &Path, format: &'static str) -> Value {
         let mut machine = Machine::new(self.firmware);
         machine.machine_type = self.machine;
         machine.memory_mib = self.memory_mib;
@@ -53,6 +62,7 @@ impl Cell {
         let node = lab.node(&node_id);
         let installed = node["hardware"]["memory"]["installed_bytes"].as_u64();
         assert_eq!(installed, Some(self.memory_mib << 20), "{name}: {node:#}");
+        node
     }
 }
 
@@ -88,79 +98,108 @@ fn a_vhd_boots_as_an_nvme_disk_under_bios() {
     cell.boot("vhd", &lab, &image, "vpc");
 }
 
-/// Kernel, archives and arguments as the bundle's own iPXE script names them.
-#[test]
-fn a_bundle_boots_without_a_medium() {
-    let lab = Lab::new("bundle");
-    let bundle = build(&lab, &["--format", "pxe"], "boot");
-    let script = std::fs::read_to_string(bundle.join("boot.ipxe")).expect("the script");
-    let line = |start: &str| {
-        let lines = script.lines().filter_map(|line| line.strip_prefix(start));
-        let lines = lines.map(|line| line.trim_end_matches(" || goto failed").to_owned());
-        lines.collect::<Vec<_>>()
-    };
-    let kernel = line("kernel ").remove(0);
-    let mut words = kernel.split(' ');
-    let kernel = bundle.join(words.next().expect("a kernel"));
-    let (named, arguments): (Vec<_>, Vec<_>) = words.partition(|w| w.starts_with("initrd="));
-    let archives = line("initrd ");
-    assert_eq!(
-        named,
-        archives
-            .iter()
-            .map(|name| format!("initrd={name}"))
-            .collect::<Vec<_>>()
-    );
-    let mut all = Vec::new();
-    for name in &archives {
-        all.extend(std::fs::read(bundle.join(name)).expect("an archive"));
-    }
-    let one = build(&lab, &[], "node.initramfs");
-    assert!(
-        std::fs::read(&one).expect("the initramfs") == all,
-        "the one file is the archives in order"
-    );
-
-    let mut machine = Machine::new(Firmware::SeaBios);
-    machine.memory_mib = 512;
+/// Boots `bundle` from the network until its node has registered.
+fn netboot(lab: &Lab, bundle: &Path, firmware: Firmware, file: &'static str) {
+    let mut machine = Machine::new(firmware);
     machine.nics = vec![Nic::User];
-    machine.extra = vec!["-kernel".into(), kernel.into()];
-    machine.extra.extend(["-initrd".into(), one.into()]);
-    machine
-        .extra
-        .extend(["-append".into(), arguments.join(" ").into()]);
-    let mut guest = machine.boot("bundle").expect("QEMU starts");
+    machine.netboot = Some((bundle.to_owned(), file));
+    let mut guest = machine.boot(file).expect("QEMU starts");
     let node_id = registered(&mut guest);
     assert_eq!(lab.node(&node_id)["farm_id"].as_u64(), Some(lab.farm_id));
 }
 
+/// iPXE is given the script, fetches what it names and starts it.
+#[test]
+fn a_bundle_boots_over_the_network() {
+    let lab = Lab::new("bundle");
+    let bundle = build(&lab, &["--format", "pxe"], "boot");
+    netboot(&lab, &bundle, Firmware::SeaBios, "boot.ipxe");
+    if is_full() {
+        netboot(&lab, &bundle, Firmware::OvmfSecureBoot, "shimx64.efi");
+        let bundle = build(&lab, &["--format", "pxe", "--flavour", "uki"], "boot-uki");
+        netboot(&lab, &bundle, Firmware::Ovmf, "node.efi");
+    }
+}
+
+#[test]
+fn the_one_initramfs_is_the_archives_of_the_bundle_in_order() {
+    let lab = Lab::new("initramfs");
+    let bundle = build(&lab, &["--format", "pxe"], "boot");
+    let script = std::fs::read_to_string(bundle.join("boot.ipxe")).expect("the script");
+    let names = script
+        .lines()
+        .filter_map(|line| line.strip_prefix("initrd "))
+        .map(|line| line.trim_end_matches(" || goto failed"));
+    let all: Vec<u8> = names
+        .flat_map(|name| std::fs::read(bundle.join(name)).expect("an archive"))
+        .collect();
+    let one = build(&lab, &[], "node.initramfs");
+    assert!(std::fs::read(&one).expect("the initramfs") == all);
+}
+
+fn is_full() -> bool {
+    std::env::var_os("FARMER_TEST_FULL").is_some()
+}
+
+/// What is done to an image before a boot.
+const STAGES: [&str; 3] = ["as built", "customised", "reset"];
+
 #[test]
 #[expect(clippy::disallowed_macros, reason = "a test tells how far it is")]
 fn every_cell_boots() {
-    if std::env::var_os("FARMER_TEST_FULL").is_none() {
+    if !is_full() {
         eprintln!("the quick set; every cell with FARMER_TEST_FULL=1 (scripts/test --full)");
         return;
     }
     let lab = Lab::new("matrix");
+    let other = create_farm(&lab.home, &lab.directory, "other");
     for flavour in FLAVOURS {
         let image = build(&lab, flavour.arguments, &format!("{}.iso", flavour.name));
         for firmware in flavour.firmwares.iter().copied() {
-            for (bus, machine) in BUSES.into_iter().flat_map(|bus| MACHINES.map(|m| (bus, m))) {
-                for memory_mib in memories_mib(firmware) {
+            let kinds: Vec<_> = MACHINES
+                .into_iter()
+                .flat_map(|machine| memories_mib(firmware).map(|mib| (machine, mib)))
+                .collect();
+            for (index, bus) in BUSES.into_iter().enumerate() {
+                for (stage, what) in STAGES.into_iter().enumerate() {
+                    // Every machine and memory comes around with every stage.
+                    let (machine, memory_mib) = kinds[(index + stage) % kinds.len()];
+                    match what {
+                        "customised" => change(&lab, &image, &["--farm-id", &other.to_string()]),
+                        "reset" => change(&lab, &image, &[]),
+                        _ => {}
+                    }
+                    let farm = if what == "customised" {
+                        other
+                    } else {
+                        lab.farm_id
+                    };
+                    let name = format!(
+                        "{} {firmware:?} {bus:?} {machine} {memory_mib} MiB {what}",
+                        flavour.name
+                    );
+                    eprintln!("{name}");
                     let cell = Cell {
                         firmware,
                         bus,
                         machine,
                         memory_mib,
                     };
-                    let name = format!(
-                        "{} {firmware:?} {bus:?} {machine} {memory_mib} MiB",
-                        flavour.name
-                    );
-                    eprintln!("{name}");
-                    cell.boot(&name, &lab, &image, "raw");
+                    let node = cell.boot(&name, &lab, &image, "raw");
+                    assert_eq!(node["farm_id"].as_u64(), Some(farm), "{name}");
                 }
             }
         }
     }
+}
+
+/// Customises the image itself, or resets it when nothing is to be changed.
+fn change(lab: &Lab, image: &Path, arguments: &[&str]) {
+    let command = if arguments.is_empty() {
+        "reset"
+    } else {
+        "customize"
+    };
+    let farmer = lab.home.farmer(&["image", command, "--in-place"]);
+    farmer.args(arguments).arg(image).run();
 }

@@ -71,23 +71,6 @@ fn signed_uki_under_keys_of_its_own() {
     assert_eq!(secure_boot(&node), Some(true), "{node:#}");
 }
 
-#[test]
-fn uki_on_every_other_bus() {
-    if !full() {
-        return;
-    }
-    for (name, firmware, bus) in [
-        ("uki-bios-usb", Firmware::SeaBios, Bus::Usb),
-        ("uki-uefi-cd", Firmware::Ovmf, Bus::Cd),
-        ("uki-sata", Firmware::Ovmf, Bus::Sata),
-        ("uki-nvme", Firmware::Ovmf, Bus::Nvme),
-        ("uki-virtio", Firmware::Ovmf, Bus::Virtio),
-    ] {
-        let lab = Lab::with(name, uki);
-        cell_of(&lab, name, Machine::new(firmware), bus);
-    }
-}
-
 /// What was not signed, or was altered after signing, must not run.
 #[test]
 fn unsigned_and_altered_images_are_refused_under_own_keys() {

@@ -255,3 +255,83 @@ fn a_broken_download_is_taken_up_and_a_known_file_is_not_fetched_again() {
         .filter(|e| e.path().extension().is_some_and(|e| e == "part"));
     assert_eq!(parts.count(), 0, "a refused file was kept");
 }
+
+fn shown(home: &Home, image: &Path) -> Value {
+    let output = home
+        .farmer(&["image", "show", "-o", "json"])
+        .arg(image)
+        .run();
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn another_farm_and_argument_and_the_original_bytes_again() {
+    let home = Home::new();
+    let file = kernel(&home);
+    told(build(&home, file.to_str().expect("UTF-8")));
+    let image = home.path().join("zos.iso");
+    let original = fs::read(&image).expect("image");
+    let change = |command: &str, arguments: &[&str]| {
+        let farmer = home.farmer(&["image", command, "--in-place"]);
+        farmer.args(arguments).arg(&image)
+    };
+    change(
+        "customize",
+        &["--farm-id", "4294967295", "--karg-append", "missing-ssd"],
+    )
+    .run();
+    let now = shown(&home, &image);
+    assert_eq!(now["farm_id"], 4_294_967_295_u32, "{now:#}");
+    // One text in each loader's configuration: both must say the same.
+    let bytes = fs::read(&image).expect("image");
+    let line = "version=v3 runmode=prod panic=7200 farmer_id=4294967295 missing-ssd";
+    let count = bytes.windows(line.len()).filter(|w| *w == line.as_bytes());
+    assert_eq!(count.count(), 2);
+    home.farmer(&["image", "verify"]).arg(&image).run();
+    // A directory is no setting of Zero-OS.
+    change("customize", &["--directory", "https://dir.example"]).fails_with(5);
+    assert_eq!(fs::read(&image).expect("image"), bytes);
+    change("reset", &[]).run();
+    assert!(fs::read(&image).expect("image") == original);
+}
+
+#[test]
+fn papers_tell_of_the_zero_os_kernel_and_of_nothing_that_is_not_in_it() {
+    let home = Home::new();
+    let file = kernel(&home);
+    told(build(&home, file.to_str().expect("UTF-8")).args(&["--with", "manifest,sbom"]));
+    let paper = |name: &str| -> Value {
+        let path = home.path().join(format!("zos.iso.{name}"));
+        serde_json::from_slice(&fs::read(path).expect("a paper")).expect("JSON")
+    };
+    let manifest = paper("manifest.json");
+    let sbom = paper("sbom.spdx.json");
+    let names = |packages: &Value| -> Vec<String> {
+        let packages = packages.as_array().expect("packages").iter();
+        let names = packages.map(|package| package["name"].as_str().expect("a name").to_owned());
+        names.collect()
+    };
+    let packages = names(&manifest["packages"]);
+    assert!(packages.contains(&"shim-signed".to_owned()), "{packages:?}");
+    let all = names(&sbom["packages"]);
+    assert_eq!(all[..2], ["zos.iso", "zero-os"], "{all:?}");
+    assert_eq!(all[2..], packages);
+    assert!(
+        !all.iter().any(|name| name.starts_with("linux-image")),
+        "{all:?}"
+    );
+    let digest = Command::new("sha256sum")
+        .arg(&file)
+        .output()
+        .expect("sha256sum");
+    let digest = String::from_utf8(digest.stdout).expect("text");
+    let listed = &sbom["packages"][1]["checksums"][0]["checksumValue"];
+    assert!(
+        digest.starts_with(listed.as_str().expect("a digest")),
+        "{listed}"
+    );
+    assert_eq!(
+        sbom["packages"][1]["versionInfo"],
+        manifest["kernel_version"]
+    );
+}

@@ -104,6 +104,9 @@ pub struct Machine {
     pub nics: Vec<Nic>,
     /// Whether the network cables are plugged when the machine starts.
     pub link_up: bool,
+    /// Boot over the user networks: a directory they serve by TFTP, and the file in it that DHCP names.
+    /// BIOS does so with iPXE, the option ROM of the ports.
+    pub netboot: Option<(PathBuf, &'static str)>,
     /// Variables the firmware starts with, for [`Firmware::OvmfSetupMode`].
     pub efi_variables: Vec<EfiVariable>,
     /// More QEMU arguments.
@@ -124,6 +127,7 @@ impl Machine {
             disks: Vec::new(),
             nics: Vec::new(),
             link_up: true,
+            netboot: None,
             efi_variables: Vec::new(),
             extra: Vec::new(),
         }
@@ -285,17 +289,21 @@ impl Machine {
             qemu.args(["-nic", "none"]);
         }
         for (index, nic) in self.nics.iter().enumerate() {
-            match nic {
-                Nic::User => qemu.args(["-netdev", &format!("user,id=net{index}")]),
-                Nic::Silent => {
-                    qemu.args(["-netdev", &format!("hubport,id=net{index},hubid={index}")])
+            let mut network = OsString::from(match nic {
+                Nic::User => format!("user,id=net{index}"),
+                Nic::Silent => format!("hubport,id=net{index},hubid={index}"),
+            });
+            let mut port = format!("virtio-net-pci,id=nic{index},netdev=net{index}");
+            match &self.netboot {
+                Some((directory, file)) if *nic == Nic::User => {
+                    network.push(prefixed(",tftp=", directory));
+                    network.push(format!(",bootfile={file}"));
+                    port.push_str(&format!(",bootindex={index}"));
                 }
-            };
-            // The option ROM would try to boot from the network first.
-            qemu.args([
-                "-device",
-                &format!("virtio-net-pci,id=nic{index},netdev=net{index},romfile="),
-            ]);
+                // The option ROM would try to boot from the network first.
+                _ => port.push_str(",romfile="),
+            }
+            qemu.arg("-netdev").arg(network).args(["-device", &port]);
         }
     }
 }
