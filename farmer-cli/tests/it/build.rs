@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Farmer, Home};
 
-fn build(home: &Home, out: &Path) -> Farmer {
+pub fn build(home: &Home, out: &Path) -> Farmer {
     home.farmer(&[
         "image",
         "build",

@@ -7,6 +7,7 @@
 )]
 
 mod boot;
+mod boot_linux;
 mod boot_matrix;
 mod boot_payloads;
 mod boot_uki;

@@ -21,7 +21,7 @@ const DRIVERS: [&str; 5] = [
     "scsi_debug loop brd zram null_blk dm-mod dm-multipath dm-round-robin md-mod raid1",
     "virtio_net e1000 e1000e igb vmxnet3",
     "virtio_pci virtio_mmio virtio_rng efivarfs ipmi_si ipmi_devintf tpm_tis tpm_crb \
-     crc32c_generic crc32c-intel ext4 vfat nls_ascii nls_cp437",
+     crc32c_generic crc32c-intel ext4 vfat isofs nls_ascii nls_cp437",
 ];
 
 /// An unpacked kernel.
