@@ -20,6 +20,7 @@ mod kernel;
 mod nodes;
 mod output;
 mod outputs;
+mod power_loss;
 mod secure_boot;
 mod static_binaries;
 mod support;

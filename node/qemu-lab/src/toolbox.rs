@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
+use crate::guest::Guest;
 use crate::machine::Machine;
 
 /// What the guest writes before and after its answers on the second serial port. Firmware may have
@@ -95,6 +96,25 @@ impl Toolbox {
     pub fn run(&self, name: &str, machine: &Machine, errand: &Errand<'_>) -> Result<Answers> {
         let work = tempfile::Builder::new().prefix("toolbox-").tempdir()?;
         let port = work.path().join("answers");
+        let mut machine = machine.clone();
+        let answers = crate::machine::prefixed("file:", &port);
+        machine.extra.extend(["-serial".into(), answers]);
+        let mut guest = self.start(name, &machine, errand)?;
+        guest.wait_for(DONE, errand.patience)?;
+        let told = std::fs::read(&port).context("reading the guest's second serial port")?;
+
+        let told = String::from_utf8_lossy(&told);
+        let answers = framed(&told)
+            .with_context(|| format!("{name}: the guest's answers have no beginning or end"))?;
+        unpack(answers).with_context(|| format!("{name}: unpacking the guest's answers"))
+    }
+
+    /// Boots the machine and leaves it to its errand, which need not end.
+    ///
+    /// # Errors
+    /// When QEMU does not start.
+    pub fn start(&self, name: &str, machine: &Machine, errand: &Errand<'_>) -> Result<Guest> {
+        let work = tempfile::Builder::new().prefix("toolbox-").tempdir()?;
         let initrd = initramfs::with_script(&self.initramfs, errand.script, work.path())?;
         let mut machine = machine.clone();
         let path = |path: &Path| path.as_os_str().to_owned();
@@ -109,17 +129,9 @@ impl Toolbox {
                 errand.command_line
             )
             .into(),
-            "-serial".into(),
-            crate::machine::prefixed("file:", &port),
         ]);
-        let mut guest = machine.boot(name)?;
-        guest.wait_for(DONE, errand.patience)?;
-        let told = std::fs::read(&port).context("reading the guest's second serial port")?;
-
-        let told = String::from_utf8_lossy(&told);
-        let answers = framed(&told)
-            .with_context(|| format!("{name}: the guest's answers have no beginning or end"))?;
-        unpack(answers).with_context(|| format!("{name}: unpacking the guest's answers"))
+        // QEMU has read the files when it answers.
+        machine.boot(name)
     }
 }
 
