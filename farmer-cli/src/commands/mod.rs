@@ -13,6 +13,8 @@ mod kernel;
 mod node;
 mod tui;
 
+use tokio::runtime::Builder;
+
 use crate::args::{
     BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
     GlobalArgs, ImageCommand, KernelCommand, KeysCommand, NodeCommand,
@@ -94,17 +96,10 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Image(ImageCommand::Extract(args)) => run_itself(image::extract(&context, args)),
         Command::Image(ImageCommand::Reset(args)) => run_itself(image::reset(&context, args)),
         Command::Directory(DirectoryCommand::Serve(args)) => {
-            run_itself(directory::serve(&context, args))
+            run_on_all_processors(directory::serve(&context, args))
         }
-        Command::Tui(args) => run_itself(tui::run(&context, args)),
+        Command::Tui(args) => run_on_all_processors(tui::run(&context, args)),
     }
-}
-
-fn runtime() -> Outcome<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::io("starting", std::path::Path::new("threads"), error))
 }
 
 /// Runs a command until it is done or the process is asked to stop.
@@ -112,9 +107,27 @@ fn block_on(command: impl Future<Output = Outcome<ExitStatus>>) -> Outcome<ExitS
     run_itself(signals::or_stopped(command))
 }
 
-/// Runs a command that looks after signals itself.
+/// Runs a command that looks after signals itself. It waits more than it works: one thread and those
+/// for blocking work are started faster than one for each processor.
 fn run_itself(command: impl Future<Output = Outcome<ExitStatus>>) -> Outcome<ExitStatus> {
-    let runtime = runtime()?;
+    run_on(Builder::new_current_thread(), command)
+}
+
+/// Runs a command that serves many at once and looks after signals itself.
+fn run_on_all_processors(
+    command: impl Future<Output = Outcome<ExitStatus>>,
+) -> Outcome<ExitStatus> {
+    run_on(Builder::new_multi_thread(), command)
+}
+
+fn run_on(
+    mut runtime: Builder,
+    command: impl Future<Output = Outcome<ExitStatus>>,
+) -> Outcome<ExitStatus> {
+    let runtime = runtime
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("starting", std::path::Path::new("threads"), error))?;
     let outcome = runtime.block_on(command);
     // Blocking work that did not listen to the signal must not keep the process.
     runtime.shutdown_background();
