@@ -7,6 +7,7 @@
 mod bundle;
 mod hasher;
 mod output;
+mod space;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -92,6 +93,7 @@ pub fn to_file(
         .file()
         .set_len(layout.total())
         .map_err(|source| sink.error(0, source))?;
+    space::reserve(output.file(), layout).map_err(|source| sink.error(0, source))?;
     for extent in layout.extents() {
         pass.file_extent(extent, &mut sink)?;
     }

@@ -34,7 +34,7 @@ use crate::regions::{FARMCFG_BOOT_SECTOR, Flavour, PayloadFacts, PayloadKind, Re
 use crate::rope::{Layout, LayoutBuilder, Source};
 
 /// Part of every identifier: raise it whenever the same input gives a different medium.
-pub const RECIPE_REVISION: u32 = 3;
+pub const RECIPE_REVISION: u32 = 4;
 
 /// Partitions begin and end on multiples of this.
 const MIB: u64 = 1 << 20;
