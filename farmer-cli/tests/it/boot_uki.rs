@@ -9,7 +9,7 @@ use image_builder::secureboot::efivars::KeyVariable;
 use qemu_lab::{Bus, EfiVariable, Firmware, Machine, Nic};
 use serde_json::Value;
 
-use crate::boot::{BOOT_PATIENCE, Lab, cell_of, registered};
+use crate::boot::{BOOT_PATIENCE, Lab, build_image_of, cell_of, registered};
 use crate::support::Home;
 
 fn full() -> bool {
@@ -174,11 +174,11 @@ fn a_firmware_takes_the_signed_updates() {
     if !full() {
         return;
     }
-    let lab = Lab::with("enrol", |home| {
-        let mut arguments = signed_uki(home);
-        arguments.extend(["--format", "uki"].map(str::to_owned));
-        arguments
-    });
+    let lab = Lab::new("enrol");
+    let node = lab.home.path().join("node.efi");
+    let arguments = signed_uki(&lab.home);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    build_image_of(&lab, &arguments, &node);
     let keys = lab.home.path().join("keys");
     let path = |name: &str| lab.home.path().join(name);
     let (boot, conf, disk) = (path("boot.efi"), path("loader.conf"), path("disk.img"));
@@ -214,7 +214,7 @@ fn a_firmware_takes_the_signed_updates() {
     let mut files = vec![
         (boot, "EFI/BOOT/BOOTX64.EFI".to_owned()),
         (conf, "loader/loader.conf".to_owned()),
-        (lab.image.clone(), "EFI/Linux/node.efi".to_owned()),
+        (node, "EFI/Linux/node.efi".to_owned()),
     ];
     for variable in KeyVariable::ALL {
         let name = format!("{}.auth", variable.name());

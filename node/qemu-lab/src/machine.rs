@@ -105,7 +105,7 @@ pub struct Machine {
     /// Whether the network cables are plugged when the machine starts.
     pub link_up: bool,
     /// Boot over the user networks: a directory they serve by TFTP, and the file in it that DHCP names.
-    /// BIOS does so with iPXE, the option ROM of the ports.
+    /// BIOS does so with iPXE, the option ROM of the ports; UEFI by itself.
     pub netboot: Option<(PathBuf, &'static str)>,
     /// Variables the firmware starts with, for [`Firmware::OvmfSetupMode`].
     pub efi_variables: Vec<EfiVariable>,
@@ -239,6 +239,9 @@ impl Machine {
                     "usb-storage,drive=medium,removable=on,bootindex=0",
                 ],
             ),
+            Bus::Sata if self.machine_type == "pc" => {
+                ("", &["ide-hd,drive=medium,bus=ide.1,bootindex=0"])
+            }
             Bus::Sata => ("", &["ide-hd,drive=medium,bus=ide.5,bootindex=0"]),
             Bus::Nvme => ("", &["nvme,drive=medium,serial=medium,bootindex=0"]),
             Bus::Virtio => ("", &["virtio-blk-pci,drive=medium,bootindex=0"]),
@@ -300,8 +303,11 @@ impl Machine {
                     network.push(format!(",bootfile={file}"));
                     port.push_str(&format!(",bootindex={index}"));
                 }
-                // The option ROM would try to boot from the network first.
-                _ => port.push_str(",romfile="),
+                _ => {}
+            }
+            // The option ROM would try to boot from the network first, and stand in for UEFI's own way.
+            if self.netboot.is_none() || self.firmware != Firmware::SeaBios {
+                port.push_str(",romfile=");
             }
             qemu.arg("-netdev").arg(network).args(["-device", &port]);
         }
