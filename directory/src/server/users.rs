@@ -45,6 +45,7 @@ fn normalise(user: &NewUser, mode: ServerMode) -> Result<(NewUser, PublicKey), A
         pubkey: key.to_hex().into(),
         host: user.host.clone(),
         description: user.description.clone(),
+        wallet_addresses: user.wallet_addresses.clone(),
     };
     check_text("name", &user.name)?;
     check_text("host", &user.host)?;

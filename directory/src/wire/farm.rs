@@ -170,3 +170,18 @@ pub struct CloudUnitsPrice {
     #[serde(serialize_with = "go_float", deserialize_with = "null_default")]
     pub ipv4u: f64,
 }
+
+/// What a farm asks of one user instead of its usual prices (2021 servers).
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FarmThreebotPrice {
+    /// The user the price is for.
+    #[serde(deserialize_with = "null_default")]
+    pub threebot_id: u64,
+    /// The farm.
+    #[serde(deserialize_with = "null_default")]
+    pub farm_id: u64,
+    /// The prices.
+    #[serde(deserialize_with = "null_default")]
+    pub custom_cloudunits_price: CloudUnitsPrice,
+}

@@ -6,6 +6,7 @@ use hw_probe::text::Untrusted;
 use serde::{Deserialize, Serialize};
 
 use super::capacity::Proof;
+use super::enrolment::EnrolmentToken;
 use super::farm::Location;
 use super::scalar::{Cidr, Date, MacAddr, bytes_to_gib, go_float, list, null_default, or_empty};
 use crate::identity::{NodeId, Seed};
@@ -285,6 +286,9 @@ pub struct Registration {
     /// 64 hexadecimal digits that match `node_id`.
     #[serde(deserialize_with = "null_default")]
     pub public_key_hex: Untrusted,
+    /// Extension: the farm's leave to be approved at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment_token: Option<EnrolmentToken>,
 }
 
 impl Registration {
