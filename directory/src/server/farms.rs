@@ -1,5 +1,6 @@
 //! `/farms`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,6 +9,7 @@ use axum::response::IntoResponse;
 
 use super::error::ApiError;
 use super::incoming::{Answer, Begun, Caller, Incoming, begin};
+use super::rate::client_of;
 use super::{App, ServerMode};
 use crate::sign::KeyId;
 use crate::store::is_taken;
@@ -180,11 +182,7 @@ pub(super) async fn create(
                 farm.threebot_id
             )));
         }
-        ServerMode::Compat if !is_owner && !request.is_from_loopback() => {
-            return Err(ApiError::forbidden(
-                "unsigned farms are only taken from this machine",
-            ));
-        }
+        ServerMode::Compat if !is_owner => may_create_unsigned(&app, &request)?,
         _ => {}
     }
     farm.is_grid3_compliant = true;
@@ -201,6 +199,25 @@ pub(super) async fn create(
         }
     })?;
     change.commit(Answer::json(201, &FarmCreated { id })?).await
+}
+
+/// A compat server takes farms that their owner did not sign, but not from everywhere, and not
+/// without end: names are unique.
+fn may_create_unsigned(app: &App, request: &Incoming) -> Result<(), ApiError> {
+    let allowed = |peer: &IpAddr| {
+        peer.is_loopback()
+            || app
+                .unsigned_farms_from
+                .iter()
+                .any(|net| net.contains(*peer))
+    };
+    let peer = request.peer().filter(allowed).ok_or_else(|| {
+        ApiError::forbidden("farms that their owner did not sign are not taken from this address")
+    })?;
+    let now = app.clock.monotonic();
+    app.unsigned_farms
+        .take(client_of(peer), now)
+        .map_err(|wait| ApiError::too_many("this address creates farms too often", wait))
 }
 
 pub(super) async fn update(

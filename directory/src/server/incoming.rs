@@ -1,14 +1,16 @@
 //! A request with its whole body, and who signed it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::body::to_bytes;
-use axum::extract::{ConnectInfo, FromRequest, OriginalUri, Request};
+use axum::extract::{FromRequest, OriginalUri, Request};
 use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
+use super::access::peer_of;
 use super::error::ApiError;
 use super::paging::Params;
 use super::{App, ServerMode};
@@ -57,14 +59,14 @@ impl FromRequest<Arc<App>> for Incoming {
             .path_and_query()
             .map_or("/", |target| target.as_str())
             .to_owned();
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer_of(&parts.extensions);
         Ok(Self {
             method: parts.method,
             query: original.query().map(str::to_owned),
             target,
             headers: parts.headers,
             body,
-            peer: peer.map(|peer| peer.0.ip().to_canonical()),
+            peer,
         })
     }
 }
@@ -106,11 +108,6 @@ impl Incoming {
             .map_err(|error| ApiError::bad_request(format!("the body is not valid: {error}")))
     }
 
-    /// Whether the client runs on this machine.
-    pub(super) fn is_from_loopback(&self) -> bool {
-        self.peer.is_some_and(|peer| peer.is_loopback())
-    }
-
     /// Who signed, for requests that need not be signed. A strict server refuses a signature that
     /// is there but wrong, so that a client learns about its clock or key.
     pub(super) async fn caller(&self, app: &App) -> Result<Option<Caller>, ApiError> {
@@ -124,8 +121,29 @@ impl Incoming {
         }
     }
 
-    /// Who signed; 401 if nobody did.
+    /// The address the client has.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    /// Who signed; 401 if nobody did, 429 if the key signs too often.
     pub(super) async fn signer(&self, app: &App) -> Result<Caller, ApiError> {
+        let verified = self.verified(app).await;
+        let (caller, key) = verified.inspect_err(|error| {
+            if error.is_about_the_signature() {
+                app.metrics.signatures_refused.fetch_add(1, Relaxed);
+            }
+        })?;
+        // Only now: before, anybody could use up what another is allowed.
+        let now = app.clock.monotonic();
+        app.by_key.take(key, now).map_err(|wait| {
+            app.metrics.limited_by_key.fetch_add(1, Relaxed);
+            ApiError::too_many("this key signs requests too often", wait)
+        })?;
+        Ok(caller)
+    }
+
+    async fn verified(&self, app: &App) -> Result<(Caller, PublicKey), ApiError> {
         let refuse = |error: VerifyError| ApiError::bad_signature(app.mode, &error);
         let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
         // Of several headers the last well-formed one counts, as in the original.
@@ -151,7 +169,7 @@ impl Incoming {
         };
         if app.mode == ServerMode::Compat {
             verify_compat(&authorization, &key, header).map_err(refuse)?;
-            return Ok(Caller { key_id, once: None });
+            return Ok((Caller { key_id, once: None }, key));
         }
         let request = RequestParts {
             method: self.method.as_str(),
@@ -167,7 +185,7 @@ impl Incoming {
             signature: authorization.signature.clone(),
             expires: authorization.created.saturating_add(FRESHNESS_SECS),
         });
-        Ok(Caller { key_id, once })
+        Ok((Caller { key_id, once }, key))
     }
 }
 

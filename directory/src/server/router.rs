@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
-use tokio::time::timeout;
 
+use super::access::around;
 use super::error::ApiError;
-use super::{App, ServerMode, farms, health, nodes, users};
+use super::{App, ServerMode, farms, health, metrics, nodes, users};
 
 /// The prefixes of 2020 and of 2021.
 const PREFIXES: [&str; 2] = ["/explorer", "/api/v1"];
@@ -39,6 +37,9 @@ pub(super) fn router(app: Arc<App>) -> Router {
         api = api.route("/nodes/{node_id}/state", post(nodes::set_state));
     }
     let mut router = Router::new().route("/health", get(health::health));
+    if !app.metrics_elsewhere {
+        router = router.route("/metrics", get(metrics::show_locally));
+    }
     for prefix in PREFIXES {
         router = router.nest(prefix, api.clone());
     }
@@ -49,26 +50,16 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Bounds the time of a request, logs it, and dates the answer by our clock: a node sets its own
-/// clock by this header.
-async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let began = app.clock.monotonic();
-    let mut response = match timeout(app.limits.request, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::timeout().into_response(),
-    };
-    let now = app.clock.now();
-    if let Ok(date) = HeaderValue::from_str(&now.to_http_date()) {
-        response.headers_mut().insert(header::DATE, date);
-    }
-    let micros = app.clock.monotonic().saturating_sub(began).as_micros();
-    tracing::debug!(%method, path, status = response.status().as_u16(), micros, "request");
-    response
+/// What the metrics' own listener answers.
+pub(super) fn metrics(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::show))
+        .fallback(no_such_endpoint)
+        .with_state(app)
 }
 
 async fn no_such_endpoint(request: Request) -> ApiError {
-    ApiError::not_found(format!("there is no endpoint {}", request.uri().path()))
+    ApiError::no_endpoint(request.uri().path())
 }
 
 async fn wrong_method(request: Request) -> ApiError {

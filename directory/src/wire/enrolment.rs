@@ -149,7 +149,7 @@ mod tests {
         ] {
             let error = bad.parse::<EnrolmentToken>().unwrap_err();
             assert!(
-                bad.is_empty() || !error.to_string().contains(bad),
+                bad.len() < 10 || !error.to_string().contains(bad),
                 "{error}"
             );
         }

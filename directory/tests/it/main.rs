@@ -5,6 +5,7 @@
 mod compat;
 mod farms;
 mod limits;
+mod metrics;
 mod nodes;
 mod signatures;
 mod support;
