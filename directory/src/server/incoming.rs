@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, OriginalUri, Request};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,7 @@ use crate::sign::{
     Authorization, FRESHNESS_SECS, KeyId, RequestParts, VerifyError, verify_compat, verify_strict,
 };
 use crate::store::{Answered, WriteTx};
+use crate::wire::ErrorBody;
 
 /// A request, read to its end.
 #[derive(Debug)]
@@ -211,12 +212,30 @@ pub(super) enum Begun<'a> {
 pub(super) struct Answer {
     status: u16,
     body: String,
+    /// What became of an enrolment token; not part of what a replay is answered.
+    enrolment: Option<String>,
 }
 
 impl Answer {
     pub(super) fn json(status: u16, body: &impl serde::Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_string(body).map_err(|_| ApiError::internal("internal error"))?;
-        Ok(Self { status, body })
+        Ok(Self {
+            status,
+            body,
+            enrolment: None,
+        })
+    }
+
+    /// An answer that says why not.
+    pub(super) fn error(status: u16, why: &str) -> Result<Self, ApiError> {
+        Self::json(status, &ErrorBody::new(why))
+    }
+
+    pub(super) fn with_enrolment(self, words: String) -> Self {
+        Self {
+            enrolment: Some(words),
+            ..self
+        }
     }
 
     /// Success without an object: the original answers `null`.
@@ -224,6 +243,7 @@ impl Answer {
         Self {
             status,
             body: "null".to_owned(),
+            enrolment: None,
         }
     }
 }
@@ -232,7 +252,12 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let status = axum::http::StatusCode::from_u16(self.status).unwrap_or_default();
         let json = [(header::CONTENT_TYPE, "application/json")];
-        (status, json, self.body + "\n").into_response()
+        let mut response = (status, json, self.body + "\n").into_response();
+        let enrolment = self.enrolment.map(|words| HeaderValue::from_str(&words));
+        if let Some(Ok(words)) = enrolment {
+            response.headers_mut().insert("x-enrolment", words);
+        }
+        response
     }
 }
 
@@ -255,6 +280,7 @@ pub(super) async fn begin<'a>(
         return Ok(Begun::Replay(Answer {
             status: answered.status,
             body: answered.body,
+            enrolment: None,
         }));
     }
     Ok(Begun::Change(Change {
@@ -267,7 +293,22 @@ pub(super) async fn begin<'a>(
 
 impl Change<'_> {
     /// Makes the change last, and gives the answer once it does.
-    pub(super) async fn commit(mut self, answer: Answer) -> Result<Answer, ApiError> {
+    pub(super) async fn commit(self, answer: Answer) -> Result<Answer, ApiError> {
+        self.commit_and_remember(&answer).await?;
+        Ok(answer)
+    }
+
+    /// As [`Change::commit`], for an answer with a secret in it: a replay is answered `instead`.
+    pub(super) async fn commit_untold(
+        self,
+        answer: Answer,
+        instead: Answer,
+    ) -> Result<Answer, ApiError> {
+        self.commit_and_remember(&instead).await?;
+        Ok(answer)
+    }
+
+    async fn commit_and_remember(mut self, answer: &Answer) -> Result<(), ApiError> {
         if let Some(once) = self.once {
             let answered = Answered {
                 signature: once.signature.clone(),
@@ -287,6 +328,6 @@ impl Change<'_> {
                 .await?;
         }
         self.tx.commit().await?;
-        Ok(answer)
+        Ok(())
     }
 }

@@ -4,15 +4,22 @@
 //! stop; [`serve`] is both in one, [`start`] runs it in a task of its own.
 
 mod access;
+mod deals;
+mod enrolment;
 mod error;
+mod farm_addresses;
 mod farms;
+mod gateways;
 mod health;
 mod incoming;
 mod listener;
 mod metrics;
 mod nodes;
+mod openapi;
+mod orders;
 mod paging;
 mod rate;
+mod reports;
 mod router;
 mod tls;
 mod users;

@@ -47,6 +47,17 @@ pub struct ErrorBody {
     pub clock_difference_seconds: Option<i64>,
 }
 
+impl ErrorBody {
+    /// An error without more to say.
+    #[must_use]
+    pub fn new(error: impl Into<Untrusted>) -> Self {
+        Self {
+            error: error.into(),
+            clock_difference_seconds: None,
+        }
+    }
+}
+
 /// The answer of `GET /health` (extension).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {

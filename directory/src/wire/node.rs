@@ -253,6 +253,28 @@ pub struct PublicIface {
     pub version: i64,
 }
 
+impl PublicIface {
+    /// Whether a server takes it: all of it is there, and each address of the right family.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if !(1..=16).contains(&self.master.raw().chars().count()) {
+            return Err("master must be the name of an interface, 1 to 16 characters");
+        }
+        if self.kind != 0 {
+            return Err("type must be 0 (macvlan)");
+        }
+        let network = |cidr: Option<Cidr>, v4: bool| cidr.filter(|c| c.addr.is_ipv4() == v4);
+        let address = |ip: Option<IpAddr>, v4: bool| ip.filter(|ip| ip.is_ipv4() == v4);
+        network(self.ipv4, true).ok_or("ipv4 must be an IPv4 address with its network")?;
+        network(self.ipv6, false).ok_or("ipv6 must be an IPv6 address with its network")?;
+        address(self.gw4, true).ok_or("gw4 must be an IPv4 address")?;
+        address(self.gw6, false).ok_or("gw6 must be an IPv6 address")?;
+        Ok(())
+    }
+}
+
 /// The body of `POST /nodes`: the part of a node that registration takes.
 ///
 /// The original sends a whole node and the server ignores the rest; so does ours.
