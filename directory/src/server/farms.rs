@@ -28,6 +28,11 @@ pub(super) fn check_text(name: &str, text: &Untrusted) -> Result<(), ApiError> {
         let message = format!("{name} is longer than {MAX_TEXT_BYTES} bytes");
         return Err(ApiError::bad_request(message));
     }
+    // PostgreSQL cannot keep it.
+    if text.raw().contains('\0') {
+        let message = format!("{name} holds a NUL character");
+        return Err(ApiError::bad_request(message));
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! The embedded directory: TFExplorer's directory and phonebook endpoints over HTTP, on SQLite.
+//! The embedded directory: TFExplorer's directory and phonebook endpoints over HTTP, on SQLite or
+//! PostgreSQL.
 //!
 //! [`Server::bind`] opens the data and the socket, [`Server::run`] answers until it is told to
 //! stop; [`serve`] is both in one, [`start`] runs it in a task of its own.
@@ -29,8 +30,8 @@ pub use tls::{Tls, TlsError};
 
 use crate::Pin;
 use crate::clock::{Clock, SystemClock};
-pub use crate::store::OpenError;
 use crate::store::Store;
+pub use crate::store::{DatabaseUrl, DatabaseUrlError, OpenError};
 
 /// Which signatures a listener accepts, and how much it gives away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,13 +86,23 @@ impl Default for Limits {
     }
 }
 
+/// Where a server keeps its data.
+#[derive(Debug, Clone)]
+pub enum Data {
+    /// In an SQLite file of its own in this directory, which is made (mode 0700) if it does not
+    /// exist. One server at a time.
+    Directory(PathBuf),
+    /// In a PostgreSQL database, which any number of servers share.
+    Postgres(DatabaseUrl),
+}
+
 /// Settings of a server.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// Address and port; port 0 takes any free one, `[::]` means IPv4 too.
     pub listen: SocketAddr,
-    /// Where the database lives; made (mode 0700) if it does not exist.
-    pub data_dir: PathBuf,
+    /// Where the data lives.
+    pub data: Data,
     /// Encryption.
     pub tls: Tls,
     /// Which signatures to accept.
@@ -110,7 +121,7 @@ impl ServerConfig {
     pub fn new(listen: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
         Self {
             listen,
-            data_dir: data_dir.into(),
+            data: Data::Directory(data_dir.into()),
             tls: Tls::None,
             mode: ServerMode::Strict,
             clock: Arc::new(SystemClock),
@@ -194,7 +205,7 @@ impl Server {
     pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let ServerConfig {
             listen,
-            data_dir,
+            data,
             tls,
             mode,
             clock,
@@ -205,7 +216,10 @@ impl Server {
         let listen_error = |source| ServerError::Listen { listen, source };
         let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
         let local_addr = listener.local_addr().map_err(listen_error)?;
-        let store = Store::open(&data_dir).await?;
+        let store = match &data {
+            Data::Directory(dir) => Store::open_sqlite(dir).await?,
+            Data::Postgres(url) => Store::open_postgres(url).await?,
+        };
         let tls = tls.load(local_addr)?;
         let app = Arc::new(App {
             store,

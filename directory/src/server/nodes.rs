@@ -421,6 +421,7 @@ pub(super) async fn delete(
             "the node is not in farm {farm_id}"
         )));
     }
-    change.tx.delete_node(record.node.id).await?;
+    let now = change.now;
+    change.tx.delete_node(record.node.id, now).await?;
     change.commit(Answer::null(200)).await
 }

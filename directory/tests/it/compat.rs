@@ -5,7 +5,8 @@ use directory::server::ServerMode;
 use directory::sign::{RequestParts, SignatureMode, Signer, sign};
 use directory::wire::{CapacityPost, Iface, NodeState};
 
-use crate::support::{Fixture, farm, get, request, user_id};
+use super::Fixture;
+use crate::support::{farm, get, request, user_id};
 
 async fn compat() -> Fixture {
     Fixture::with(|config| config.mode = ServerMode::Compat).await

@@ -3,7 +3,8 @@
 use directory::wire::{CapacityPost, Farm, Node, Proof, PublicIface, Registration, User};
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, get};
+use crate::on_sqlite::Fixture;
+use crate::support::get;
 
 /// Parsing what the original writes and writing it again changes nothing.
 fn round_trip<T: serde::Serialize + serde::de::DeserializeOwned>(original: Value) {
