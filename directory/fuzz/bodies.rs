@@ -57,7 +57,14 @@ pub fn authorization_header(data: &[u8]) {
         body: data,
     };
     let key_id = KeyId::Node(seed.node_id());
-    let signed = sign(SignatureMode::Strict, &seed, &key_id, &request, NOW, [1; 16]);
+    let signed = sign(
+        SignatureMode::Strict,
+        &seed,
+        &key_id,
+        &request,
+        NOW,
+        [1; 16],
+    );
     let parsed = Authorization::parse(&signed.authorization).unwrap();
     assert_eq!(parsed.headers, STRICT_WRITE_HEADERS);
     let header = |name: &str| {
@@ -119,7 +126,11 @@ pub fn json_bodies(data: &[u8]) {
             }
         }),
         18 => again::<Vec<Cidr>>(json, |networks| {
-            assert!(networks.iter().all(|network| network.contains(network.addr)));
+            assert!(
+                networks
+                    .iter()
+                    .all(|network| network.contains(network.addr))
+            );
         }),
         19 => again::<NewEnrolmentToken>(json, |_| ()),
         20 => again::<Proof>(json, |proof| shown(&proof.hardware_hash)),

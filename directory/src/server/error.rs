@@ -128,7 +128,7 @@ impl ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        if matches!(error, sqlx::Error::PoolTimedOut) {
+        if crate::store::is_busy(&error) {
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, "the directory is busy");
         }
         // The text may name tables and values: it is for the log, not for the client.

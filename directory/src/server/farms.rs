@@ -32,6 +32,11 @@ pub(super) fn check_text(name: &str, text: &Untrusted) -> Result<(), ApiError> {
         let message = format!("{name} is longer than {MAX_TEXT_BYTES} bytes");
         return Err(ApiError::bad_request(message));
     }
+    // PostgreSQL cannot keep it.
+    if text.raw().contains('\0') {
+        let message = format!("{name} holds a NUL character");
+        return Err(ApiError::bad_request(message));
+    }
     Ok(())
 }
 
@@ -234,7 +239,9 @@ pub(super) fn may_create_unsigned(app: &App, request: &Incoming) -> Result<(), A
     let now = app.clock.monotonic();
     app.unsigned_farms
         .take(client_of(peer), now)
-        .map_err(|wait| ApiError::too_many("this address creates too much that is not signed", wait))
+        .map_err(|wait| {
+            ApiError::too_many("this address creates too much that is not signed", wait)
+        })
 }
 
 /// Begins a change of a farm, or of something that is the farm's, by its owner.

@@ -1,4 +1,5 @@
-//! The embedded directory: TFExplorer's directory and phonebook endpoints over HTTP, on SQLite.
+//! The embedded directory: TFExplorer's directory and phonebook endpoints over HTTP, on SQLite or
+//! PostgreSQL.
 //!
 //! [`Server::bind`] opens the data and the socket, [`Server::run`] answers until it is told to
 //! stop; [`serve`] is both in one, [`start`] runs it in a task of its own.
@@ -41,8 +42,8 @@ pub use tls::{Tls, TlsError};
 use crate::Pin;
 use crate::clock::{Clock, SystemClock};
 use crate::identity::PublicKey;
-pub use crate::store::OpenError;
 use crate::store::Store;
+pub use crate::store::{DatabaseUrl, DatabaseUrlError, OpenError};
 use crate::wire::Cidr;
 use metrics::Metrics;
 use rate::Limiter;
@@ -136,13 +137,23 @@ impl Default for Limits {
     }
 }
 
+/// Where a server keeps its data.
+#[derive(Debug, Clone)]
+pub enum Data {
+    /// In an SQLite file of its own in this directory, which is made (mode 0700) if it does not
+    /// exist. One server at a time.
+    Directory(PathBuf),
+    /// In a PostgreSQL database, which any number of servers share.
+    Postgres(DatabaseUrl),
+}
+
 /// Settings of a server.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// Address and port; port 0 takes any free one, `[::]` means IPv4 too.
     pub listen: SocketAddr,
-    /// Where the database lives; made (mode 0700) if it does not exist.
-    pub data_dir: PathBuf,
+    /// Where the data lives.
+    pub data: Data,
     /// Encryption.
     pub tls: Tls,
     /// Which signatures to accept.
@@ -167,7 +178,7 @@ impl ServerConfig {
     pub fn new(listen: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
         Self {
             listen,
-            data_dir: data_dir.into(),
+            data: Data::Directory(data_dir.into()),
             tls: Tls::None,
             mode: ServerMode::Strict,
             clock: Arc::new(SystemClock),
@@ -268,7 +279,7 @@ impl Server {
     pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let ServerConfig {
             listen,
-            data_dir,
+            data,
             tls,
             mode,
             clock,
@@ -283,7 +294,10 @@ impl Server {
             Some(listen) => Some(bind(listen).await?),
             None => None,
         };
-        let store = Store::open(&data_dir).await?;
+        let store = match &data {
+            Data::Directory(dir) => Store::open_sqlite(dir).await?,
+            Data::Postgres(url) => Store::open_postgres(url).await?,
+        };
         let tls = tls.load(local_addr)?;
         let app = Arc::new(App {
             store,

@@ -4,9 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::response::IntoResponse;
 use super::error::ApiError;
 use super::farms::{begin_as_owner, check_location, check_text, parse_farm_id};
 use super::incoming::{Answer, Begun, Caller, Change, Incoming, begin};
@@ -15,6 +12,9 @@ use crate::identity::{NodeId, PublicKey};
 use crate::sign::KeyId;
 use crate::store::{NodeQuery, NodeRecord};
 use crate::wire::{EnrolmentToken, Node, NodeState, Registration};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::IntoResponse;
 
 /// An id that is none cannot be registered either.
 pub(super) fn parse_node_id(text: &str) -> Result<NodeId, ApiError> {

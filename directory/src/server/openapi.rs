@@ -60,13 +60,18 @@ fn complete(operation: &mut Value) {
     if operation.get("requestBody").is_some() {
         shared.extend([("400", "BadRequest"), ("413", "TooLarge")]);
     }
+    if operation.get("parameters").is_some() {
+        shared.push(("400", "BadRequest"));
+    }
     // `[{}, ...]`: may be signed. `[{...}]`: must be.
     match operation.get("security").and_then(Value::as_array) {
         Some(ways) if ways.len() > 1 => shared.push(("401", "Unauthorized")),
         Some(_) => shared.extend([("401", "Unauthorized"), ("403", "Forbidden")]),
         None => {}
     }
-    let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
+    let responses = operation
+        .get_mut("responses")
+        .and_then(Value::as_object_mut);
     if let Some(responses) = responses {
         for (status, name) in shared {
             let there = format!("#/components/responses/{name}");

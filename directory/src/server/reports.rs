@@ -167,7 +167,9 @@ pub(super) async fn ports(
     let caller = request.signer(&app).await?;
     let PortsPost { ports } = request.json()?;
     if ports.len() > MAX_PORTS {
-        return Err(ApiError::bad_request(format!("more than {MAX_PORTS} ports")));
+        return Err(ApiError::bad_request(format!(
+            "more than {MAX_PORTS} ports"
+        )));
     }
     let (mut change, node) = match begin_report(&app, &caller, node_id).await? {
         Ok(begun) => begun,

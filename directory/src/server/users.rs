@@ -12,9 +12,7 @@ use super::incoming::{Answer, Begun, Caller, Incoming, begin};
 use super::{App, ServerMode};
 use crate::identity::PublicKey;
 use crate::sign::KeyId;
-use crate::wire::{
-    NewUser, Untrusted, User, UserUpdate, ValidatePost, Validity, is_valid_email,
-};
+use crate::wire::{NewUser, Untrusted, User, UserUpdate, ValidatePost, Validity, is_valid_email};
 
 /// Shows the e-mail address only to the user (strict), or to everybody as the original does.
 fn redact(mut user: User, caller: Option<&Caller>, mode: ServerMode) -> User {
@@ -135,7 +133,10 @@ pub(super) async fn update(
     };
     let stored = change.tx.user(user_id).await?;
     let mut user = stored.ok_or_else(|| no_user(user_id))?;
-    if caller.is_some_and(|caller| !caller.is_user(user_id)) {
+    if caller
+        .as_ref()
+        .is_some_and(|caller| !caller.is_user(user_id))
+    {
         return Err(ApiError::forbidden("users change only themselves"));
     }
     if let Some(signature) = inner {
@@ -190,9 +191,9 @@ fn check_update(update: &UserUpdate, strict: bool) -> Result<Option<Vec<u8>>, Ap
     let inner = match inner {
         "" if strict => None,
         "" => return Err(ApiError::bad_request("signature is required")),
-        inner => Some(
-            hex::decode(inner).map_err(|_| ApiError::bad_request("invalid signature hex"))?,
-        ),
+        inner => {
+            Some(hex::decode(inner).map_err(|_| ApiError::bad_request("invalid signature hex"))?)
+        }
     };
     if !is_valid_email(&update.email.raw().to_lowercase()) {
         return Err(ApiError::bad_request("email is not an e-mail address"));

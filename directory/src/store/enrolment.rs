@@ -124,11 +124,12 @@ impl WriteTx {
         if used > 0 {
             return Ok(Ok(()));
         }
-        let row = Sql::new("SELECT * FROM enrolment_tokens WHERE token_sha256 = $1 AND farm_id = $2")
-            .bind(&sha256)
-            .bind(to_sql(farm_id))
-            .fetch_optional(self.conn())
-            .await?;
+        let row =
+            Sql::new("SELECT * FROM enrolment_tokens WHERE token_sha256 = $1 AND farm_id = $2")
+                .bind(&sha256)
+                .bind(to_sql(farm_id))
+                .fetch_optional(self.conn())
+                .await?;
         let Some(row) = row else {
             return Ok(Err("this farm has no such token"));
         };

@@ -30,7 +30,7 @@ enum By {
     /// A key that is no user's yet.
     New,
 }
-use By::{Alice, Bob, Gateway, New, Node, Nobody, Stranger, Thief};
+use By::{Alice, Bob, Gateway, New, Nobody, Node, Stranger, Thief};
 
 const ALICE: u8 = 1;
 const BOB: u8 = 2;
@@ -137,7 +137,10 @@ impl Driver {
         let fx = Fixture::with(|config| config.mode = mode).await;
         let (first, alice) = fx.farm("alpha", ALICE).await;
         let (second, bob) = fx.farm("beta", BOB).await;
-        assert_eq!((first, user_id(&alice), second, user_id(&bob)), (1, 1, 2, 2));
+        assert_eq!(
+            (first, user_id(&alice), second, user_id(&bob)),
+            (1, 1, 2, 2)
+        );
         fx.node(1, NODE).await;
         Self {
             fx,
@@ -188,7 +191,10 @@ impl Driver {
                 body => serde_json::to_vec(body).unwrap(),
             };
             let answer = self.send(by, method, &path, &body).await;
-            let what = format!("{:?} {by:?} {method} {path}: {want:?}, got {answer:?}", self.mode);
+            let what = format!(
+                "{:?} {by:?} {method} {path}: {want:?}, got {answer:?}",
+                self.mode
+            );
             let checked = std::panic::catch_unwind(|| want.check(&answer, self.mode));
             assert!(checked.is_ok(), "{what}");
             let seen = (method.to_owned(), template.to_owned(), answer.status);
@@ -382,6 +388,7 @@ fn shared() -> Vec<Case> {
         (Nobody, "GET /nodes", "?farm=2".into(), none.clone(), List(0, Some("0"))),
         (Nobody, "GET /nodes", "?cru=four".into(), none.clone(), Error(400, "cru")),
         (Nobody, "GET /nodes/{node_id}", node.clone(), none.clone(), Has(200, json!({"farm_id": 1, "proofs": null}))),
+        (Nobody, "GET /nodes/{node_id}", format!("{node}?proofs=%00"), none.clone(), Error(400, "NUL")),
         (Nobody, "GET /nodes/{node_id}", stranger.clone(), none.clone(), Error(404, "not found")),
         (Nobody, "GET /nodes/{node_id}", "x".into(), none.clone(), Error(404, "node 'x' not found")),
         (Node, "POST /nodes", "".into(), registration_body(NODE, 1), Null(201)),
@@ -483,6 +490,7 @@ fn shared() -> Vec<Case> {
     let validate = "POST /users/{user_id}/validate";
     all.extend::<Vec<Case>>(vec![
         (Nobody, "GET /users", "?name=ALPHA-owner".into(), none.clone(), List(1, Some("1"))),
+        (Nobody, "GET /users", "?name=a%00b".into(), none.clone(), Error(400, "NUL")),
         (Nobody, "GET /users/{user_id}", "1".into(), none.clone(), Has(200, json!({"name": "alpha-owner"}))),
         (Nobody, "GET /users/{user_id}", "x".into(), none.clone(), Error(400, "integer")),
         (Nobody, "GET /users/{user_id}", "99".into(), none.clone(), Error(404, "user 99 not found")),
@@ -659,7 +667,10 @@ async fn a_compat_server_answers_as_documented() {
         assert_eq!(all.difference(&seen).next(), None);
         // What is not of the 2020 form is not there.
         let node = node_id(NODE);
-        for path in [format!("/nodes/{node}/state"), "/farms/1/enrolment_tokens".into()] {
+        for path in [
+            format!("/nodes/{node}/state"),
+            "/farms/1/enrolment_tokens".into(),
+        ] {
             let answer = driver.send(Alice, "POST", &path, b"{}").await;
             assert!(matches!(answer.status, 404 | 405), "{path}: {answer:?}");
         }

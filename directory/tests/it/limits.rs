@@ -6,7 +6,8 @@ use directory::clock::{Clock as _, SystemClock};
 use directory::server::Rate;
 use directory::sign::{RequestParts, Signer};
 
-use crate::support::{Fixture, get, request, seed, send_bytes};
+use super::Fixture;
+use crate::support::{get, request, seed, send_bytes};
 
 async fn still_answers(fx: &Fixture) {
     assert_eq!(fx.client.health().await.unwrap().value.status, "ok");
@@ -80,6 +81,9 @@ async fn nonsense_gets_a_client_error() {
     ] {
         let status = get(fx.addr(), target).await.status;
         assert!(matches!(status, 200 | 400 | 404), "{target}: {status}");
+    }
+    for target in ["/explorer/nodes?city=a%00b", "/explorer/farms?name=%00"] {
+        assert_eq!(get(fx.addr(), target).await.status, 400, "{target}");
     }
     assert_eq!(
         send_bytes(fx.addr(), b"\x16\x03\x01 not http\r\n\r\n".to_vec())

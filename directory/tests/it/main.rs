@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
-mod compat;
-mod farms;
-mod limits;
+mod hostile;
 mod metrics;
-mod nodes;
-mod signatures;
+mod on_postgres;
+mod on_sqlite;
+mod postgres;
+mod sqlite;
 mod support;
 mod tls;
-mod users;
 mod wire;

@@ -2,7 +2,9 @@
 
 use directory::sign::{RequestParts, Signer};
 
-use crate::support::{Fixture, Raw, get, request, seed, send_bytes};
+use crate::support::{FixtureOn, Raw, Sqlite, get, request, seed, send_bytes};
+
+type Fixture = FixtureOn<Sqlite>;
 
 /// The value of a sample, by its name and labels.
 fn sample(answer: &Raw, name: &str) -> Option<f64> {

@@ -3,7 +3,8 @@
 use directory::client::{Error, PageRequest, UserFilter};
 use directory::wire::NewUser;
 
-use crate::support::{Fixture, get, seed, user_id};
+use super::Fixture;
+use crate::support::{get, seed, user_id};
 
 fn status(error: &Error) -> u16 {
     let Error::Status { status, .. } = error else {

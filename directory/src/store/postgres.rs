@@ -1,0 +1,143 @@
+//! Opening a PostgreSQL database.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::{ConnectOptions as _, PgPool};
+
+use super::OpenError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Connections of one server process. Each change holds one from its first to its last statement.
+const CONNECTIONS: u32 = 16;
+
+/// Begins a change. The shared lock says that revisions may be under way: a reader of changes takes
+/// it exclusively for a moment and so knows that all numbers up to the last are committed.
+///
+/// Taken before any row lock: a writer that waits for a row never has one behind it that waits for
+/// a reader.
+pub(super) const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(7022078)";
+
+/// The address of a PostgreSQL database, with the password if there is one. Shown without it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+/// A text that is no address of a PostgreSQL database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DatabaseUrlError {
+    /// Another kind of address.
+    #[error("the database address does not begin with postgres://")]
+    Scheme,
+    /// Not readable.
+    #[error("the database address cannot be read: {0}")]
+    Syntax(String),
+    /// Passwords and e-mail addresses would go over the network to whoever answers.
+    #[error(
+        "the database address names the machine {host} and does not say how to know it: add \
+         sslmode=verify-full (and sslrootcert=FILE), or, in a network you trust, sslmode=require \
+         or sslmode=disable"
+    )]
+    Unprotected {
+        /// The machine.
+        host: String,
+    },
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = DatabaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, DatabaseUrlError> {
+        let text = text.trim();
+        if !["postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme))
+        {
+            return Err(DatabaseUrlError::Scheme);
+        }
+        let url = Self(text.to_owned());
+        let options = url.options()?;
+        let host = options.get_host();
+        let is_local = options.get_socket().is_some()
+            || host.starts_with('/')
+            || host.eq_ignore_ascii_case("localhost")
+            || host
+                .trim_matches(['[', ']'])
+                .parse::<IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback());
+        let says_nothing = matches!(options.get_ssl_mode(), PgSslMode::Prefer | PgSslMode::Allow);
+        if !is_local && says_nothing {
+            return Err(DatabaseUrlError::Unprotected {
+                host: host.to_owned(),
+            });
+        }
+        Ok(url)
+    }
+}
+
+impl DatabaseUrl {
+    /// What the address leaves out comes from `PGUSER`, `PGPASSFILE` and the like, as with every
+    /// client of PostgreSQL.
+    fn options(&self) -> Result<PgConnectOptions, DatabaseUrlError> {
+        self.0
+            .parse()
+            .map_err(|error: sqlx::Error| DatabaseUrlError::Syntax(error.to_string()))
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ok(options) = self.options() else {
+            return f.write_str("postgres://");
+        };
+        let name = options
+            .get_database()
+            .unwrap_or_else(|| options.get_username());
+        match options.get_socket() {
+            Some(socket) => write!(f, "postgres://{}/{name}", socket.display()),
+            None => write!(
+                f,
+                "postgres://{}:{}/{name}",
+                options.get_host(),
+                options.get_port()
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+/// Connects and brings the schema up to date; several servers may do so at once.
+pub(super) async fn open(url: &DatabaseUrl) -> Result<PgPool, OpenError> {
+    let name = url.to_string();
+    let options = url
+        .options()?
+        .application_name("farmer-directory")
+        // A server that died or hangs must not keep the others from writing; filters differ too
+        // much for one plan to fit all.
+        .options([
+            ("idle_in_transaction_session_timeout", "30s"),
+            ("statement_timeout", "30s"),
+            ("plan_cache_mode", "force_custom_plan"),
+        ])
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(super::ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await
+        .map_err(|source| OpenError::Database {
+            database: name.clone(),
+            source,
+        })?;
+    let migrated = MIGRATIONS.run(&pool).await;
+    migrated.map_err(|error| OpenError::migrate(&name, &MIGRATIONS, error))?;
+    Ok(pool)
+}

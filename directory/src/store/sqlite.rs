@@ -1,0 +1,85 @@
+//! Opening the SQLite file.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqlitePool};
+
+use super::OpenError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Name of the database inside the data directory.
+const FILE_NAME: &str = "directory.sqlite";
+
+/// All writes go through one connection, so they never wait for each other inside SQLite and a
+/// transaction sees everything before it; reads never block writes (WAL).
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    pub(super) readers: SqlitePool,
+    pub(super) writer: SqlitePool,
+}
+
+impl File {
+    /// Opens the database in `data_dir`, making both (mode 0700) if they do not exist.
+    pub(super) async fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        let io = |source| OpenError::Io {
+            path: data_dir.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data_dir)
+            .and_then(|()| fs::metadata(data_dir).map(drop))
+            .map_err(io)?;
+        let path = data_dir.join(FILE_NAME);
+        // SQLite gives its log files the mode of the database: e-mail addresses are inside.
+        fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io)?;
+        let name = path.display().to_string();
+        let refused = |source| OpenError::Database {
+            database: name.clone(),
+            source,
+        };
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .disable_statement_logging();
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(super::ACQUIRE_TIMEOUT)
+        };
+        let writer = pool(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(refused)?;
+        let migrated = MIGRATIONS.run(&writer).await;
+        migrated.map_err(|error| OpenError::migrate(&name, &MIGRATIONS, error))?;
+        let readers = pool(4)
+            .connect_with(options.create_if_missing(false).read_only(true))
+            .await
+            .map_err(refused)?;
+        Ok(Self { readers, writer })
+    }
+
+    /// Waits for running statements and closes the file.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        // Last: the last connection to close folds the write-ahead log into the database.
+        self.writer.close().await;
+    }
+}
