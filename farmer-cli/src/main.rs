@@ -24,6 +24,7 @@ use crate::exit::ExitStatus;
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
+    Environment::name_database_user();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -173,12 +173,18 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// A strict server without TLS, with the usual limits.
+    /// A strict server without TLS on an SQLite file, with the usual limits.
     #[must_use]
     pub fn new(listen: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
+        Self::with_data(listen, Data::Directory(data_dir.into()))
+    }
+
+    /// The same, wherever the data lives.
+    #[must_use]
+    pub fn with_data(listen: SocketAddr, data: Data) -> Self {
         Self {
             listen,
-            data: Data::Directory(data_dir.into()),
+            data,
             tls: Tls::None,
             mode: ServerMode::Strict,
             clock: Arc::new(SystemClock),

@@ -35,6 +35,12 @@ pub enum DatabaseUrlError {
     /// Not readable.
     #[error("the database address cannot be read: {0}")]
     Syntax(String),
+    /// Names are looked up by the C library there, which a static program must not ask.
+    #[error("the database address names the machine {host}: write its IP address instead")]
+    Name {
+        /// The machine.
+        host: String,
+    },
     /// Passwords and e-mail addresses would go over the network to whoever answers.
     #[error(
         "the database address names the machine {host} and does not say how to know it: add \
@@ -60,19 +66,16 @@ impl FromStr for DatabaseUrl {
         }
         let url = Self(text.to_owned());
         let options = url.options()?;
-        let host = options.get_host();
-        let is_local = options.get_socket().is_some()
-            || host.starts_with('/')
-            || host.eq_ignore_ascii_case("localhost")
-            || host
-                .trim_matches(['[', ']'])
-                .parse::<IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback());
+        if options.get_socket().is_some() || options.get_host().starts_with('/') {
+            return Ok(url);
+        }
+        let host = options.get_host().to_owned();
+        let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
+            return Err(DatabaseUrlError::Name { host });
+        };
         let says_nothing = matches!(options.get_ssl_mode(), PgSslMode::Prefer | PgSslMode::Allow);
-        if !is_local && says_nothing {
-            return Err(DatabaseUrlError::Unprotected {
-                host: host.to_owned(),
-            });
+        if !ip.is_loopback() && says_nothing {
+            return Err(DatabaseUrlError::Unprotected { host });
         }
         Ok(url)
     }
@@ -82,9 +85,15 @@ impl DatabaseUrl {
     /// What the address leaves out comes from `PGUSER`, `PGPASSFILE` and the like, as with every
     /// client of PostgreSQL.
     fn options(&self) -> Result<PgConnectOptions, DatabaseUrlError> {
-        self.0
+        let options: PgConnectOptions = self
+            .0
             .parse()
-            .map_err(|error: sqlx::Error| DatabaseUrlError::Syntax(error.to_string()))
+            .map_err(|error: sqlx::Error| DatabaseUrlError::Syntax(error.to_string()))?;
+        Ok(if options.get_host().eq_ignore_ascii_case("localhost") {
+            options.host("127.0.0.1")
+        } else {
+            options
+        })
     }
 }
 
@@ -140,4 +149,46 @@ pub(super) async fn open(url: &DatabaseUrl) -> Result<PgPool, OpenError> {
     let migrated = MIGRATIONS.run(&pool).await;
     migrated.map_err(|error| OpenError::migrate(&name, &MIGRATIONS, error))?;
     Ok(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked_and_shown_without_the_password() {
+        let parse = |text: &str| text.parse::<DatabaseUrl>();
+        for (good, shown) in [
+            (
+                "postgres://me:secret@localhost/farms",
+                "postgres://127.0.0.1:5432/farms",
+            ),
+            (
+                "postgresql://me@[::1]:5433/farms\n",
+                "postgres://[::1]:5433/farms",
+            ),
+            (
+                "postgres://me@/farms?host=/run/postgresql",
+                "postgres:///run/postgresql/farms",
+            ),
+            (
+                "postgres://me:s@192.0.2.1/farms?sslmode=verify-full",
+                "postgres://192.0.2.1:5432/farms",
+            ),
+        ] {
+            let url = parse(good).unwrap();
+            assert_eq!(url.to_string(), shown);
+            assert!(!format!("{url:?}").contains("secret"));
+        }
+        for bad in [
+            "mysql://me@localhost/farms",
+            "/var/lib/farms",
+            "postgres://me@192.0.2.1/farms",
+            "postgres://me@db.example/farms?sslmode=verify-full",
+            "postgres://me@localhost:x/farms",
+        ] {
+            let error = parse(bad).unwrap_err();
+            assert!(!error.to_string().contains("me@"), "{error}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod cluster;
 mod hostile;
 mod metrics;
 mod on_postgres;

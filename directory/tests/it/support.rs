@@ -50,8 +50,8 @@ impl<D: Database> FixtureOn<D> {
     pub async fn with(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(UnixTime::from_secs(NOW)));
-        let mut config = ServerConfig::new(([127, 0, 0, 1], 0).into(), "");
-        config.data = D::data(dir.path());
+        let data = D::data(dir.path());
+        let mut config = ServerConfig::with_data(([127, 0, 0, 1], 0).into(), data);
         config.clock = clock.clone();
         change(&mut config);
         let mode = config.mode;

@@ -42,7 +42,9 @@ pub enum DirectoryCommand {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  \
     farmer directory serve --listen [::]:8443 --data /var/lib/farmer --self-signed\n  \
-    farmer directory serve --listen 127.0.0.1:0 --data ./dir -o json")]
+    farmer directory serve --listen 127.0.0.1:0 --data ./dir -o json\n  \
+    farmer directory serve --listen [::]:8443 --database-file /etc/farmer/database \\\n    \
+      --tls-cert chain.pem --tls-key key.pem")]
 pub struct ServeArgs {
     /// Address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
@@ -50,7 +52,15 @@ pub struct ServeArgs {
 
     /// Directory for the database and the certificate; made if missing
     #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
+
+    /// File that holds the address of a PostgreSQL database to use instead
+    ///
+    /// postgres://USER:PASSWORD@ADDRESS/NAME, on one line. Any number of servers may share the
+    /// database. The address may also be in FARMER_DATABASE_URL; it is never an argument, because
+    /// everybody on the machine can read those.
+    #[arg(long, value_name = "FILE")]
+    pub database_file: Option<PathBuf>,
 
     /// PEM certificate chain to serve
     #[arg(long, value_name = "FILE", requires = "tls_key")]

@@ -12,6 +12,8 @@ mod boot_payloads;
 mod boot_uki;
 mod bootkit;
 mod build;
+#[path = "../../../directory/tests/it/cluster.rs"]
+mod cluster;
 mod directory;
 mod help;
 mod images;
