@@ -7,6 +7,8 @@
 
 pub type Fixture = crate::support::FixtureOn<crate::postgres::Postgres>;
 
+#[path = "attacks.rs"]
+mod attacks;
 #[path = "compat.rs"]
 mod compat;
 #[path = "conformance.rs"]

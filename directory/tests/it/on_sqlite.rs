@@ -2,6 +2,8 @@
 
 pub type Fixture = crate::support::FixtureOn<crate::support::Sqlite>;
 
+#[path = "attacks.rs"]
+mod attacks;
 #[path = "compat.rs"]
 mod compat;
 #[path = "conformance.rs"]
