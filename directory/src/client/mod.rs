@@ -27,7 +27,7 @@ pub use web::download_client;
 
 use crate::clock::{Clock, UnixTime};
 use crate::sign::{RequestParts, SignatureMode, Signer, sign};
-use crate::wire::ErrorBody;
+use crate::wire::{ErrorBody, Untrusted};
 
 /// An answer larger than this is not read to the end.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -41,6 +41,9 @@ pub struct Response<T> {
     pub date: Option<UnixTime>,
     /// Number of pages there are of a list (`Pages` header).
     pub pages: Option<u64>,
+    /// What became of the enrolment token of a registration (`x-enrolment` header): `accepted`, or
+    /// `refused: ` and why.
+    pub enrolment: Option<Untrusted>,
 }
 
 impl<T> Response<T> {
@@ -49,6 +52,7 @@ impl<T> Response<T> {
             value: f(self.value),
             date: self.date,
             pages: self.pages,
+            enrolment: self.enrolment,
         }
     }
 }
@@ -204,6 +208,7 @@ impl Client {
         let date = header("date")
             .as_deref()
             .and_then(UnixTime::parse_http_date);
+        let enrolment = header("x-enrolment").map(Untrusted::from);
         let pages = header("pages").and_then(|pages| pages.trim().parse().ok());
         let decode = |reason: String| Error::Decode {
             server: self.server.clone(),
@@ -229,7 +234,12 @@ impl Client {
             &bytes
         };
         let value = serde_json::from_slice(json).map_err(|error| decode(error.to_string()))?;
-        Ok(Response { value, date, pages })
+        Ok(Response {
+            value,
+            date,
+            pages,
+            enrolment,
+        })
     }
 
     /// The error that an answer other than 2xx stands for.

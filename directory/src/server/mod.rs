@@ -4,34 +4,49 @@
 //! [`Server::bind`] opens the data and the socket, [`Server::run`] answers until it is told to
 //! stop; [`serve`] is both in one, [`start`] runs it in a task of its own.
 
+mod access;
+mod deals;
+mod enrolment;
 mod error;
+mod farm_addresses;
 mod farms;
+mod gateways;
 mod health;
 mod incoming;
 mod listener;
+mod metrics;
 mod nodes;
+mod openapi;
+mod orders;
 mod paging;
+mod rate;
+mod reports;
 mod router;
 mod tls;
 mod users;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+pub use rate::Rate;
 pub use tls::{Tls, TlsError};
 
 use crate::Pin;
 use crate::clock::{Clock, SystemClock};
+use crate::identity::PublicKey;
 use crate::store::Store;
 pub use crate::store::{DatabaseUrl, DatabaseUrlError, OpenError};
+use crate::wire::Cidr;
+use metrics::Metrics;
+use rate::Limiter;
 
 /// Which signatures a listener accepts, and how much it gives away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +61,17 @@ pub enum ServerMode {
     Compat,
 }
 
+impl ServerMode {
+    /// The word `GET /health` has for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Compat => "compat",
+        }
+    }
+}
+
 /// Bounds on what one client may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -57,6 +83,17 @@ pub struct Limits {
     pub headers: usize,
     /// Connections open at the same time; more wait to be accepted.
     pub connections: usize,
+    /// Connections of one address (IPv6: one /64) at the same time; more are closed.
+    pub connections_per_address: usize,
+    /// Requests of one address (IPv6: one /64).
+    pub address_rate: Rate,
+    /// Whether the two bounds above hold for this machine itself. They do not by default: a proxy
+    /// on it stands for everybody.
+    pub bound_loopback: bool,
+    /// Requests signed with one key.
+    pub key_rate: Rate,
+    /// Farms of one address that are not signed by their owner (compat only).
+    pub unsigned_farm_rate: Rate,
     /// Time for the TLS handshake.
     pub handshake: Duration,
     /// Time to send the head of a request; also how long a connection may be idle.
@@ -69,6 +106,14 @@ pub struct Limits {
     pub shutdown: Duration,
 }
 
+impl Limits {
+    /// Whom the bounds by address count a client as; `None` for one they do not hold for.
+    fn bounded(&self, peer: IpAddr) -> Option<IpAddr> {
+        let peer = peer.to_canonical();
+        (self.bound_loopback || !peer.is_loopback()).then(|| rate::client_of(peer))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         let secs = Duration::from_secs;
@@ -77,6 +122,12 @@ impl Default for Limits {
             head_bytes: 16 << 10,
             headers: 64,
             connections: 512,
+            connections_per_address: 128,
+            // A rack of 200 nodes behind one address may start at the same moment.
+            address_rate: Rate::new(2000, Duration::from_millis(20)),
+            bound_loopback: false,
+            key_rate: Rate::new(300, Duration::from_millis(50)),
+            unsigned_farm_rate: Rate::new(20, secs(60)),
             handshake: secs(10),
             head: secs(15),
             request: secs(30),
@@ -111,6 +162,12 @@ pub struct ServerConfig {
     pub clock: Arc<dyn Clock>,
     /// Bounds per client.
     pub limits: Limits,
+    /// Where `GET /metrics` is answered, to anyone who can connect; `None`: where the directory
+    /// listens, but only to this machine.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Networks from which a compat server takes farms that are not signed by their owner, besides
+    /// this machine.
+    pub unsigned_farms_from: Vec<Cidr>,
     /// Name and version told by `GET /health`.
     pub server_name: String,
 }
@@ -132,6 +189,8 @@ impl ServerConfig {
             mode: ServerMode::Strict,
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
+            metrics_listen: None,
+            unsigned_farms_from: Vec::new(),
             server_name: concat!("farmer-directory/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -193,12 +252,27 @@ struct App {
     mode: ServerMode,
     limits: Limits,
     server_name: String,
+    unsigned_farms_from: Vec<Cidr>,
+    metrics: Metrics,
+    /// Whether the metrics have a listener of their own.
+    metrics_elsewhere: bool,
+    by_address: Limiter<IpAddr>,
+    by_key: Limiter<PublicKey>,
+    unsigned_farms: Limiter<IpAddr>,
+}
+
+async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let error = |source| ServerError::Listen { listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(error)?;
+    let local_addr = listener.local_addr().map_err(error)?;
+    Ok((listener, local_addr))
 }
 
 /// A server that listens but does not answer yet.
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
+    metrics: Option<(TcpListener, SocketAddr)>,
     tls: Option<tls::Ready>,
     app: Arc<App>,
 }
@@ -216,12 +290,16 @@ impl Server {
             mode,
             clock,
             limits,
+            metrics_listen,
+            unsigned_farms_from,
             server_name,
         } = config;
         // First what fails most often, before anything is written.
-        let listen_error = |source| ServerError::Listen { listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
-        let local_addr = listener.local_addr().map_err(listen_error)?;
+        let (listener, local_addr) = bind(listen).await?;
+        let metrics = match metrics_listen {
+            Some(listen) => Some(bind(listen).await?),
+            None => None,
+        };
         let store = match &data {
             Data::Directory(dir) => Store::open_sqlite(dir).await?,
             Data::Postgres(url) => Store::open_postgres(url).await?,
@@ -233,10 +311,17 @@ impl Server {
             mode,
             limits,
             server_name,
+            unsigned_farms_from,
+            metrics: Metrics::default(),
+            metrics_elsewhere: metrics.is_some(),
+            by_address: Limiter::new(limits.address_rate),
+            by_key: Limiter::new(limits.key_rate),
+            unsigned_farms: Limiter::new(limits.unsigned_farm_rate),
         });
         Ok(Self {
             listener,
             local_addr,
+            metrics,
             tls,
             app,
         })
@@ -248,6 +333,12 @@ impl Server {
         self.local_addr
     }
 
+    /// The address of the metrics, if they have one of their own.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, addr)| *addr)
+    }
+
     /// The pin of its TLS key; `None` without TLS.
     #[must_use]
     pub fn pin(&self) -> Option<Pin> {
@@ -256,12 +347,35 @@ impl Server {
 
     /// Answers until `shutdown` is done, then lets running requests finish and closes the data.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let router = router::router(self.app.clone());
-        let tls = self.tls.map(|tls| tls.acceptor);
-        let address = self.local_addr;
-        tracing::info!(%address, mode = ?self.app.mode, tls = tls.is_some(), "directory is listening");
-        listener::accept_loop(self.listener, tls, router, self.app.limits, shutdown).await;
-        self.app.store.close().await;
+        let Self {
+            listener,
+            local_addr,
+            metrics,
+            tls,
+            app,
+        } = self;
+        let tls = tls.map(|tls| tls.acceptor);
+        tracing::info!(address = %local_addr, mode = app.mode.as_str(), tls = tls.is_some(), "directory is listening");
+        let (stop, mut stopped) = watch::channel(false);
+        let directory = async {
+            let router = router::router(app.clone());
+            listener::accept_loop(listener, tls, router, &app, shutdown).await;
+            // Fails only if no metrics are served.
+            let _ = stop.send(true);
+        };
+        let metrics = async {
+            let Some((listener, address)) = metrics else {
+                return;
+            };
+            tracing::info!(%address, "metrics are served");
+            let router = router::metrics(app.clone());
+            let stopped = async {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            listener::accept_loop(listener, None, router, &app, stopped).await;
+        };
+        tokio::join!(directory, metrics);
+        app.store.close().await;
         tracing::info!("directory has stopped");
     }
 }
@@ -281,6 +395,7 @@ pub async fn serve(
 /// A server running in a task of its own. Dropping it stops the server without waiting.
 pub struct RunningServer {
     local_addr: SocketAddr,
+    metrics_addr: Option<SocketAddr>,
     pin: Option<Pin>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -292,7 +407,8 @@ pub struct RunningServer {
 /// As [`Server::bind`].
 pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
     let server = Server::bind(config).await?;
-    let (local_addr, pin) = (server.local_addr(), server.pin());
+    let (local_addr, metrics_addr, pin) =
+        (server.local_addr(), server.metrics_addr(), server.pin());
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.run(async {
         // A dropped handle means the same as a call to `shutdown`.
@@ -300,6 +416,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
     }));
     Ok(RunningServer {
         local_addr,
+        metrics_addr,
         pin,
         stop: Some(stop),
         task,
@@ -311,6 +428,12 @@ impl RunningServer {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// The address of the metrics, if they have one of their own.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
     }
 
     /// The pin of its TLS key; `None` without TLS.

@@ -34,6 +34,7 @@ fn columns(farm: &Farm) -> Result<Vec<(&'static str, Value)>, sqlx::Error> {
         ),
         ("enable_custom_pricing", farm.enable_custom_pricing.into()),
         ("is_grid3_compliant", farm.is_grid3_compliant.into()),
+        ("verified", farm.verified.unwrap_or(false).into()),
     ])
 }
 
@@ -54,6 +55,7 @@ fn from_row(row: &Row) -> Result<Farm, sqlx::Error> {
         enable_custom_pricing: row.get("enable_custom_pricing")?,
         farm_cloudunits_price: from_json(&text("farm_cloudunits_price")?)?,
         is_grid3_compliant: row.get("is_grid3_compliant")?,
+        verified: Some(row.get("verified")?),
     })
 }
 

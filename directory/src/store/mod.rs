@@ -7,7 +7,11 @@
 //! it may write is locked ([`sql::Dialect::for_update`]), and a request that comes twice at once is
 //! carried out once ([`WriteTx::answered`]).
 
+mod deals;
+mod enrolment;
 mod farms;
+mod gateways;
+mod node_settings;
 mod nodes;
 mod postgres;
 mod sql;
@@ -23,6 +27,8 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Sqlite, Transaction};
 
+pub(crate) use enrolment::TokenRecord;
+pub(crate) use gateways::GatewayQuery;
 pub(crate) use nodes::{NodeQuery, NodeRecord, Totals};
 pub use postgres::{DatabaseUrl, DatabaseUrlError};
 use sql::{Conn, Dialect, Row, Sql};

@@ -23,6 +23,8 @@ pub(crate) struct NodeQuery {
     pub(crate) mru_gib: Option<i64>,
     pub(crate) sru_gib: Option<i64>,
     pub(crate) hru_gib: Option<i64>,
+    /// Deleted ones too.
+    pub(crate) deleted: bool,
 }
 
 /// A node without what only its owner sees.
@@ -124,7 +126,11 @@ impl Store {
     ) -> Result<Listed<NodeRecord>, sqlx::Error> {
         let gib = i64::try_from(GIB).unwrap_or(i64::MAX);
         let bytes = |least: Option<i64>| least.map(|least| least.saturating_mul(gib));
-        let mut filter = Sql::new(" FROM nodes WHERE NOT deleted");
+        let mut filter = Sql::new(if wanted.deleted {
+            " FROM nodes WHERE TRUE"
+        } else {
+            " FROM nodes WHERE NOT deleted"
+        });
         for (term, value) in [
             (" AND country = ", &wanted.country),
             (" AND city = ", &wanted.city),

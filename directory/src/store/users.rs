@@ -1,7 +1,7 @@
 //! Users.
 
 use super::sql::{Row, Sql};
-use super::{Listed, Store, Window, WriteTx, from_json, from_sql, to_sql};
+use super::{Listed, Store, Window, WriteTx, from_json, from_sql, to_json, to_sql};
 use crate::wire::{NewUser, User};
 
 fn from_row(row: &Row) -> Result<User, sqlx::Error> {
@@ -12,7 +12,7 @@ fn from_row(row: &Row) -> Result<User, sqlx::Error> {
         pubkey: row.get::<String, _>("pubkey")?.into(),
         host: row.get::<String, _>("host")?.into(),
         description: row.get::<String, _>("description")?.into(),
-        wallet_addrs: from_json(&row.get::<String, _>("wallet_addresses")?)?,
+        wallet_addresses: from_json(&row.get::<String, _>("wallet_addresses")?)?,
         signature: row.get::<String, _>("signature")?.into(),
         ..User::default()
     })
@@ -62,6 +62,30 @@ impl WriteTx {
         row.as_ref().map(from_row).transpose()
     }
 
+    /// The user as it is until this change ends: nobody else changes it meanwhile.
+    pub(crate) async fn user(&mut self, id: u64) -> Result<Option<User>, sqlx::Error> {
+        let mut query = Sql::new("SELECT * FROM users WHERE id = $1").bind(to_sql(id));
+        query.push(self.dialect().for_update());
+        let row = query.fetch_optional(self.conn()).await?;
+        row.as_ref().map(from_row).transpose()
+    }
+
+    /// Replaces what a user may change.
+    pub(crate) async fn update_user(&mut self, user: &User) -> Result<(), sqlx::Error> {
+        let mut query = Sql::update(
+            "users",
+            vec![
+                ("email", user.email.raw().into()),
+                ("pubkey", user.pubkey.raw().into()),
+                ("host", user.host.raw().into()),
+                ("description", user.description.raw().into()),
+                ("wallet_addresses", to_json(&user.wallet_addresses)?.into()),
+            ],
+        );
+        query.push(" WHERE id = ").push_bind(to_sql(user.id));
+        query.execute(self.conn()).await.map(drop)
+    }
+
     pub(crate) async fn create_user(
         &mut self,
         user: &NewUser,
@@ -75,6 +99,7 @@ impl WriteTx {
                 ("pubkey", user.pubkey.raw().into()),
                 ("host", user.host.raw().into()),
                 ("description", user.description.raw().into()),
+                ("wallet_addresses", to_json(&user.wallet_addresses)?.into()),
                 ("created", now.into()),
             ],
         );

@@ -72,9 +72,61 @@ async fn a_farm_needs_no_signature_on_this_machine_and_duplicates_speak_mongo() 
     };
     let first = request(fx.addr(), &parts, None).await;
     assert_eq!((first.status, first.body.trim()), (201, r#"{"id":1}"#));
+    let stored = get(fx.addr(), "/explorer/farms/1").await.json();
+    assert!(stored.get("verified").is_none(), "{stored}");
     let second = request(fx.addr(), &parts, None).await;
     assert_eq!(second.status, 500);
     assert!(second.body.contains("E11000"), "{}", second.body);
+}
+
+#[tokio::test]
+async fn what_came_unsigned_is_marked_until_the_owner_signs_it() {
+    let fx = compat().await;
+    let owner = fx.user("alice", 1).await;
+    let body = serde_json::to_vec(&farm("alpha", user_id(&owner))).unwrap();
+    let parts = RequestParts {
+        method: "POST",
+        target: "/explorer/farms",
+        body: &body,
+    };
+    assert_eq!(request(fx.addr(), &parts, None).await.status, 201);
+    // A strict server on the same data tells.
+    let verified = async |fx: &Fixture| {
+        let mut config = fx.config();
+        config.mode = ServerMode::Strict;
+        let strict = directory::server::start(config).await.unwrap();
+        let farm = get(strict.local_addr(), "/explorer/farms/1").await.json();
+        strict.shutdown().await.unwrap();
+        farm["verified"].clone()
+    };
+    assert_eq!(verified(&fx).await, false);
+    let mut mine = fx.client.farm(1, Some(&owner)).await.unwrap().value;
+    mine.iyo_organization = "org".into();
+    fx.client.update_farm(&mine, &owner).await.unwrap();
+    assert_eq!(verified(&fx).await, true);
+}
+
+#[tokio::test]
+async fn unsigned_farms_are_neither_taken_from_everywhere_nor_without_end() {
+    let fx = Fixture::with(|config| {
+        config.mode = ServerMode::Compat;
+        config.limits.unsigned_farm_rate =
+            directory::server::Rate::new(2, std::time::Duration::from_secs(60));
+    })
+    .await;
+    let mut statuses = Vec::new();
+    for name in ["alpha", "beta", "gamma"] {
+        let body = serde_json::to_vec(&farm(name, 7)).unwrap();
+        let parts = RequestParts {
+            method: "POST",
+            target: "/explorer/farms",
+            body: &body,
+        };
+        statuses.push(request(fx.addr(), &parts, None).await.status);
+    }
+    assert_eq!(statuses, [201, 201, 429]);
+    // Who signs is not one of them.
+    fx.farm("delta", 1).await;
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ async fn a_farm_keeps_every_field() {
     wanted.enable_custom_pricing = true;
     wanted.id = fx.client.create_farm(&wanted, &owner).await.unwrap().value;
     wanted.is_grid3_compliant = true;
+    wanted.verified = Some(true);
 
     let mine = fx.client.farm(wanted.id, Some(&owner)).await.unwrap();
     assert_eq!(mine.value, wanted);

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod cluster;
+mod hostile;
+mod metrics;
 mod on_postgres;
 mod on_sqlite;
 mod postgres;

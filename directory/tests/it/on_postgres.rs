@@ -9,6 +9,10 @@ pub type Fixture = crate::support::FixtureOn<crate::postgres::Postgres>;
 
 #[path = "compat.rs"]
 mod compat;
+#[path = "conformance.rs"]
+mod conformance;
+#[path = "enrolment.rs"]
+mod enrolment;
 #[path = "farms.rs"]
 mod farms;
 #[path = "limits.rs"]

@@ -4,6 +4,10 @@ pub type Fixture = crate::support::FixtureOn<crate::support::Sqlite>;
 
 #[path = "compat.rs"]
 mod compat;
+#[path = "conformance.rs"]
+mod conformance;
+#[path = "enrolment.rs"]
+mod enrolment;
 #[path = "farms.rs"]
 mod farms;
 #[path = "limits.rs"]
