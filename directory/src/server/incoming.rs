@@ -277,6 +277,8 @@ pub(super) async fn begin<'a>(
                 "the nonce was used for another request",
             ));
         }
+        // What it answered may not be on disk yet.
+        tx.commit().await?;
         return Ok(Begun::Replay(Answer {
             status: answered.status,
             body: answered.body,

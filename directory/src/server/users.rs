@@ -95,7 +95,7 @@ pub(super) async fn create(
         let same_name = found.name == user.name;
         return match (same_name, found.pubkey == user.pubkey) {
             // The answer to the first attempt got lost: the key proves that it is the same user.
-            (true, true) if strict => Answer::json(200, &found),
+            (true, true) if strict => change.commit(Answer::json(200, &found)?).await,
             (true, _) => Err(ApiError::conflict(format!(
                 "user name {:?} is taken",
                 user.name.raw()

@@ -3,7 +3,7 @@
 //! Both hold the same tables and answer the same statements ([`sql`]). A change is one transaction
 //! and on disk (`synchronous=FULL`; PostgreSQL's default) before it is answered.
 //!
-//! SQLite has one writer. On PostgreSQL changes run side by side: what a change reads of a row that
+//! SQLite has one writer ([`writer`]). On PostgreSQL changes run side by side: what a change reads of a row that
 //! it may write is locked ([`sql::Dialect::for_update`]), and a request that comes twice at once is
 //! carried out once ([`WriteTx::answered`]).
 
@@ -17,6 +17,7 @@ mod postgres;
 mod sql;
 mod sqlite;
 mod users;
+mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -196,8 +197,7 @@ impl Store {
     /// Begins a change.
     pub(crate) async fn begin(&self) -> Result<WriteTx, sqlx::Error> {
         let tx = match self {
-            // IMMEDIATE takes the write lock now: a later upgrade could fail after work was done.
-            Self::Sqlite(file) => Tx::Sqlite(file.writer.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite(file) => Tx::Sqlite(file.writer.begin().await?),
             Self::Postgres(pool) => Tx::Postgres(pool.begin_with(postgres::BEGIN).await?),
         };
         Ok(WriteTx(tx))
@@ -208,14 +208,14 @@ impl Store {
 pub(crate) struct WriteTx(Tx);
 
 enum Tx {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(writer::Lease),
     Postgres(Transaction<'static, Postgres>),
 }
 
 impl WriteTx {
     fn conn(&mut self) -> Conn<'_> {
         match &mut self.0 {
-            Tx::Sqlite(tx) => Conn::Sqlite(tx),
+            Tx::Sqlite(lease) => Conn::Sqlite(lease.conn()),
             Tx::Postgres(tx) => Conn::Postgres(tx),
         }
     }
@@ -224,9 +224,13 @@ impl WriteTx {
         self.conn().dialect()
     }
 
+    /// Waits until the change is on disk.
+    ///
+    /// A change also sees what others are about to commit: whoever answers by what was done before,
+    /// without a change of its own, commits as well.
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self.0 {
-            Tx::Sqlite(tx) => tx.commit().await,
+            Tx::Sqlite(lease) => lease.commit().await,
             Tx::Postgres(tx) => tx.commit().await,
         }
     }

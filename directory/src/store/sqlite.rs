@@ -10,18 +10,22 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, SqlitePool};
 
 use super::OpenError;
+use super::writer::Writer;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Name of the database inside the data directory.
 const FILE_NAME: &str = "directory.sqlite";
 
+/// Connections that read: as many statements at once.
+const READERS: u32 = 4;
+
 /// All writes go through one connection, so they never wait for each other inside SQLite and a
 /// transaction sees everything before it; reads never block writes (WAL).
 #[derive(Debug, Clone)]
 pub(crate) struct File {
     pub(super) readers: SqlitePool,
-    pub(super) writer: SqlitePool,
+    pub(super) writer: Writer,
 }
 
 impl File {
@@ -63,16 +67,16 @@ impl File {
                 .max_connections(connections)
                 .acquire_timeout(super::ACQUIRE_TIMEOUT)
         };
-        let writer = pool(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(refused)?;
-        let migrated = MIGRATIONS.run(&writer).await;
+        let single = pool(1).connect_with(options.clone()).await;
+        let single = single.map_err(refused)?;
+        let migrated = MIGRATIONS.run(&single).await;
         migrated.map_err(|error| OpenError::migrate(&name, &MIGRATIONS, error))?;
-        let readers = pool(4)
+        let writer = single.acquire().await.map_err(refused)?.detach();
+        let readers = pool(READERS)
             .connect_with(options.create_if_missing(false).read_only(true))
             .await
             .map_err(refused)?;
+        let writer = Writer::start(writer);
         Ok(Self { readers, writer })
     }
 

@@ -267,3 +267,35 @@ async fn data_survives_a_restart() {
         .value;
     assert_eq!(next, farm_id + 1);
 }
+
+/// Changes that come at once may share a transaction: one that fails does not spoil the others.
+#[tokio::test]
+async fn of_farms_made_at_once_each_name_is_given_once() {
+    let fx = Fixture::strict().await;
+    let owner = fx.user("alice", 1).await;
+    let made = (0..40).map(|number| {
+        let (client, owner) = (fx.client.clone(), owner.clone());
+        let name = format!("farm-{}", number % 10);
+        tokio::spawn(async move {
+            client
+                .create_farm(&farm(&name, user_id(&owner)), &owner)
+                .await
+        })
+    });
+    let mut ids = std::collections::HashSet::new();
+    for made in made.collect::<Vec<_>>() {
+        match made.await.unwrap() {
+            Ok(created) => assert!(ids.insert(created.value)),
+            Err(error) => assert!(format!("{error:?}").contains("taken"), "{error:?}"),
+        }
+    }
+    assert_eq!(ids.len(), 10);
+    let all = FarmFilter::default();
+    let all = fx.client.all_farms(&all, None).await.unwrap();
+    assert_eq!(
+        all.iter()
+            .map(|farm| farm.id)
+            .collect::<std::collections::HashSet<_>>(),
+        ids
+    );
+}

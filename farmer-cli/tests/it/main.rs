@@ -15,6 +15,7 @@ mod build;
 #[path = "../../../directory/tests/it/cluster.rs"]
 mod cluster;
 mod directory;
+mod durability;
 mod help;
 mod images;
 mod kernel;
