@@ -40,9 +40,18 @@ pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: 
         Err(error) => error.into_response(),
     };
     app.metrics.in_flight.fetch_sub(1, Relaxed);
+    let headers = response.headers_mut();
     if let Ok(date) = HeaderValue::from_str(&app.clock.now().to_http_date()) {
-        response.headers_mut().insert(header::DATE, date);
+        headers.insert(header::DATE, date);
     }
+    // The grid's web pages read directories from elsewhere; nothing here depends on who the
+    // browser's user is.
+    let (anyone, pages) = (
+        HeaderValue::from_static("*"),
+        HeaderValue::from_static("Pages"),
+    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, anyone);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, pages);
     let took = app.clock.monotonic().saturating_sub(began);
     let status = response.status().as_u16();
     app.metrics.count(method, &route, status, took);
@@ -52,6 +61,7 @@ pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: 
         target: "directory::access",
         peer,
         method,
+        mode = app.mode.as_str(),
         route,
         ?path,
         status,

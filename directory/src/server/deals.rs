@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::App;
 use super::error::ApiError;
 use super::farms::{MAX_LIST, begin_as_owner, parse_farm_id};
-use super::incoming::{Answer, Incoming};
+use super::incoming::{Answer, Incoming, Path};
 use super::users::parse_user_id;
 use crate::wire::FarmThreebotPrice;
 

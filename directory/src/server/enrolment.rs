@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use zeroize::Zeroizing;
 
 use super::App;
 use super::error::ApiError;
 use super::farms::{MAX_LIST, begin_as_owner, check_text, parse_farm_id};
-use super::incoming::{Answer, Incoming};
+use super::incoming::{Answer, Incoming, Path};
 use crate::store::TokenRecord;
 use crate::wire::{
     Date, EnrolmentToken, EnrolmentTokenCreated, EnrolmentTokenInfo, NewEnrolmentToken,

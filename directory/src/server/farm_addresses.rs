@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::error::ApiError;
 use super::farms::{MAX_LIST, begin_as_owner, parse_farm_id};
-use super::incoming::{Answer, Incoming};
+use super::incoming::{Answer, Incoming, Path};
 use super::{App, ServerMode};
 use crate::wire::{Cidr, FarmPublicIp};
 

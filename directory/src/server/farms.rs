@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 
 use super::error::ApiError;
-use super::incoming::{Answer, Begun, Caller, Change, Incoming, begin};
+use super::incoming::{Answer, Begun, Caller, Change, Incoming, Path, begin};
 use super::rate::client_of;
 use super::{App, ServerMode};
 use crate::sign::KeyId;

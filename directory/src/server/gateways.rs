@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 
 use super::error::ApiError;
 use super::farms::{MAX_LIST, check_location, check_text, may_create_unsigned};
-use super::incoming::{Answer, Begun, Caller, Change, Incoming, begin};
+use super::incoming::{Answer, Begun, Caller, Change, Incoming, Path, begin};
 use super::nodes::blocked;
 use super::reports::check_uptime;
 use super::{App, ServerMode};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, OriginalUri, Request};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
@@ -69,6 +70,20 @@ impl FromRequest<Arc<App>> for Incoming {
             body,
             peer,
         })
+    }
+}
+
+/// The values of a path's placeholders; refused in our own form when they are no text.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        axum::extract::Path::from_request_parts(parts, app)
+            .await
+            .map(|path| Self(path.0))
+            .map_err(|_| ApiError::bad_request("the path is not UTF-8"))
     }
 }
 

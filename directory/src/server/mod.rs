@@ -126,7 +126,8 @@ impl Default for Limits {
             // A rack of 200 nodes behind one address may start at the same moment.
             address_rate: Rate::new(2000, Duration::from_millis(20)),
             bound_loopback: false,
-            key_rate: Rate::new(300, Duration::from_millis(50)),
+            // A farmer may change something about every node of a large farm.
+            key_rate: Rate::new(3000, Duration::from_millis(10)),
             unsigned_farm_rate: Rate::new(20, secs(60)),
             handshake: secs(10),
             head: secs(15),
@@ -162,6 +163,9 @@ pub struct ServerConfig {
     pub clock: Arc<dyn Clock>,
     /// Bounds per client.
     pub limits: Limits,
+    /// Where clients of 2020 and 2021 are answered from the same data, as [`ServerMode::Compat`]
+    /// says; encrypted like the rest.
+    pub compat_listen: Option<SocketAddr>,
     /// Where `GET /metrics` is answered, to anyone who can connect; `None`: where the directory
     /// listens, but only to this machine.
     pub metrics_listen: Option<SocketAddr>,
@@ -189,6 +193,7 @@ impl ServerConfig {
             mode: ServerMode::Strict,
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
+            compat_listen: None,
             metrics_listen: None,
             unsigned_farms_from: Vec::new(),
             server_name: concat!("farmer-directory/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -244,8 +249,8 @@ impl ServerError {
     }
 }
 
-/// What every handler works with.
-#[derive(Debug)]
+/// What every handler works with; one for each mode, on the same data and counters.
+#[derive(Debug, Clone)]
 struct App {
     store: Store,
     clock: Arc<dyn Clock>,
@@ -253,26 +258,37 @@ struct App {
     limits: Limits,
     server_name: String,
     unsigned_farms_from: Vec<Cidr>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     /// Whether the metrics have a listener of their own.
     metrics_elsewhere: bool,
-    by_address: Limiter<IpAddr>,
-    by_key: Limiter<PublicKey>,
-    unsigned_farms: Limiter<IpAddr>,
+    by_address: Arc<Limiter<IpAddr>>,
+    by_key: Arc<Limiter<PublicKey>>,
+    unsigned_farms: Arc<Limiter<IpAddr>>,
 }
 
-async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+/// A socket and its address, with the real port.
+type Bound = (TcpListener, SocketAddr);
+
+async fn bind(listen: SocketAddr) -> Result<Bound, ServerError> {
     let error = |source| ServerError::Listen { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(error)?;
     let local_addr = listener.local_addr().map_err(error)?;
     Ok((listener, local_addr))
 }
 
+async fn bind_if(listen: Option<SocketAddr>) -> Result<Option<Bound>, ServerError> {
+    match listen {
+        Some(listen) => bind(listen).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// A server that listens but does not answer yet.
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
-    metrics: Option<(TcpListener, SocketAddr)>,
+    compat: Option<Bound>,
+    metrics: Option<Bound>,
     tls: Option<tls::Ready>,
     app: Arc<App>,
 }
@@ -290,16 +306,15 @@ impl Server {
             mode,
             clock,
             limits,
+            compat_listen,
             metrics_listen,
             unsigned_farms_from,
             server_name,
         } = config;
         // First what fails most often, before anything is written.
         let (listener, local_addr) = bind(listen).await?;
-        let metrics = match metrics_listen {
-            Some(listen) => Some(bind(listen).await?),
-            None => None,
-        };
+        let compat = bind_if(compat_listen).await?;
+        let metrics = bind_if(metrics_listen).await?;
         let store = match &data {
             Data::Directory(dir) => Store::open_sqlite(dir).await?,
             Data::Postgres(url) => Store::open_postgres(url).await?,
@@ -312,15 +327,16 @@ impl Server {
             limits,
             server_name,
             unsigned_farms_from,
-            metrics: Metrics::default(),
+            metrics: Arc::default(),
             metrics_elsewhere: metrics.is_some(),
-            by_address: Limiter::new(limits.address_rate),
-            by_key: Limiter::new(limits.key_rate),
-            unsigned_farms: Limiter::new(limits.unsigned_farm_rate),
+            by_address: Arc::new(Limiter::new(limits.address_rate)),
+            by_key: Arc::new(Limiter::new(limits.key_rate)),
+            unsigned_farms: Arc::new(Limiter::new(limits.unsigned_farm_rate)),
         });
         Ok(Self {
             listener,
             local_addr,
+            compat,
             metrics,
             tls,
             app,
@@ -331,6 +347,12 @@ impl Server {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// The address clients of 2020 use, if there is one.
+    #[must_use]
+    pub fn compat_addr(&self) -> Option<SocketAddr> {
+        self.compat.as_ref().map(|(_, addr)| *addr)
     }
 
     /// The address of the metrics, if they have one of their own.
@@ -350,31 +372,43 @@ impl Server {
         let Self {
             listener,
             local_addr,
+            compat,
             metrics,
             tls,
             app,
         } = self;
         let tls = tls.map(|tls| tls.acceptor);
-        tracing::info!(address = %local_addr, mode = app.mode.as_str(), tls = tls.is_some(), "directory is listening");
-        let (stop, mut stopped) = watch::channel(false);
-        let directory = async {
-            let router = router::router(app.clone());
-            listener::accept_loop(listener, tls, router, &app, shutdown).await;
-            // Fails only if no metrics are served.
-            let _ = stop.send(true);
-        };
-        let metrics = async {
-            let Some((listener, address)) = metrics else {
+        let (stop, stopped) = watch::channel(false);
+        let accept = async |bound: Option<Bound>, tls, router, what: &str| {
+            let Some((listener, address)) = bound else {
                 return;
             };
-            tracing::info!(%address, "metrics are served");
-            let router = router::metrics(app.clone());
+            tracing::info!(%address, "{what} listens");
+            let mut stopped = stopped.clone();
             let stopped = async {
+                // An error means that there is nobody left to wait for.
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
-            listener::accept_loop(listener, None, router, &app, stopped).await;
+            listener::accept_loop(listener, tls, router, &app, stopped).await;
         };
-        tokio::join!(directory, metrics);
+        let of_2020 = Arc::new(App {
+            mode: ServerMode::Compat,
+            ..App::clone(&app)
+        });
+        tokio::join!(
+            accept(
+                Some((listener, local_addr)),
+                tls.clone(),
+                router::router(app.clone()),
+                app.mode.as_str(),
+            ),
+            accept(compat, tls, router::router(of_2020), "compat"),
+            accept(metrics, None, router::metrics(app.clone()), "metrics"),
+            async {
+                shutdown.await;
+                let _ = stop.send(true);
+            },
+        );
         app.store.close().await;
         tracing::info!("directory has stopped");
     }
@@ -395,6 +429,7 @@ pub async fn serve(
 /// A server running in a task of its own. Dropping it stops the server without waiting.
 pub struct RunningServer {
     local_addr: SocketAddr,
+    compat_addr: Option<SocketAddr>,
     metrics_addr: Option<SocketAddr>,
     pin: Option<Pin>,
     stop: Option<oneshot::Sender<()>>,
@@ -407,8 +442,9 @@ pub struct RunningServer {
 /// As [`Server::bind`].
 pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
     let server = Server::bind(config).await?;
-    let (local_addr, metrics_addr, pin) =
-        (server.local_addr(), server.metrics_addr(), server.pin());
+    let local_addr = server.local_addr();
+    let (compat_addr, metrics_addr) = (server.compat_addr(), server.metrics_addr());
+    let pin = server.pin();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.run(async {
         // A dropped handle means the same as a call to `shutdown`.
@@ -416,6 +452,7 @@ pub async fn start(config: ServerConfig) -> Result<RunningServer, ServerError> {
     }));
     Ok(RunningServer {
         local_addr,
+        compat_addr,
         metrics_addr,
         pin,
         stop: Some(stop),
@@ -428,6 +465,12 @@ impl RunningServer {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// The address clients of 2020 use, if there is one.
+    #[must_use]
+    pub fn compat_addr(&self) -> Option<SocketAddr> {
+        self.compat_addr
     }
 
     /// The address of the metrics, if they have one of their own.

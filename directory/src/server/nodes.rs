@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::error::ApiError;
 use super::farms::{begin_as_owner, check_location, check_text, parse_farm_id};
-use super::incoming::{Answer, Begun, Caller, Change, Incoming, begin};
+use super::incoming::{Answer, Begun, Caller, Change, Incoming, Path, begin};
 use super::{App, ServerMode};
 use crate::identity::{NodeId, PublicKey};
 use crate::sign::KeyId;
 use crate::store::{NodeQuery, NodeRecord};
 use crate::wire::{EnrolmentToken, Node, NodeState, Registration};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 
 /// An id that is none cannot be registered either.

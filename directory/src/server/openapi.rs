@@ -33,13 +33,17 @@ fn document(mode: ServerMode) -> Result<Value, serde_json::Error> {
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else {
         return Ok(document);
     };
-    for path in paths.values_mut().filter_map(Value::as_object_mut) {
+    for (name, path) in paths.iter_mut() {
+        let has_values = name.contains('{');
+        let Some(path) = path.as_object_mut() else {
+            continue;
+        };
         for method in METHODS {
             let is_ours = |operation: &Value| {
                 mode == ServerMode::Strict || operation.get("x-strict-only").is_none()
             };
             match path.get_mut(method) {
-                Some(operation) if is_ours(operation) => complete(operation),
+                Some(operation) if is_ours(operation) => complete(operation, has_values),
                 Some(_) => drop(path.remove(method)),
                 None => {}
             }
@@ -50,7 +54,7 @@ fn document(mode: ServerMode) -> Result<Value, serde_json::Error> {
 }
 
 /// Adds the answers an operation shares with those of its kind.
-fn complete(operation: &mut Value) {
+fn complete(operation: &mut Value, has_values: bool) {
     let mut shared = vec![
         ("408", "Timeout"),
         ("429", "TooMany"),
@@ -60,7 +64,7 @@ fn complete(operation: &mut Value) {
     if operation.get("requestBody").is_some() {
         shared.extend([("400", "BadRequest"), ("413", "TooLarge")]);
     }
-    if operation.get("parameters").is_some() {
+    if has_values || operation.get("parameters").is_some() {
         shared.push(("400", "BadRequest"));
     }
     // `[{}, ...]`: may be signed. `[{...}]`: must be.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::App;
 use super::error::ApiError;
 use super::farms::check_text;
-use super::incoming::{Answer, Begun, Caller, Change, Incoming, begin};
+use super::incoming::{Answer, Begun, Caller, Change, Incoming, Path, begin};
 use super::nodes::parse_node_id;
 use crate::identity::NodeId;
 use crate::sign::KeyId;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use sha2::{Digest as _, Sha256};
 
 use super::error::ApiError;
 use super::farms::check_text;
-use super::incoming::{Answer, Begun, Caller, Change, Incoming, begin};
+use super::incoming::{Answer, Begun, Caller, Change, Incoming, Path, begin};
 use super::nodes::{blocked, parse_node_id};
 use super::{App, ServerMode};
 use crate::identity::NodeId;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 
 use super::error::ApiError;
 use super::farms::{check_text, check_wallets};
-use super::incoming::{Answer, Begun, Caller, Incoming, begin};
+use super::incoming::{Answer, Begun, Caller, Incoming, Path, begin};
 use super::{App, ServerMode};
 use crate::identity::PublicKey;
 use crate::sign::KeyId;

@@ -12,6 +12,45 @@ async fn compat() -> Fixture {
     Fixture::with(|config| config.mode = ServerMode::Compat).await
 }
 
+/// A strict server with a listener for clients of 2020 beside it.
+async fn both() -> Fixture {
+    Fixture::with(|config| config.compat_listen = Some(([127, 0, 0, 1], 0).into())).await
+}
+
+#[tokio::test]
+async fn both_listeners_answer_from_the_same_data_each_in_its_way() {
+    let fx = both().await;
+    let (farm_id, owner) = fx.farm("alpha", 1).await;
+    let old = fx.server.compat_addr().unwrap();
+    let node = crate::support::seed(10);
+    let body = serde_json::to_vec(&crate::support::registration(&node, farm_id)).unwrap();
+    let parts = RequestParts {
+        method: "POST",
+        target: "/explorer/nodes",
+        body: &body,
+    };
+    let signer = Signer::Node(node.clone());
+    let now = directory::clock::UnixTime::from_secs(0);
+    let signed = |mode| sign(mode, signer.seed(), &signer.key_id(), &parts, now, [1; 16]);
+    let compat = signed(SignatureMode::Compat);
+    assert_eq!(request(fx.addr(), &parts, Some(&compat)).await.status, 401);
+    assert_eq!(request(old, &parts, Some(&compat)).await.status, 201);
+    // A signature that was made for the strict listener is worth nothing at the other.
+    let strict = fx.sign(&signer, &parts, 2);
+    assert_eq!(request(old, &parts, Some(&strict)).await.status, 401);
+
+    let seen = fx.client.node(node.node_id(), false, Some(&owner)).await;
+    assert_eq!(seen.unwrap().value.state, Some(NodeState::Pending));
+    for (addr, word) in [(fx.addr(), "strict"), (old, "compat")] {
+        assert_eq!(get(addr, "/health").await.json()["signatures"], word);
+    }
+    fx.server.shutdown().await.unwrap();
+    assert!(
+        std::net::TcpStream::connect(old).is_err(),
+        "it stops with the directory"
+    );
+}
+
 #[tokio::test]
 async fn the_old_protocol_works_from_user_to_uptime() {
     let fx = compat().await;
@@ -81,7 +120,7 @@ async fn a_farm_needs_no_signature_on_this_machine_and_duplicates_speak_mongo() 
 
 #[tokio::test]
 async fn what_came_unsigned_is_marked_until_the_owner_signs_it() {
-    let fx = compat().await;
+    let fx = both().await;
     let owner = fx.user("alice", 1).await;
     let body = serde_json::to_vec(&farm("alpha", user_id(&owner))).unwrap();
     let parts = RequestParts {
@@ -89,14 +128,12 @@ async fn what_came_unsigned_is_marked_until_the_owner_signs_it() {
         target: "/explorer/farms",
         body: &body,
     };
-    assert_eq!(request(fx.addr(), &parts, None).await.status, 201);
-    // A strict server on the same data tells.
+    let old = fx.server.compat_addr().unwrap();
+    assert_eq!(request(old, &parts, None).await.status, 201);
+    assert_eq!(request(fx.addr(), &parts, None).await.status, 401);
+    // The strict listener tells.
     let verified = async |fx: &Fixture| {
-        let mut config = fx.config();
-        config.mode = ServerMode::Strict;
-        let strict = directory::server::start(config).await.unwrap();
-        let farm = get(strict.local_addr(), "/explorer/farms/1").await.json();
-        strict.shutdown().await.unwrap();
+        let farm = get(fx.addr(), "/explorer/farms/1").await.json();
         farm["verified"].clone()
     };
     assert_eq!(verified(&fx).await, false);

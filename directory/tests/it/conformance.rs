@@ -84,6 +84,11 @@ impl Want {
         assert_eq!(answer.status, self.status());
         assert_eq!(answer.header("content-type"), Some("application/json"));
         assert!(answer.header("date").is_some());
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+        assert_eq!(
+            answer.header("access-control-expose-headers"),
+            Some("Pages")
+        );
         match self {
             Null(_) => assert_eq!(answer.body, "null\n"),
             Has(_, wanted) => {
@@ -241,7 +246,8 @@ impl Driver {
         }
     }
 
-    /// Methods nobody has are 405, and say which there are; what is no path is 404.
+    /// Methods nobody has are 405, and say which there are; what is no path is 404, and what is no
+    /// text 400.
     async fn wrong_methods_and_paths(&mut self) {
         let answer = self.send(Nobody, "DELETE", "/farms", b"").await;
         Error(405, "DELETE is not possible here").check(&answer, self.mode);
@@ -249,6 +255,19 @@ impl Driver {
         for path in ["/farm", "/farms/", "/nodes/x/y", "/reservations"] {
             let answer = self.send(Nobody, "GET", path, b"").await;
             Error(404, "there is no endpoint").check(&answer, self.mode);
+        }
+        let documented = self.documented().await;
+        let with_values = documented
+            .into_iter()
+            .filter(|(_, path, _)| path.contains('{'));
+        for (method, path, _) in with_values.filter(|(.., status)| *status == 400) {
+            let filled: Vec<&str> = path
+                .split('/')
+                .map(|part| if part.starts_with('{') { "%ff" } else { part })
+                .collect();
+            let answer = self.send(Nobody, &method, &filled.join("/"), b"").await;
+            Error(400, "not UTF-8").check(&answer, self.mode);
+            self.seen.insert((method, path, 400));
         }
     }
 
