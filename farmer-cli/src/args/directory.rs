@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use directory::wire::Cidr;
 use node_config::{DirectoryUrl, Pin};
 
 /// How to reach a directory, and as whom. What is not given comes from the environment or the
@@ -81,4 +82,24 @@ pub struct ServeArgs {
     /// Allow unencrypted http:// for other machines
     #[arg(long)]
     pub insecure_http: bool,
+
+    /// Also listen here for clients of 2020 and 2021
+    ///
+    /// Their signatures cover no content and never expire: for trusted networks only. They see the
+    /// same farms and nodes; nodes that register here are pending like all others.
+    #[arg(long, value_name = "ADDR")]
+    pub compat_listen: Option<SocketAddr>,
+
+    /// Network from which those clients may create farms unsigned; repeat for more
+    ///
+    /// This machine always may. Such farms are marked as not verified until their owner signs a
+    /// change.
+    #[arg(long, value_name = "CIDR", requires = "compat_listen")]
+    pub unsigned_farms_from: Vec<Cidr>,
+
+    /// Serve Prometheus metrics here, to anyone who can connect
+    ///
+    /// Without it they are at /metrics of the directory itself, for this machine alone.
+    #[arg(long, value_name = "ADDR")]
+    pub metrics_listen: Option<SocketAddr>,
 }

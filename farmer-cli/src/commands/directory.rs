@@ -26,6 +26,8 @@ struct Serving {
     #[serde(serialize_with = "pin_text")]
     pin: Option<Pin>,
     listen: std::net::SocketAddr,
+    compat_listen: Option<std::net::SocketAddr>,
+    metrics_listen: Option<std::net::SocketAddr>,
     data: String,
 }
 
@@ -42,7 +44,14 @@ impl Show for Serving {
         if let Some(pin) = &self.pin {
             page.field("pin", pin);
         }
-        page.field("listen", self.listen).field("data", &self.data);
+        page.field("listen", self.listen);
+        if let Some(address) = self.compat_listen {
+            page.field("clients of 2020", address);
+        }
+        if let Some(address) = self.metrics_listen {
+            page.field("metrics", address);
+        }
+        page.field("data", &self.data);
     }
 }
 
@@ -98,9 +107,13 @@ pub async fn serve(context: &Context<'_>, args: ServeArgs) -> Outcome<ExitStatus
         _ => Tls::None,
     };
     let is_plain = matches!(tls, Tls::None);
-    if is_plain && !args.listen.ip().is_loopback() && !args.insecure_http {
+    let mut addresses = std::iter::once(args.listen).chain(args.compat_listen);
+    let open = addresses.find(|address| is_plain && !address.ip().is_loopback());
+    if let Some(address) = open
+        && !args.insecure_http
+    {
         let error = ConfigError::InsecureHttp {
-            url: format!("http://{}", args.listen),
+            url: format!("http://{address}"),
         };
         return Err(Failure::from(error).with_hint(
             "serve https with `--self-signed` or `--tls-cert` and `--tls-key`, or allow plain http \
@@ -115,6 +128,9 @@ pub async fn serve(context: &Context<'_>, args: ServeArgs) -> Outcome<ExitStatus
     };
     let config = ServerConfig {
         tls,
+        compat_listen: args.compat_listen,
+        metrics_listen: args.metrics_listen,
+        unsigned_farms_from: args.unsigned_farms_from,
         ..ServerConfig::with_data(args.listen, data)
     };
     let server = server::start(config).await?;
@@ -122,6 +138,8 @@ pub async fn serve(context: &Context<'_>, args: ServeArgs) -> Outcome<ExitStatus
         url: server.url(),
         pin: server.pin(),
         listen: server.local_addr(),
+        compat_listen: server.compat_addr(),
+        metrics_listen: server.metrics_addr(),
         data: place,
     };
     let told = context.printer.event(&serving);
@@ -129,7 +147,7 @@ pub async fn serve(context: &Context<'_>, args: ServeArgs) -> Outcome<ExitStatus
         server.shutdown().await?;
         return Err(failure);
     }
-    if is_plain && !args.listen.ip().is_loopback() {
+    if open.is_some() {
         context
             .printer
             .warning("serving unencrypted http: anyone on the way can read and change it");
