@@ -7,6 +7,10 @@
 
 pub type Fixture = crate::support::FixtureOn<crate::postgres::Postgres>;
 
+#[path = "capacity.rs"]
+mod capacity;
+#[path = "changes.rs"]
+mod changes;
 #[path = "compat.rs"]
 mod compat;
 #[path = "conformance.rs"]

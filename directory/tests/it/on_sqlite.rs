@@ -2,6 +2,10 @@
 
 pub type Fixture = crate::support::FixtureOn<crate::support::Sqlite>;
 
+#[path = "capacity.rs"]
+mod capacity;
+#[path = "changes.rs"]
+mod changes;
 #[path = "compat.rs"]
 mod compat;
 #[path = "conformance.rs"]
