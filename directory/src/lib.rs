@@ -5,6 +5,7 @@
 //! - [`sign`]: HTTP signatures, as of 2020 (`compat`) and ours (`strict`).
 //! - [`clock`]: time as a value handed in.
 //! - `client` (feature `client`): a typed, asynchronous client.
+//! - `identity::export` (feature `export`): backups of an identity, sealed by a passphrase.
 //! - `server` (feature `server`): the embedded directory on SQLite or PostgreSQL.
 
 #[cfg(feature = "client")]

@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 
 /// The variables the program looks at, with what they mean; also the text of
 /// `farmer help environment`.
-pub const VARIABLES: [(&str, &str); 20] = [
+pub const VARIABLES: [(&str, &str); 21] = [
     (
         "FARMER_DIRECTORY",
         "address of the directory, as --directory",
@@ -25,6 +25,10 @@ pub const VARIABLES: [(&str, &str); 20] = [
     (
         "FARMER_IDENTITY",
         "seed file of your identity, as --identity",
+    ),
+    (
+        "FARMER_PASSPHRASE",
+        "passphrase of an exported identity, as --passphrase-file",
     ),
     (
         "FARMER_DATABASE_URL",

@@ -13,6 +13,7 @@ mod printer;
 mod progress;
 mod settings;
 mod signals;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,7 @@
 mod directory;
 mod farm;
 mod hardware;
+mod identity;
 mod image;
 mod kernel;
 mod node;
@@ -16,6 +17,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
 pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
+pub use identity::{
+    IdentityBackupCheckArgs, IdentityCommand, IdentityExportArgs, IdentityImportArgs,
+    IdentityNewArgs, IdentityShowArgs, PassphraseArgs,
+};
 pub use image::{
     BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
     BootkitVerifyArgs, ExtractPart, FlavourValue, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
@@ -129,6 +134,9 @@ pub enum ColorWhen {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Your identity, which owns your farms: new, show, import, export, backup-check
+    #[command(subcommand)]
+    Identity(IdentityCommand),
     /// Farms: create, list, show
     #[command(subcommand)]
     Farm(FarmCommand),

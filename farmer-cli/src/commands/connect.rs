@@ -1,6 +1,5 @@
 //! From settings to a client of the directory, and to the identity that signs.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use directory::client::{Client, ClientOptions, Error, PageRequest, Trust, UserFilter};
@@ -135,7 +134,7 @@ pub async fn writing(settings: &Settings) -> Outcome<(Client, Signer)> {
             ExitStatus::Unauthorised,
             format!("there is no identity at {path}"),
         )
-        .with_hint("`farmer farm create` makes one; or name yours with `--identity FILE`")
+        .with_hint("`farmer identity new` makes one, `farmer identity import` restores one; or name yours with `--identity FILE`")
     })?;
     let id = known_user(&client, &identity).await?.ok_or_else(|| {
         let server = client.server();
@@ -192,13 +191,7 @@ pub async fn owner(settings: &Settings, client: &Client, email: &str) -> Outcome
 
 fn make_identity(path: &Path) -> Outcome<UserIdentity> {
     let identity = UserIdentity::generate()?;
-    if let Some(parent) = path.parent() {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(parent)
-            .map_err(|error| Failure::io("creating", parent, error))?;
-    }
+    super::identity::make_directory(path)?;
     identity.create(path)?;
     Ok(identity)
 }

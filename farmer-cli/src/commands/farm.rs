@@ -67,7 +67,8 @@ pub async fn create(context: &Context<'_>, args: FarmCreateArgs) -> Outcome<Exit
     if owner.is_new {
         context.printer.warning(&format!(
             "a new identity was made: {identity_file}\n         it is the only key to your farm. \
-             Keep a copy in a safe place"
+             Keep a copy in a safe place:\n         `farmer identity export --out FILE` seals one by \
+             a passphrase"
         ));
     }
     let wallets = wallets(&args.wallets);

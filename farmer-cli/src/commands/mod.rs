@@ -8,6 +8,7 @@ mod directory;
 mod docs;
 mod farm;
 mod hardware;
+mod identity;
 mod image;
 mod kernel;
 mod node;
@@ -15,7 +16,7 @@ mod tui;
 
 use crate::args::{
     BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
-    GlobalArgs, ImageCommand, KernelCommand, KeysCommand, NodeCommand,
+    GlobalArgs, IdentityCommand, ImageCommand, KernelCommand, KeysCommand, NodeCommand,
 };
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -60,6 +61,13 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
                 BootkitCommand::Verify(args) => bootkit::verify(&context, args).await,
             }
         }),
+        Command::Identity(command) => match command {
+            IdentityCommand::New(args) => identity::new(&context, &args),
+            IdentityCommand::Show(args) => identity::show(&context, &args),
+            IdentityCommand::Import(args) => identity::import(&context, &args),
+            IdentityCommand::Export(args) => identity::export(&context, &args),
+            IdentityCommand::BackupCheck(args) => identity::backup_check(&context, &args),
+        },
         Command::Farm(FarmCommand::Create(args)) => block_on(farm::create(&context, args)),
         Command::Farm(FarmCommand::List(args)) => block_on(farm::list(&context, args)),
         Command::Farm(FarmCommand::Show(args)) => block_on(farm::show(&context, args)),

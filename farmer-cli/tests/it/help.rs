@@ -5,8 +5,14 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 42] = [
+const COMMANDS: [&str; 48] = [
     "",
+    "identity",
+    "identity new",
+    "identity show",
+    "identity import",
+    "identity export",
+    "identity backup-check",
     "farm",
     "farm create",
     "farm list",

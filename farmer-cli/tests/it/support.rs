@@ -80,6 +80,13 @@ impl Farmer {
         self
     }
 
+    /// This file as standard input.
+    pub fn reads(mut self, file: impl AsRef<Path>) -> Self {
+        let file = std::fs::File::open(file).expect("the input");
+        self.command.stdin(file);
+        self
+    }
+
     /// Asks this directory, trusting its pin.
     pub fn at(self, directory: &Directory) -> Self {
         self.env("FARMER_DIRECTORY", &directory.url)
