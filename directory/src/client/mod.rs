@@ -14,6 +14,7 @@ mod web;
 
 use std::sync::Arc;
 
+use reqwest::header::HeaderName;
 use reqwest::{Method, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,7 +23,9 @@ pub use backoff::Backoff;
 pub use dns::ResolveError;
 pub use error::Error;
 pub use options::{ClientOptions, DEFAULT_PREFIX, Trust};
-pub use requests::{FarmFilter, NodeFilter, PageRequest, UserFilter};
+pub use requests::{
+    CapacityFilter, FarmFilter, GatewayFilter, NodeFilter, PageRequest, UserFilter,
+};
 pub use web::download_client;
 
 use crate::clock::{Clock, UnixTime};
@@ -132,6 +135,17 @@ impl Client {
         self.send(Method::GET, path, query, None, signer).await
     }
 
+    async fn get_with<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        signer: Option<&Signer>,
+        headers: &[(HeaderName, &str)],
+    ) -> Result<Response<T>, Error> {
+        self.send_with(Method::GET, path, query, None, signer, headers)
+            .await
+    }
+
     async fn write<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -152,6 +166,19 @@ impl Client {
         query: &[(&str, String)],
         body: Option<Vec<u8>>,
         signer: Option<&Signer>,
+    ) -> Result<Response<T>, Error> {
+        self.send_with(method, path, query, body, signer, &[]).await
+    }
+
+    /// `headers` are outside of the signature.
+    async fn send_with<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<Vec<u8>>,
+        signer: Option<&Signer>,
+        headers: &[(HeaderName, &str)],
     ) -> Result<Response<T>, Error> {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -188,6 +215,9 @@ impl Client {
             for (name, value) in signed.iter() {
                 builder = builder.header(name, value);
             }
+        }
+        for (name, value) in headers {
+            builder = builder.header(name, *value);
         }
         if let Some(body) = body {
             builder = builder

@@ -31,6 +31,7 @@ async fn a_user_is_registered_once_and_found_by_name() {
 
     let filter = UserFilter {
         name: Some("ALICE.3bot".into()),
+        ..UserFilter::default()
     };
     let found = fx
         .client

@@ -237,6 +237,7 @@ async fn known_user(client: &Client, identity: &UserIdentity) -> Outcome<Option<
     }
     let filter = UserFilter {
         name: Some(user_name(identity)),
+        ..UserFilter::default()
     };
     let users = client.users(&filter, PageRequest::default()).await?.value;
     Ok(users.iter().find(|user| is_ours(user)).map(|user| user.id))
