@@ -6,11 +6,14 @@
 //! - [`clock`]: time as a value handed in.
 //! - `client` (feature `client`): a typed, asynchronous client.
 //! - `identity::export` (feature `export`): backups of an identity, sealed by a passphrase.
+//! - `desired` (feature `client`): farms as their owner wants them, and the steps to that.
 //! - `server` (feature `server`): the embedded directory on SQLite or PostgreSQL.
 
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+#[cfg(feature = "client")]
+pub mod desired;
 pub mod identity;
 #[cfg(any(feature = "client", feature = "server"))]
 mod pin;
