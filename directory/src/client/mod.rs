@@ -24,7 +24,7 @@ pub use dns::ResolveError;
 pub use error::Error;
 pub use options::{ClientOptions, DEFAULT_PREFIX, Trust};
 pub use requests::{
-    CapacityFilter, FarmFilter, GatewayFilter, NodeFilter, PageRequest, UserFilter,
+    CapacityFilter, FarmFilter, GatewayFilter, NodeFilter, PageRequest, Searched, UserFilter,
 };
 pub use web::download_client;
 

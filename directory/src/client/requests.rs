@@ -15,7 +15,7 @@ use crate::wire::{
 };
 
 pub use gateways::GatewayFilter;
-pub use search::CapacityFilter;
+pub use search::{CapacityFilter, Searched};
 pub use users::UserFilter;
 
 /// Which page of a list. Servers give at most 1000 entries a page.

@@ -82,6 +82,11 @@ impl Client {
         Ok(answer.map(|validity| validity.is_valid))
     }
 
+    /// The OpenAPI document of the server's requests (our servers only).
+    pub async fn openapi(&self) -> Result<Response<serde_json::Value>, Error> {
+        self.get(&["openapi.json"], &[], None).await
+    }
+
     /// Whether the server is well (our servers only).
     pub async fn health(&self) -> Result<Response<Health>, Error> {
         self.get(&["health"], &[], None).await
