@@ -91,11 +91,18 @@ impl Printer {
                 value.show(&mut page);
                 self.styled(&page.finish())
             }
+            OutputFormat::Json | OutputFormat::Yaml => self.document(value),
+        }
+    }
+
+    /// Prints an answer that is a file: YAML for people too.
+    pub fn document<T: Serialize>(&self, value: &T) -> Outcome<()> {
+        match self.format {
             OutputFormat::Json => {
                 let text = serde_json::to_string_pretty(value).map_err(unserialisable)?;
                 self.raw(harmless(&text).as_bytes())
             }
-            OutputFormat::Yaml => self.raw(yaml(value)?.as_bytes()),
+            OutputFormat::Table | OutputFormat::Yaml => self.raw(yaml(value)?.as_bytes()),
         }
     }
 
@@ -106,6 +113,16 @@ impl Printer {
         }
         let text = serde_json::to_string(value).map_err(unserialisable)?;
         self.raw(harmless(&text).as_bytes())
+    }
+
+    /// Prints an answer that takes the place of the one before: on a terminal the page is drawn
+    /// anew, elsewhere answers follow each other (JSON: one line each).
+    pub fn refresh<T: Show>(&self, value: &T) -> Outcome<()> {
+        let is_page = self.format == OutputFormat::Table && self.out.is_none();
+        if is_page && io::stdout().is_terminal() {
+            self.raw(CLEAR.as_bytes())?;
+        }
+        self.event(value)
     }
 
     /// Writes bytes that are the answer themselves, such as a completion script.
@@ -163,6 +180,8 @@ impl Printer {
     }
 }
 
+/// To the corner, and clear the screen.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 const RED: &str = "\u{1b}[1;31m";
 const YELLOW: &str = "\u{1b}[1;33m";
 const CYAN: &str = "\u{1b}[1;36m";

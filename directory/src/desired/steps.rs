@@ -107,11 +107,7 @@ impl Step {
     /// The step that makes a farm of user `owner`; its name must be given.
     #[must_use]
     pub fn create(desired: &DesiredFarm, owner: u64) -> Self {
-        let mut farm = Farm {
-            threebot_id: owner,
-            wallet_addresses: vec![no_wallet()],
-            ..Farm::default()
-        };
+        let mut farm = blank(owner);
         let changes = change_farm(&mut farm, desired);
         let addresses = desired.ip_addresses.iter().flatten();
         let addresses: Vec<FarmPublicIp> = addresses.map(PublicAddress::on_the_wire).collect();
@@ -252,6 +248,24 @@ impl Step {
             }
         }
         steps
+    }
+}
+
+impl DesiredFarm {
+    /// The farm, its addresses and nodes aside, as user `owner` would create it.
+    #[must_use]
+    pub fn new_farm(&self, owner: u64) -> Farm {
+        let mut farm = blank(owner);
+        change_farm(&mut farm, self);
+        farm
+    }
+}
+
+fn blank(owner: u64) -> Farm {
+    Farm {
+        threebot_id: owner,
+        wallet_addresses: vec![no_wallet()],
+        ..Farm::default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod directory;
 mod farm;
+mod fleet;
 mod hardware;
 mod identity;
 mod image;
@@ -15,7 +16,12 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
-pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
+pub use farm::{
+    FarmCommand, FarmCreateArgs, FarmIpAddArgs, FarmIpCommand, FarmIpListArgs, FarmIpRemoveArgs,
+    FarmListArgs, FarmShowArgs, FarmTokenCommand, FarmTokenListArgs, FarmTokenNewArgs,
+    FarmTokenRevokeArgs, FarmUpdateArgs,
+};
+pub use fleet::{ApplyArgs, CapacityCommand, CapacityFindArgs, ChangeArgs, CheckArgs, ExportArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
 pub use identity::{
     IdentityBackupCheckArgs, IdentityCommand, IdentityExportArgs, IdentityImportArgs,
@@ -30,10 +36,11 @@ pub use image::{
 };
 pub use kernel::{KernelCheckArgs, KernelCommand};
 pub use node::{
-    NodeCommand, NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
+    NodeCommand, NodeConfigurePublicArgs, NodeDecideArgs, NodeFreeToUseArgs, NodeListArgs,
+    NodeMoveArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
 };
 pub use tools::{CompletionsArgs, ConfigCommand, HelpArgs, ManArgs, TuiArgs};
-pub use value::{LocationValue, StaticAddress, WalletValue};
+pub use value::{LocationValue, StaticAddress};
 
 /// Build boot media, watch a farm and its nodes, and know what they earn.
 #[derive(Debug, Parser)]
@@ -137,12 +144,18 @@ pub enum Command {
     /// Your identity, which owns your farms: new, show, import, export, backup-check
     #[command(subcommand)]
     Identity(IdentityCommand),
-    /// Farms: create, list, show
+    /// Farms: create, list, show, update, their addresses and tokens
     #[command(subcommand)]
     Farm(FarmCommand),
-    /// Nodes: list, show, approve, block, wait
+    /// Nodes: list, show, approve, block, delete, move, configure, wait
     #[command(subcommand)]
     Node(NodeCommand),
+    Apply(ApplyArgs),
+    Export(ExportArgs),
+    Check(CheckArgs),
+    /// Capacity of the grid: find
+    #[command(subcommand)]
+    Capacity(CapacityCommand),
     /// Boot media of the node OS: build, customise, explain, verify, sources, keys
     #[command(subcommand)]
     Image(ImageCommand),

@@ -96,12 +96,7 @@ pub fn anonymous(settings: &Settings) -> Outcome<Client> {
 /// may see and others may not.
 pub async fn reading(settings: &Settings) -> Outcome<Connection> {
     let client = anonymous(settings)?;
-    let signer = match identity(settings)? {
-        Some(identity) => known_user(&client, &identity)
-            .await?
-            .map(|id| signer(id, &identity)),
-        None => None,
-    };
+    let signer = known_owner(settings, &client).await?;
     Ok(Connection { client, signer })
 }
 
@@ -110,11 +105,7 @@ pub async fn patient_reading(settings: &Settings) -> Outcome<Connection> {
     match reading(settings).await {
         Ok(connection) => Ok(connection),
         Err(failure) => {
-            let is_passing = failure
-                .error
-                .downcast_ref::<Error>()
-                .is_some_and(Error::is_retryable);
-            if !is_passing {
+            if !failure.is_passing() {
                 return Err(failure);
             }
             Ok(Connection {
@@ -146,6 +137,16 @@ pub async fn writing(settings: &Settings) -> Outcome<(Client, Signer)> {
     })?;
     let signer = signer(id, &identity);
     Ok((client, signer))
+}
+
+/// The signature of the user's identity, if there is one and this directory knows it.
+pub async fn known_owner(settings: &Settings, client: &Client) -> Outcome<Option<Signer>> {
+    match identity(settings)? {
+        Some(identity) => Ok(known_user(client, &identity)
+            .await?
+            .map(|id| signer(id, &identity))),
+        None => Ok(None),
+    }
 }
 
 /// The identity, made now if there is none.

@@ -2,11 +2,15 @@
 //! answer to the printer.
 
 mod bootkit;
+mod capacity;
+mod change;
+mod check;
 mod config;
 mod connect;
 mod directory;
 mod docs;
 mod farm;
+mod fleet;
 mod hardware;
 mod identity;
 mod image;
@@ -14,9 +18,11 @@ mod kernel;
 mod node;
 mod tui;
 
+use self::node::decide::Decision;
 use crate::args::{
-    BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
-    GlobalArgs, IdentityCommand, ImageCommand, KernelCommand, KeysCommand, NodeCommand,
+    BootkitCommand, CapacityCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand,
+    FarmCommand, FarmIpCommand, FarmTokenCommand, GlobalArgs, IdentityCommand, ImageCommand,
+    KernelCommand, KeysCommand, NodeCommand,
 };
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -71,18 +77,45 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Farm(FarmCommand::Create(args)) => block_on(farm::create(&context, args)),
         Command::Farm(FarmCommand::List(args)) => block_on(farm::list(&context, args)),
         Command::Farm(FarmCommand::Show(args)) => block_on(farm::show(&context, args)),
+        Command::Farm(FarmCommand::Update(args)) => block_on(farm::update::update(&context, *args)),
+        Command::Farm(FarmCommand::Ip(command)) => block_on(async {
+            match command {
+                FarmIpCommand::List(args) => farm::update::list_addresses(&context, args).await,
+                FarmIpCommand::Add(args) => farm::update::add_addresses(&context, args).await,
+                FarmIpCommand::Remove(args) => farm::update::remove_addresses(&context, args).await,
+            }
+        }),
+        Command::Farm(FarmCommand::Token(command)) => block_on(async {
+            match command {
+                FarmTokenCommand::New(args) => farm::token::new(&context, args).await,
+                FarmTokenCommand::List(args) => farm::token::list(&context, args).await,
+                FarmTokenCommand::Revoke(args) => farm::token::revoke(&context, args).await,
+            }
+        }),
+        Command::Apply(args) => block_on(fleet::apply(&context, args)),
+        Command::Export(args) => block_on(fleet::export(&context, args)),
+        Command::Check(args) => block_on(check::check(&context, args)),
+        Command::Capacity(CapacityCommand::Find(args)) => block_on(capacity::find(&context, args)),
         Command::Node(NodeCommand::List(args)) => block_on(node::list(&context, args)),
         Command::Node(NodeCommand::Show(args)) => block_on(node::show(&context, args)),
-        Command::Node(NodeCommand::Approve(args)) => block_on(node::decide(
-            &context,
-            args,
-            ::directory::wire::NodeState::Approved,
-        )),
-        Command::Node(NodeCommand::Block(args)) => block_on(node::decide(
-            &context,
-            args,
-            ::directory::wire::NodeState::Blocked,
-        )),
+        Command::Node(NodeCommand::Approve(args)) => {
+            block_on(node::decide::decide(&context, args, Decision::Approved))
+        }
+        Command::Node(NodeCommand::Block(args)) => {
+            block_on(node::decide::decide(&context, args, Decision::Blocked))
+        }
+        Command::Node(NodeCommand::Delete(args)) => {
+            block_on(node::decide::decide(&context, args, Decision::Deleted))
+        }
+        Command::Node(NodeCommand::Move(args)) => {
+            block_on(node::configure::prepare_move(&context, args))
+        }
+        Command::Node(NodeCommand::ConfigurePublic(args)) => {
+            block_on(node::configure::configure_public(&context, args))
+        }
+        Command::Node(NodeCommand::FreeToUse(args)) => {
+            block_on(node::configure::free_to_use(&context, args))
+        }
         Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
         Command::Kernel(KernelCommand::Check(args)) => run_itself(kernel::check(&context, args)),

@@ -12,10 +12,12 @@ mod boot_payloads;
 mod boot_uki;
 mod bootkit;
 mod build;
+mod check;
 #[path = "../../../directory/tests/it/cluster.rs"]
 mod cluster;
 mod directory;
 mod durability;
+mod fleet;
 mod help;
 mod identity;
 mod images;

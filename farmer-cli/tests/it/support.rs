@@ -98,6 +98,12 @@ impl Farmer {
         self.command.output().expect("farmer starts")
     }
 
+    /// Starts it with its output in a pipe.
+    pub fn spawn(mut self) -> Child {
+        let command = self.command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().expect("farmer starts")
+    }
+
     /// Runs it; it must succeed.
     pub fn run(mut self) -> Output {
         let output = self.command.output().expect("farmer starts");
