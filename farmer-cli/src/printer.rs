@@ -91,19 +91,25 @@ impl Printer {
                 value.show(&mut page);
                 self.styled(&page.finish())
             }
-            OutputFormat::Json | OutputFormat::Yaml => self.document(value),
-        }
-    }
-
-    /// Prints an answer that is a file: YAML for people too.
-    pub fn document<T: Serialize>(&self, value: &T) -> Outcome<()> {
-        match self.format {
             OutputFormat::Json => {
                 let text = serde_json::to_string_pretty(value).map_err(unserialisable)?;
                 self.raw(harmless(&text).as_bytes())
             }
-            OutputFormat::Table | OutputFormat::Yaml => self.raw(yaml(value)?.as_bytes()),
+            OutputFormat::Yaml => self.raw(yaml(value)?.as_bytes()),
         }
+    }
+
+    /// Prints an answer that is a file to edit: YAML for people too, in the order of its fields.
+    pub fn document<T: Serialize>(&self, value: &T) -> Outcome<()> {
+        let text = match self.format {
+            OutputFormat::Json => {
+                harmless(&serde_json::to_string_pretty(value).map_err(unserialisable)?)
+            }
+            OutputFormat::Table | OutputFormat::Yaml => serde_saphyr::to_string(value)
+                .map_err(|error| Failure::new(crate::exit::ExitStatus::Failed, error.to_string()))?
+                .replace(|c: char| !is_harmless(c), "\u{fffd}"),
+        };
+        self.raw(text.as_bytes())
     }
 
     /// Prints an answer as one line of JSON and flushes it: for programs that wait for that line.

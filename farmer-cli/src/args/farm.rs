@@ -114,6 +114,7 @@ pub struct FarmShowArgs {
     farmer farm update 1 --email me@example.org --city Gent\n  \
     farmer farm update 1 --wallet TFT:GA47… --wallet FreeTFT:GA47… --yes\n  \
     farmer farm update 1 --price USD:cru=1,mru=0.5,sru=0.02,hru=0.01 --dry-run")]
+#[command(override_usage = "farmer farm update [OPTIONS] <ID>")]
 #[group(id = "update", required = true, multiple = true, args = [
     "name", "email", "wallets", "no_wallet", "country", "city", "continent", "latitude",
     "longitude", "prices", "no_prices", "custom_prices", "no_custom_prices", "iyo_organization",

@@ -169,6 +169,7 @@ pub struct NodeMoveArgs {
     farmer node configure-public FkUfMueBVSK6V1DCHVAtzzaqPqCPVzGguDzCQxq7Ep85 \\\n      \
     --interface eth1 --ipv4 192.0.2.10/24 --gw4 192.0.2.1 \\\n      \
     --ipv6 2001:db8::10/64 --gw6 2001:db8::1")]
+#[command(override_usage = "farmer node configure-public [OPTIONS] <ADDRESSES> <NODE_ID>")]
 pub struct NodeConfigurePublicArgs {
     /// The node's id
     #[arg(value_name = "NODE_ID")]

@@ -2,6 +2,7 @@
 
 pub mod configure;
 pub mod decide;
+mod seen;
 
 use std::time::Duration;
 
@@ -99,16 +100,38 @@ fn row(listed: &Listed) -> Vec<String> {
 /// `farmer node list`
 pub async fn list(context: &Context<'_>, args: NodeListArgs) -> Outcome<ExitStatus> {
     let settings = context.settings(&args.connection)?;
+    if args.offline {
+        let client = connect::anonymous(&settings)?;
+        let (nodes, when) = seen::recall(context, client.base_url(), &args).await?;
+        let now = SystemClock.now();
+        let age = duration_text(now.seconds_since(when));
+        context.printer.message(&format!(
+            "as seen {age} ago, without asking {}",
+            client.server()
+        ));
+        context.printer.data(&listed(nodes, args.state, now))?;
+        return Ok(ExitStatus::Ok);
+    }
     let Some(seconds) = args.watch else {
         let connection = connect::reading(&settings).await?;
         let nodes = ask(context, &connection, &args).await?;
-        context.printer.data(&nodes)?;
+        let now = SystemClock.now();
+        let is_whole = args.country.is_none() && args.city.is_none();
+        let kept = is_whole.then(|| nodes.clone());
+        context.printer.data(&listed(nodes, args.state, now))?;
+        if let Some(nodes) = kept {
+            let (address, farm_id) = (connection.client.base_url(), args.farm.map(u64::from));
+            seen::remember(context, address, farm_id, &nodes, now).await;
+        }
         return Ok(ExitStatus::Ok);
     };
     let connection = connect::patient_reading(&settings).await?;
     loop {
         match ask(context, &connection, &args).await {
-            Ok(nodes) => context.printer.refresh(&nodes)?,
+            Ok(nodes) => {
+                let nodes = listed(nodes, args.state, SystemClock.now());
+                context.printer.refresh(&nodes)?;
+            }
             Err(failure) if failure.is_passing() => context.printer.failure(&failure),
             Err(failure) => return Err(failure),
         }
@@ -120,7 +143,7 @@ async fn ask(
     context: &Context<'_>,
     connection: &connect::Connection,
     args: &NodeListArgs,
-) -> Outcome<Nodes> {
+) -> Outcome<Vec<Node>> {
     let (client, signer) = (&connection.client, connection.signer.as_ref());
     let farm_id = args.farm.map(u64::from);
     let filter = NodeFilter {
@@ -137,15 +160,18 @@ async fn ask(
             .printer
             .message(&format!("no node has registered in farm {id} yet"));
     }
-    let now = SystemClock.now();
+    Ok(nodes)
+}
+
+fn listed(nodes: Vec<Node>, state: Option<StateFilter>, now: UnixTime) -> Nodes {
     let nodes = nodes.into_iter().map(|node| Listed::new(node, now));
-    let nodes = nodes.filter(|listed| match args.state {
+    let nodes = nodes.filter(|listed| match state {
         None => true,
         Some(StateFilter::Up) => listed.liveness == Liveness::Up,
         Some(StateFilter::Late) => listed.liveness == Liveness::Late,
         Some(StateFilter::Down) => listed.liveness == Liveness::Down,
     });
-    Ok(Nodes(nodes.collect()))
+    Nodes(nodes.collect())
 }
 
 /// One node and what follows from its hardware.

@@ -340,6 +340,9 @@ fn a_file_is_applied_once_and_export_writes_what_it_reads() {
         write(&exported);
         assert_eq!(text(&apply(&["--yes"]).run().stdout), "nothing to do\n");
     }
+    let exported = home.farmer(&["export", "--farm", "1"]).at(&directory).run();
+    let exported = text(&exported.stdout);
+    assert!(exported.starts_with("farms:\n- id: 1\n  name: mine\n"), "{exported}");
     // Lists become what the file says; what is not mentioned stays.
     write("farms:\n- id: 1\n  ip_addresses: []\n  name: renamed\n");
     apply(&["--yes"]).run();

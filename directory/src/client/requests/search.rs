@@ -184,7 +184,7 @@ impl CapacityFilter {
 }
 
 /// What is free as one number, as our servers weigh it: a thread is worth 4 GiB of memory, 100 GiB of
-/// SSD, 1 TiB of HDD. What is wanted is the same for all offers, so the least is the best fit.
+/// SSD, 1000 GiB of HDD. What is wanted is the same for all offers, so the least is the best fit.
 fn weight(free: &Capacity) -> u64 {
     const MIB: u64 = 1 << 20;
     free.cru
