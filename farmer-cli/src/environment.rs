@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 
 /// The variables the program looks at, with what they mean; also the text of
 /// `farmer help environment`.
-pub const VARIABLES: [(&str, &str); 21] = [
+pub const VARIABLES: [(&str, &str); 22] = [
     (
         "FARMER_DIRECTORY",
         "address of the directory, as --directory",
@@ -22,6 +22,7 @@ pub const VARIABLES: [(&str, &str); 21] = [
         "FARMER_INSECURE_HTTP",
         "1 allows unencrypted http, as --insecure-http",
     ),
+    ("FARMER_SIGNATURES", "strict or compat, as --signatures"),
     (
         "FARMER_IDENTITY",
         "seed file of your identity, as --identity",

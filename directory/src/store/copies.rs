@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -305,6 +305,19 @@ pub async fn restore(
             _ => {}
         }
     }
+    // Root restores for the server's user, who owns the directory.
+    let given = fs::metadata(data_dir).and_then(|owner| {
+        let is = fs::metadata(&part)?;
+        let (user, group) = (owner.uid(), owner.gid());
+        if (user, group) == (is.uid(), is.gid()) {
+            return Ok(());
+        }
+        std::os::unix::fs::chown(&part, Some(user), Some(group))
+    });
+    given.map_err(|source| CopyError::Io {
+        path: file.clone(),
+        source,
+    })?;
     settle(&part, &file)?;
     check(&file).await
 }

@@ -15,7 +15,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
+pub use directory::{
+    BackupArgs, ConnectionArgs, DataCheckArgs, DirectoryCommand, RestoreArgs, ServeArgs,
+    Signatures, UnitArgs,
+};
 pub use farm::{
     FarmCommand, FarmCreateArgs, FarmIpAddArgs, FarmIpCommand, FarmIpListArgs, FarmIpRemoveArgs,
     FarmListArgs, FarmShowArgs, FarmTokenCommand, FarmTokenListArgs, FarmTokenNewArgs,
@@ -170,7 +173,7 @@ pub enum Command {
     #[command(after_help = hardware::ESTIMATE_EXAMPLES)]
     Estimate(hw_probe::args::EstimateArgs),
     Tui(TuiArgs),
-    /// The embedded directory server
+    /// The embedded directory server: serve, backup, restore, check, unit
     #[command(subcommand)]
     Directory(DirectoryCommand),
     /// Settings: what is in force and where it comes from

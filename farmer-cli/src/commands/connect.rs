@@ -4,10 +4,11 @@ use std::path::Path;
 
 use directory::client::{Client, ClientOptions, Error, PageRequest, Trust, UserFilter};
 use directory::identity::{FileError, IdentityError, UserIdentity};
-use directory::sign::Signer;
+use directory::sign::{SignatureMode, Signer};
 use directory::wire::{NewUser, User};
 use node_config::DirectoryConfig;
 
+use crate::args::Signatures;
 use crate::exit::ExitStatus;
 use crate::failure::{Classify, Doing as _, Failure, Outcome};
 use crate::settings::Settings;
@@ -58,7 +59,7 @@ pub struct Connection {
 }
 
 /// Prepares a client; nothing is sent.
-pub fn client(directory: &DirectoryConfig) -> Outcome<Client> {
+fn client(directory: &DirectoryConfig, signature: SignatureMode) -> Outcome<Client> {
     let trust =
         match (&directory.pin, &directory.ca_pem) {
             (Some(pin), _) => Trust::Pin(pin.as_str().parse().map_err(|error| {
@@ -70,6 +71,7 @@ pub fn client(directory: &DirectoryConfig) -> Outcome<Client> {
     let options = ClientOptions {
         trust,
         insecure_http: directory.insecure_http,
+        signature,
         user_agent: concat!("farmer/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..ClientOptions::new(directory.url.as_str())
     };
@@ -89,7 +91,11 @@ pub fn client(directory: &DirectoryConfig) -> Outcome<Client> {
 
 /// A client that asks for what everybody may see.
 pub fn anonymous(settings: &Settings) -> Outcome<Client> {
-    client(&settings.directory()?)
+    let signature = match settings.signatures() {
+        Signatures::Strict => SignatureMode::Strict,
+        Signatures::Compat => SignatureMode::Compat,
+    };
+    client(&settings.directory()?, signature)
 }
 
 /// A client, and the signature of the user's identity if there is one: for reading what the owner

@@ -1,4 +1,7 @@
-//! `farmer directory serve`
+//! `farmer directory`
+
+pub mod data;
+pub mod unit;
 
 use directory::Pin;
 use directory::server::{self, Data, DatabaseUrl, ServerConfig, ServerError, Tls};

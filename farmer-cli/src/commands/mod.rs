@@ -137,6 +137,16 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Directory(DirectoryCommand::Serve(args)) => {
             run_itself(directory::serve(&context, args))
         }
+        Command::Directory(DirectoryCommand::Backup(args)) => {
+            block_on(directory::data::backup(&context, args))
+        }
+        Command::Directory(DirectoryCommand::Restore(args)) => {
+            block_on(directory::data::restore(&context, args))
+        }
+        Command::Directory(DirectoryCommand::Check(args)) => {
+            block_on(directory::data::check(&context, args))
+        }
+        Command::Directory(DirectoryCommand::Unit(args)) => directory::unit::print(&context, &args),
         Command::Tui(args) => run_itself(tui::run(&context, args)),
     }
 }

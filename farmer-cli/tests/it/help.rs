@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 66] = [
+const COMMANDS: [&str; 70] = [
     "",
     "identity",
     "identity new",
@@ -66,6 +66,10 @@ const COMMANDS: [&str; 66] = [
     "tui",
     "directory",
     "directory serve",
+    "directory backup",
+    "directory restore",
+    "directory check",
+    "directory unit",
     "config",
     "config show",
     "completions",

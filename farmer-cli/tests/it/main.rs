@@ -15,6 +15,7 @@ mod build;
 mod check;
 #[path = "../../../directory/tests/it/cluster.rs"]
 mod cluster;
+mod data;
 mod directory;
 mod durability;
 mod fleet;
