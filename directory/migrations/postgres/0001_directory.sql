@@ -121,6 +121,8 @@ CREATE TABLE nodes (
     reserved              BOOLEAN NOT NULL DEFAULT FALSE,
     -- A deleted node keeps its row, so that its number is never another's.
     deleted               BOOLEAN NOT NULL DEFAULT FALSE,
+    -- Whether a search for capacity may give it.
+    offered               BOOLEAN NOT NULL GENERATED ALWAYS AS (state = 'approved' AND NOT deleted) STORED,
     -- SHA-256 of the board's UUID it last registered from; '' if it told none.
     board_sha256          TEXT    NOT NULL DEFAULT '',
     -- JSON; public_config is '' where there is none.
@@ -129,10 +131,47 @@ CREATE TABLE nodes (
     public_config         TEXT    NOT NULL DEFAULT '',
     workloads             TEXT    NOT NULL DEFAULT '{}',
     revision              BIGINT  NOT NULL DEFAULT 0
+) WITH (fillfactor = 80);
+-- Lists in order of id. They hold what is counted, so that counting needs no row.
+CREATE INDEX nodes_farm ON nodes (farm_id, id, deleted);
+CREATE INDEX nodes_country ON nodes (country, id, deleted);
+CREATE INDEX nodes_city ON nodes (city, id, deleted);
+CREATE INDEX nodes_total_cru ON nodes (total_cru);
+CREATE INDEX nodes_total_mru ON nodes (total_mru_bytes);
+CREATE INDEX nodes_total_sru ON nodes (total_sru_bytes);
+CREATE INDEX nodes_total_hru ON nodes (total_hru_bytes);
+
+-- Searches for capacity: the best fit first, or the few that have so much of one resource.
+CREATE INDEX nodes_fit ON nodes (
+    free_weight, id, free_cru, free_mru_bytes, free_sru_bytes, free_hru_bytes, free_to_use
+) WHERE offered;
+CREATE INDEX nodes_fit_country ON nodes (
+    country, free_weight, id, free_cru, free_mru_bytes, free_sru_bytes, free_hru_bytes, free_to_use
+) WHERE offered;
+CREATE INDEX nodes_fit_free ON nodes (
+    free_weight, id, free_cru, free_mru_bytes, free_sru_bytes, free_hru_bytes
+) WHERE offered AND free_to_use;
+CREATE INDEX nodes_free_cru ON nodes (free_cru) WHERE offered;
+CREATE INDEX nodes_free_mru ON nodes (free_mru_bytes) WHERE offered;
+CREATE INDEX nodes_free_sru ON nodes (free_sru_bytes) WHERE offered;
+CREATE INDEX nodes_free_hru ON nodes (free_hru_bytes) WHERE offered;
+
+-- What every report changes, beside the nodes: an index of theirs on it would make PostgreSQL write
+-- an entry into all the others too.
+CREATE TABLE node_pulse (
+    node                  BIGINT  PRIMARY KEY REFERENCES nodes (id) ON DELETE CASCADE,
+    updated               BIGINT  NOT NULL,
+    revision              BIGINT  NOT NULL
 );
-CREATE INDEX nodes_farm ON nodes (farm_id, id);
-CREATE INDEX nodes_country ON nodes (country, id);
-CREATE INDEX nodes_revision ON nodes (revision);
+CREATE INDEX node_pulse_updated ON node_pulse (updated);
+CREATE INDEX node_pulse_revision ON node_pulse (revision);
+
+-- How many nodes that are not deleted have an id of block * 1000 to block * 1000 + 999: counts all
+-- nodes and finds the one at an offset without passing those before it.
+CREATE TABLE node_blocks (
+    block                 BIGINT  PRIMARY KEY,
+    nodes                 BIGINT  NOT NULL
+);
 
 -- Which nodes a farm refuses. Outlives the node's own row: deleting a blocked node does not let it
 -- back in.
@@ -210,6 +249,25 @@ CREATE TRIGGER farms_changed BEFORE INSERT OR UPDATE ON farms
     FOR EACH ROW EXECUTE FUNCTION take_revision();
 CREATE TRIGGER nodes_changed BEFORE INSERT OR UPDATE ON nodes
     FOR EACH ROW EXECUTE FUNCTION take_revision();
+CREATE FUNCTION beside_nodes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO node_pulse (node, updated, revision)
+            VALUES (NEW.id, NEW.updated, NEW.revision);
+        INSERT INTO node_blocks (block, nodes) VALUES (NEW.id / 1000, 1)
+            ON CONFLICT (block) DO UPDATE SET nodes = node_blocks.nodes + 1;
+    ELSE
+        UPDATE node_pulse SET updated = NEW.updated, revision = NEW.revision WHERE node = NEW.id;
+        IF NEW.deleted <> OLD.deleted THEN
+            UPDATE node_blocks SET nodes = nodes + CASE WHEN NEW.deleted THEN -1 ELSE 1 END
+                WHERE block = NEW.id / 1000;
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER nodes_beside AFTER INSERT OR UPDATE ON nodes
+    FOR EACH ROW EXECUTE FUNCTION beside_nodes();
 CREATE TRIGGER tombstones_inserted BEFORE INSERT ON tombstones
     FOR EACH ROW EXECUTE FUNCTION take_revision();
 

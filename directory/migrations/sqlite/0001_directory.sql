@@ -121,6 +121,8 @@ CREATE TABLE nodes (
     reserved              INTEGER NOT NULL DEFAULT FALSE,
     -- A deleted node keeps its row, so that its number is never another's.
     deleted               INTEGER NOT NULL DEFAULT FALSE,
+    -- Whether a search for capacity may give it.
+    offered               INTEGER NOT NULL GENERATED ALWAYS AS (state = 'approved' AND NOT deleted) STORED,
     -- SHA-256 of the board's UUID it last registered from; '' if it told none.
     board_sha256          TEXT    NOT NULL DEFAULT '',
     -- JSON; public_config is '' where there is none.
@@ -130,9 +132,44 @@ CREATE TABLE nodes (
     workloads             TEXT    NOT NULL DEFAULT '{}',
     revision              INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX nodes_farm ON nodes (farm_id, id);
-CREATE INDEX nodes_country ON nodes (country, id);
+-- Lists in order of id. They hold what is counted, so that counting needs no row.
+CREATE INDEX nodes_farm ON nodes (farm_id, id, deleted);
+CREATE INDEX nodes_country ON nodes (country, id, deleted);
+CREATE INDEX nodes_city ON nodes (city, id, deleted);
+CREATE INDEX nodes_ids ON nodes (
+    id, deleted, total_cru, total_mru_bytes, total_sru_bytes, total_hru_bytes
+);
+CREATE INDEX nodes_total_cru ON nodes (total_cru);
+CREATE INDEX nodes_total_mru ON nodes (total_mru_bytes);
+CREATE INDEX nodes_total_sru ON nodes (total_sru_bytes);
+CREATE INDEX nodes_total_hru ON nodes (total_hru_bytes);
+
+-- Searches for capacity: the best fit first, or the few that have so much of one resource.
+CREATE INDEX nodes_fit ON nodes (
+    free_weight, id, free_cru, free_mru_bytes, free_sru_bytes, free_hru_bytes, free_to_use
+) WHERE offered;
+CREATE INDEX nodes_fit_country ON nodes (
+    country, free_weight, id, free_cru, free_mru_bytes, free_sru_bytes, free_hru_bytes, free_to_use
+) WHERE offered;
+CREATE INDEX nodes_fit_free ON nodes (
+    free_weight, id, free_cru, free_mru_bytes, free_sru_bytes, free_hru_bytes
+) WHERE offered AND free_to_use;
+CREATE INDEX nodes_free_cru ON nodes (free_cru) WHERE offered;
+CREATE INDEX nodes_free_mru ON nodes (free_mru_bytes) WHERE offered;
+CREATE INDEX nodes_free_sru ON nodes (free_sru_bytes) WHERE offered;
+CREATE INDEX nodes_free_hru ON nodes (free_hru_bytes) WHERE offered;
+
+-- What every report changes.
+CREATE INDEX nodes_updated ON nodes (updated);
 CREATE INDEX nodes_revision ON nodes (revision);
+CREATE VIEW node_pulse AS SELECT id AS node, updated, revision FROM nodes;
+
+-- How many nodes that are not deleted have an id of block * 1000 to block * 1000 + 999: counts all
+-- nodes and finds the one at an offset without passing those before it.
+CREATE TABLE node_blocks (
+    block                 INTEGER PRIMARY KEY,
+    nodes                 INTEGER NOT NULL
+) STRICT;
 
 -- Which nodes a farm refuses. Outlives the node's own row: deleting a blocked node does not let it
 -- back in.
@@ -209,12 +246,17 @@ CREATE TRIGGER farms_updated AFTER UPDATE ON farms WHEN NEW.revision = OLD.revis
     UPDATE farms SET revision = (SELECT last FROM revisions) WHERE id = NEW.id;
 END;
 CREATE TRIGGER nodes_inserted AFTER INSERT ON nodes BEGIN
+    INSERT INTO node_blocks (block, nodes) VALUES (NEW.id / 1000, 1)
+        ON CONFLICT (block) DO UPDATE SET nodes = nodes + 1;
     UPDATE revisions SET last = last + 1;
     UPDATE nodes SET revision = (SELECT last FROM revisions) WHERE id = NEW.id;
 END;
 CREATE TRIGGER nodes_updated AFTER UPDATE ON nodes WHEN NEW.revision = OLD.revision BEGIN
     UPDATE revisions SET last = last + 1;
     UPDATE nodes SET revision = (SELECT last FROM revisions) WHERE id = NEW.id;
+END;
+CREATE TRIGGER nodes_deleted AFTER UPDATE OF deleted ON nodes WHEN NEW.deleted <> OLD.deleted BEGIN
+    UPDATE node_blocks SET nodes = nodes + iif(NEW.deleted, -1, 1) WHERE block = NEW.id / 1000;
 END;
 CREATE TRIGGER tombstones_inserted AFTER INSERT ON tombstones BEGIN
     UPDATE revisions SET last = last + 1;

@@ -106,6 +106,11 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, message)
     }
 
+    /// 410: it was there once.
+    pub(super) fn gone(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, message)
+    }
+
     /// 413.
     pub(super) fn too_large(limit_bytes: usize) -> Self {
         let message = format!("the body is longer than {limit_bytes} bytes");

@@ -112,7 +112,7 @@ fn check(farm: &Farm, mode: ServerMode) -> Result<(), ApiError> {
 }
 
 /// Shows the e-mail address only to whom it concerns.
-fn redact(mut farm: Farm, caller: Option<&Caller>, mode: ServerMode) -> Farm {
+pub(super) fn redact(mut farm: Farm, caller: Option<&Caller>, mode: ServerMode) -> Farm {
     if mode == ServerMode::Compat {
         // Not among the original's fields.
         farm.verified = None;

@@ -118,6 +118,16 @@ impl Incoming {
         Params::parse(self.query.as_deref())
     }
 
+    /// Whether `If-None-Match` names this entity tag (RFC 9110 section 13.1.2).
+    pub(super) fn has_tag(&self, tag: &str) -> bool {
+        self.headers
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|known| known.trim().trim_start_matches("W/") == tag)
+    }
+
     /// The body as JSON.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         serde_json::from_slice(&self.body)

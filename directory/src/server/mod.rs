@@ -5,6 +5,8 @@
 //! stop; [`serve`] is both in one, [`start`] runs it in a task of its own.
 
 mod access;
+mod capacity;
+mod changes;
 mod deals;
 mod enrolment;
 mod error;
@@ -43,7 +45,9 @@ use crate::Pin;
 use crate::clock::{Clock, SystemClock};
 use crate::identity::PublicKey;
 use crate::store::Store;
-pub use crate::store::{DatabaseUrl, DatabaseUrlError, OpenError};
+pub use crate::store::{
+    CopyError, DatabaseUrl, DatabaseUrlError, Holdings, OpenError, backup, check, restore,
+};
 use crate::wire::Cidr;
 use metrics::Metrics;
 use rate::Limiter;

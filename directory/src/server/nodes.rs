@@ -25,14 +25,14 @@ pub(super) fn parse_node_id(text: &str) -> Result<NodeId, ApiError> {
 }
 
 /// What a caller may see beyond the public part.
-struct Sight {
+pub(super) struct Sight {
     mode: ServerMode,
     own_farms: HashSet<u64>,
     node: Option<NodeId>,
 }
 
 impl Sight {
-    async fn of(app: &App, caller: Option<&Caller>) -> Result<Self, ApiError> {
+    pub(super) async fn of(app: &App, caller: Option<&Caller>) -> Result<Self, ApiError> {
         let mut sight = Self {
             mode: app.mode,
             own_farms: HashSet::new(),
@@ -52,7 +52,7 @@ impl Sight {
 
     /// Completes nodes with what this caller may see. Inventories are large: `inventory` asks for
     /// them without `proofs`.
-    async fn reveal(
+    pub(super) async fn reveal(
         &self,
         app: &App,
         records: Vec<NodeRecord>,
@@ -275,6 +275,6 @@ pub(super) async fn delete(
         )));
     }
     let now = change.now;
-    change.tx.delete_node(record.node.id, now).await?;
+    change.tx.delete_node(record.node.id, node_id, now).await?;
     change.commit(Answer::null(200)).await
 }

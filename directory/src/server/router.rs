@@ -10,8 +10,8 @@ use axum::routing::{MethodFilter, get, on};
 use super::access::around;
 use super::error::ApiError;
 use super::{
-    App, ServerMode, deals, enrolment, farm_addresses, farms, gateways, health, metrics, nodes,
-    openapi, orders, reports, users,
+    App, ServerMode, capacity, changes, deals, enrolment, farm_addresses, farms, gateways, health,
+    metrics, nodes, openapi, orders, reports, users,
 };
 
 /// The prefixes of 2020 and of 2021.
@@ -78,6 +78,8 @@ endpoints! {
     Both POST "/nodes/{node_id}/configure_public" orders::configure_public;
     Both POST "/nodes/{node_id}/configure_free" orders::configure_free;
     Strict POST "/nodes/{node_id}/state" orders::set_state;
+    Strict GET "/capacity" capacity::search;
+    Strict GET "/changes" changes::follow;
     Both GET "/gateways" gateways::list;
     Both POST "/gateways" gateways::register;
     Both GET "/gateways/{node_id}" gateways::show;

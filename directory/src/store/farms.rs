@@ -38,7 +38,7 @@ fn columns(farm: &Farm) -> Result<Vec<(&'static str, Value)>, sqlx::Error> {
     ])
 }
 
-fn from_row(row: &Row) -> Result<Farm, sqlx::Error> {
+pub(super) fn from_row(row: &Row) -> Result<Farm, sqlx::Error> {
     let text = |column: &str| row.get::<String, _>(column);
     let prefix_zero = text("prefix_zero")?;
     Ok(Farm {

@@ -7,10 +7,15 @@
 //! it may write is locked ([`sql::Dialect::for_update`]), and a request that comes twice at once is
 //! carried out once ([`WriteTx::answered`]).
 
+mod capacity;
+mod changes;
+mod copies;
 mod deals;
 mod enrolment;
 mod farms;
 mod gateways;
+mod leads;
+mod node_list;
 mod node_settings;
 mod nodes;
 mod postgres;
@@ -27,9 +32,13 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Sqlite, Transaction};
 
+pub(crate) use capacity::{CapacityQuery, Place};
+pub(crate) use changes::Cursor;
+pub use copies::{CopyError, Holdings, backup, check, restore};
 pub(crate) use enrolment::TokenRecord;
 pub(crate) use gateways::GatewayQuery;
-pub(crate) use nodes::{NodeQuery, NodeRecord, Totals};
+pub(crate) use node_list::NodeQuery;
+pub(crate) use nodes::{NodeRecord, Totals};
 pub use postgres::{DatabaseUrl, DatabaseUrlError};
 use sql::{Conn, Dialect, Row, Sql};
 
@@ -47,6 +56,12 @@ pub enum OpenError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// A server keeps its data there while it is to be replaced, or the other way round.
+    #[error("data directory {path} is in use by a running server, or being restored")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
     },
     /// The address of the database makes no sense.
     #[error(transparent)]
@@ -93,6 +108,7 @@ impl OpenError {
                 Some("use the newer program, or another database".to_owned())
             }
             Self::Io { .. } => Some("check that the directory exists and is writable".to_owned()),
+            Self::InUse { .. } => Some("stop that server first".to_owned()),
             Self::Url(_) => Some("write it as postgres://USER@HOST/DATABASE".to_owned()),
             Self::Database {
                 source: sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut,
@@ -102,15 +118,21 @@ impl OpenError {
         }
     }
 
+    fn newer(database: &str, known: &Migrator, found: i64) -> Self {
+        Self::NewerSchema {
+            database: database.to_owned(),
+            found,
+            known: known.iter().map(|m| m.version).max().unwrap_or(0),
+        }
+    }
+
     fn migrate(database: &str, known: &Migrator, error: MigrateError) -> Self {
-        let database = database.to_owned();
         match error {
-            MigrateError::VersionMissing(found) => Self::NewerSchema {
-                database,
-                found,
-                known: known.iter().map(|m| m.version).max().unwrap_or(0),
+            MigrateError::VersionMissing(found) => Self::newer(database, known, found),
+            source => Self::Migrate {
+                database: database.to_owned(),
+                source,
             },
-            source => Self::Migrate { database, source },
         }
     }
 }

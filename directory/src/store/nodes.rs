@@ -4,28 +4,12 @@ use std::collections::HashMap;
 
 use super::farms::location_from_row;
 use super::sql::{Row, Sql};
-use super::{Listed, Store, Window, WriteTx, from_json, from_sql, to_json, to_sql};
+use super::{Store, WriteTx, from_json, from_sql, to_json, to_sql};
 use crate::identity::NodeId;
-use crate::wire::{
-    Date, GIB, Iface, Location, Node, NodeState, Proof, Registration, ResourceAmount,
-};
+use crate::wire::{Date, Iface, Location, Node, NodeState, Proof, Registration, ResourceAmount};
 
 /// Proofs kept per node: a node posts one at every boot.
 const PROOFS_PER_NODE: i64 = 32;
-
-/// Which nodes; resources are minima of the totals, in bytes (cru: a count).
-#[derive(Debug, Default)]
-pub(crate) struct NodeQuery {
-    pub(crate) farm_id: Option<i64>,
-    pub(crate) country: Option<String>,
-    pub(crate) city: Option<String>,
-    pub(crate) cru: Option<i64>,
-    pub(crate) mru_gib: Option<i64>,
-    pub(crate) sru_gib: Option<i64>,
-    pub(crate) hru_gib: Option<i64>,
-    /// Deleted ones too.
-    pub(crate) deleted: bool,
-}
 
 /// A node without what only its owner sees.
 #[derive(Debug)]
@@ -48,7 +32,7 @@ impl NodeRecord {
         from_json(&self.ifaces)
     }
 
-    fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
+    pub(super) fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
         let text = |column: &str| row.get::<String, _>(column);
         let count = |column: &str| row.get::<i64, _>(column).map(from_sql);
         let node_id: NodeId = text("node_id")?
@@ -118,42 +102,6 @@ impl Store {
         row.as_ref().map(NodeRecord::from_row).transpose()
     }
 
-    /// Nodes that match, in order of id.
-    pub(crate) async fn nodes(
-        &self,
-        wanted: &NodeQuery,
-        window: Window,
-    ) -> Result<Listed<NodeRecord>, sqlx::Error> {
-        let gib = i64::try_from(GIB).unwrap_or(i64::MAX);
-        let bytes = |least: Option<i64>| least.map(|least| least.saturating_mul(gib));
-        let mut filter = Sql::new(if wanted.deleted {
-            " FROM nodes WHERE TRUE"
-        } else {
-            " FROM nodes WHERE NOT deleted"
-        });
-        for (term, value) in [
-            (" AND country = ", &wanted.country),
-            (" AND city = ", &wanted.city),
-        ] {
-            if let Some(value) = value {
-                filter.push(term).push_bind(value);
-            }
-        }
-        for (term, value) in [
-            (" AND farm_id = ", wanted.farm_id),
-            (" AND total_cru >= ", wanted.cru),
-            (" AND total_mru_bytes >= ", bytes(wanted.mru_gib)),
-            (" AND total_sru_bytes >= ", bytes(wanted.sru_gib)),
-            (" AND total_hru_bytes >= ", bytes(wanted.hru_gib)),
-        ] {
-            if let Some(value) = value {
-                filter.push(term).push_bind(value);
-            }
-        }
-        self.list("SELECT *", &filter, window, NodeRecord::from_row)
-            .await
-    }
-
     /// Proofs and inventories of some nodes, by row id.
     pub(crate) async fn node_details(
         &self,
@@ -215,16 +163,15 @@ impl WriteTx {
         let (node_id, key) = (node_id.to_string(), node_id.public_key().to_hex());
         let farm_id = to_sql(registration.farm_id);
         // Who follows the farm it leaves hears of it.
-        Sql::new(
-            "INSERT INTO tombstones (kind, gone, node_id, farm_id, created) \
-             SELECT 'node', id, node_id, farm_id, $3 FROM nodes \
-             WHERE node_id = $1 AND farm_id <> $2 AND NOT deleted",
-        )
-        .bind(&node_id)
-        .bind(farm_id)
-        .bind(now)
-        .execute(self.conn())
-        .await?;
+        let leaves =
+            Sql::new("SELECT 1 FROM nodes WHERE node_id = $1 AND farm_id <> $2 AND NOT deleted")
+                .bind(&node_id)
+                .bind(farm_id)
+                .fetch_optional(self.conn())
+                .await?;
+        if leaves.is_some() {
+            self.bury(&node_id, now).await?;
+        }
         let Location {
             city,
             country,
@@ -416,8 +363,12 @@ impl WriteTx {
 
     /// Takes a node out of its farm and forgets what it told; its row keeps its number and says
     /// that it is deleted, until it registers again.
-    pub(crate) async fn delete_node(&mut self, node: u64, now: i64) -> Result<(), sqlx::Error> {
-        let node = to_sql(node);
+    pub(crate) async fn delete_node(
+        &mut self,
+        node: u64,
+        node_id: NodeId,
+        now: i64,
+    ) -> Result<(), sqlx::Error> {
         for sql in [
             "DELETE FROM proofs WHERE node = $1",
             "DELETE FROM node_hardware WHERE node = $1",
@@ -425,17 +376,12 @@ impl WriteTx {
              public_config = '', free_to_use = FALSE, reserved = FALSE, board_sha256 = '' \
              WHERE id = $1",
         ] {
-            Sql::new(sql).bind(node).execute(self.conn()).await?;
+            Sql::new(sql)
+                .bind(to_sql(node))
+                .execute(self.conn())
+                .await?;
         }
-        Sql::new(
-            "INSERT INTO tombstones (kind, gone, node_id, farm_id, created) \
-             SELECT 'node', id, node_id, farm_id, $2 FROM nodes WHERE id = $1",
-        )
-        .bind(node)
-        .bind(now)
-        .execute(self.conn())
-        .await
-        .map(drop)
+        self.bury(&node_id.to_string(), now).await
     }
 }
 

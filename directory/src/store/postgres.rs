@@ -22,6 +22,9 @@ const CONNECTIONS: u32 = 16;
 /// a reader.
 pub(super) const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock_shared(7022078)";
 
+/// Begins a transaction once no change is under way that began before; new ones wait for its end.
+pub(super) const WAIT_FOR_WRITERS: &str = "BEGIN; SELECT pg_advisory_xact_lock(7022078)";
+
 /// The address of a PostgreSQL database, with the password if there is one. Shown without it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
@@ -168,7 +171,7 @@ mod tests {
                 "postgres://[::1]:5433/farms",
             ),
             (
-                "postgres://me@/farms?host=/run/postgresql",
+                "postgres://me@localhost/farms?host=/run/postgresql",
                 "postgres:///run/postgresql/farms",
             ),
             (

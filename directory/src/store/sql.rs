@@ -59,6 +59,14 @@ pub(super) enum Dialect {
 }
 
 impl Conn<'_> {
+    /// The same connection, for one statement of several.
+    pub(super) fn again(&mut self) -> Conn<'_> {
+        match self {
+            Self::Sqlite(conn) => Conn::Sqlite(conn),
+            Self::Postgres(conn) => Conn::Postgres(conn),
+        }
+    }
+
     pub(super) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,

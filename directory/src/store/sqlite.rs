@@ -1,8 +1,9 @@
 //! Opening the SQLite file.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -15,7 +16,7 @@ use super::writer::Writer;
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Name of the database inside the data directory.
-const FILE_NAME: &str = "directory.sqlite";
+pub(super) const FILE_NAME: &str = "directory.sqlite";
 
 /// Connections that read: as many statements at once.
 const READERS: u32 = 4;
@@ -26,6 +27,51 @@ const READERS: u32 = 4;
 pub(crate) struct File {
     pub(super) readers: SqlitePool,
     pub(super) writer: Writer,
+    /// Held as long as the database is open.
+    _lock: Arc<fs::File>,
+}
+
+/// The migrations this program knows.
+pub(super) fn migrations() -> &'static Migrator {
+    &MIGRATIONS
+}
+
+/// Who holds a data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// A server; there may be others, such as one for clients of 2020.
+    Server,
+    /// Somebody who replaces the database.
+    Restorer,
+}
+
+/// Makes the data directory (mode 0700) if it does not exist, and keeps those out of it who would
+/// not get on with `holder`. The lock ends with the file, also when the process is killed.
+pub(super) fn lock(data_dir: &Path, holder: Holder) -> Result<fs::File, OpenError> {
+    let io = |source| OpenError::Io {
+        path: data_dir.to_owned(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .map_err(io)?;
+    let dir = fs::File::open(data_dir).map_err(io)?;
+    if !dir.metadata().map_err(io)?.is_dir() {
+        return Err(io(std::io::ErrorKind::NotADirectory.into()));
+    }
+    let locked = match holder {
+        Holder::Server => dir.try_lock_shared(),
+        Holder::Restorer => dir.try_lock(),
+    };
+    match locked {
+        Ok(()) => Ok(dir),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+            path: data_dir.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
 }
 
 impl File {
@@ -35,12 +81,7 @@ impl File {
             path: data_dir.to_owned(),
             source,
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data_dir)
-            .and_then(|()| fs::metadata(data_dir).map(drop))
-            .map_err(io)?;
+        let lock = lock(data_dir, Holder::Server)?;
         let path = data_dir.join(FILE_NAME);
         // SQLite gives its log files the mode of the database: e-mail addresses are inside.
         fs::OpenOptions::new()
@@ -77,7 +118,11 @@ impl File {
             .await
             .map_err(refused)?;
         let writer = Writer::start(writer);
-        Ok(Self { readers, writer })
+        Ok(Self {
+            readers,
+            writer,
+            _lock: Arc::new(lock),
+        })
     }
 
     /// Waits for running statements and closes the file.

@@ -14,6 +14,7 @@ mod gateway;
 mod node;
 mod reports;
 mod scalar;
+mod search;
 mod user;
 
 pub use capacity::{
@@ -32,6 +33,7 @@ pub use node::{
 };
 pub use reports::{FreePost, PortsPost, UptimePost, UsagePost};
 pub use scalar::{Cidr, Date, GIB, MacAddr, ParseError, bytes_to_gib, gib_to_bytes};
+pub use search::{CapacityPage, Changes, Gone, GoneKind, Offer};
 pub use user::{NewUser, User, UserUpdate, ValidatePost, Validity, is_valid_email};
 
 use serde::{Deserialize, Serialize};

@@ -9,6 +9,10 @@ pub type Fixture = crate::support::FixtureOn<crate::postgres::Postgres>;
 
 #[path = "attacks.rs"]
 mod attacks;
+#[path = "capacity.rs"]
+mod capacity;
+#[path = "changes.rs"]
+mod changes;
 #[path = "compat.rs"]
 mod compat;
 #[path = "conformance.rs"]

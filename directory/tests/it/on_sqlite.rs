@@ -4,6 +4,10 @@ pub type Fixture = crate::support::FixtureOn<crate::support::Sqlite>;
 
 #[path = "attacks.rs"]
 mod attacks;
+#[path = "capacity.rs"]
+mod capacity;
+#[path = "changes.rs"]
+mod changes;
 #[path = "compat.rs"]
 mod compat;
 #[path = "conformance.rs"]
