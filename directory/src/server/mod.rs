@@ -126,8 +126,8 @@ impl Default for Limits {
             head_bytes: 16 << 10,
             headers: 64,
             connections: 512,
-            connections_per_address: 128,
             // A rack of 200 nodes behind one address may start at the same moment.
+            connections_per_address: 256,
             address_rate: Rate::new(2000, Duration::from_millis(20)),
             bound_loopback: false,
             // A farmer may change something about every node of a large farm.

@@ -99,7 +99,8 @@ fn an_enrolment_token_is_set_and_never_shown() {
     let mut image = bytes(&built(&node_config(1)));
     let mut request = Request::default();
     request.settings.set.enrolment_token = Some(node_config::EnrolmentToken::new(&token));
-    apply(&mut image, &plan(&image, &request).expect("planned"));
+    let edit = plan(&image, &request).expect("planned");
+    apply(&mut image, &edit);
     assert!(
         image.windows(token.len()).any(|at| at == token.as_bytes()),
         "the node finds it"
