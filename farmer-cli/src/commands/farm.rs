@@ -66,11 +66,7 @@ pub async fn create(context: &Context<'_>, args: FarmCreateArgs) -> Outcome<Exit
     let owner = connect::owner(&settings, &client, &args.email).await?;
     let identity_file = settings.identity().display().to_string();
     if owner.is_new {
-        context.printer.warning(&format!(
-            "a new identity was made: {identity_file}\n         it is the only key to your farm. \
-             Keep a copy in a safe place:\n         `farmer identity export --out FILE` seals one by \
-             a passphrase"
-        ));
+        announce_identity(context, &identity_file);
     }
     if args.wallets.is_empty() {
         context.printer.warning(
@@ -111,6 +107,14 @@ pub async fn create(context: &Context<'_>, args: FarmCreateArgs) -> Outcome<Exit
         directory: client.base_url().to_owned(),
     })?;
     Ok(ExitStatus::Ok)
+}
+
+/// Tells that an identity was made on the way, and what that means.
+pub fn announce_identity(context: &Context<'_>, file: &str) {
+    context.printer.warning(&format!(
+        "a new identity was made: {file}\n         it is the only key to your farm. Keep a copy in \
+         a safe place:\n         `farmer identity export --out FILE` seals one by a passphrase"
+    ));
 }
 
 fn name_taken(name: &str, id: Option<u64>) -> Failure {

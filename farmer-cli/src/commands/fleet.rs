@@ -8,7 +8,7 @@ use directory::desired::{DesiredFarms, Invalid, PlanError, of_farm};
 use directory::sign::Signer;
 
 use super::change::carry_out;
-use super::{Context, connect};
+use super::{Context, connect, farm};
 use crate::args::{ApplyArgs, ExportArgs};
 use crate::exit::ExitStatus;
 use crate::failure::{Classify, Doing as _, Failure, Outcome};
@@ -65,7 +65,14 @@ pub async fn apply(context: &Context<'_>, args: ApplyArgs) -> Outcome<ExitStatus
             )
             .with_hint("add `--yes` to register yours, which is made if there is none"));
         }
-        None => connect::owner(&settings, &client, "").await?.signer,
+        None => {
+            let owner = connect::owner(&settings, &client, "").await?;
+            if owner.is_new {
+                let file = settings.identity().display().to_string();
+                farm::announce_identity(context, &file);
+            }
+            owner.signer
+        }
     };
     let plan = directory::desired::plan(&desired, &client, &owner).await?;
     carry_out(context, plan.steps, &client, &owner, &args.change).await

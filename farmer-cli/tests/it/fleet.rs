@@ -342,7 +342,10 @@ fn a_file_is_applied_once_and_export_writes_what_it_reads() {
     }
     let exported = home.farmer(&["export", "--farm", "1"]).at(&directory).run();
     let exported = text(&exported.stdout);
-    assert!(exported.starts_with("farms:\n- id: 1\n  name: mine\n"), "{exported}");
+    assert!(
+        exported.starts_with("farms:\n- id: 1\n  name: mine\n"),
+        "{exported}"
+    );
     // Lists become what the file says; what is not mentioned stays.
     write("farms:\n- id: 1\n  ip_addresses: []\n  name: renamed\n");
     apply(&["--yes"]).run();
@@ -397,10 +400,12 @@ fn a_first_farm_may_come_from_a_file() {
         .at(&directory)
         .fails_with(4);
     assert!(said.contains("--yes"), "{said}");
-    home.farmer(&["apply", "--yes", "-f", "-"])
+    let output = home
+        .farmer(&["apply", "--yes", "-f", "-"])
         .reads(&path)
         .at(&directory)
         .run();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Keep a copy"));
     assert_eq!(
         home.json(&directory, &["farm", "list", "--mine"])[0]["name"],
         "first"
