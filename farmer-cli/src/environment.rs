@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 
 /// The variables the program looks at, with what they mean; also the text of
 /// `farmer help environment`.
-pub const VARIABLES: [(&str, &str); 19] = [
+pub const VARIABLES: [(&str, &str); 22] = [
     (
         "FARMER_DIRECTORY",
         "address of the directory, as --directory",
@@ -22,9 +22,18 @@ pub const VARIABLES: [(&str, &str); 19] = [
         "FARMER_INSECURE_HTTP",
         "1 allows unencrypted http, as --insecure-http",
     ),
+    ("FARMER_SIGNATURES", "strict or compat, as --signatures"),
     (
         "FARMER_IDENTITY",
         "seed file of your identity, as --identity",
+    ),
+    (
+        "FARMER_PASSPHRASE",
+        "passphrase of an exported identity, as --passphrase-file",
+    ),
+    (
+        "FARMER_DATABASE_URL",
+        "PostgreSQL database of a directory server, see directory serve --help",
     ),
     (
         "FARMER_DISKS",
@@ -83,6 +92,22 @@ impl Environment {
             Some((*name, value.to_string_lossy().into_owned()))
         });
         Self(known.collect())
+    }
+
+    /// Gives PostgreSQL's client a user name. Without one it asks the C library who we are even
+    /// where the address names a user, and a static glibc loads the host's name service modules.
+    ///
+    /// For the beginning of `main`, while the program has one thread.
+    #[expect(
+        unsafe_code,
+        clippy::disallowed_methods,
+        reason = "the one place that touches the environment"
+    )]
+    pub fn name_database_user() {
+        if std::env::var_os("PGUSER").is_none() {
+            // SAFETY: no other thread runs yet that could read the environment meanwhile.
+            unsafe { std::env::set_var("PGUSER", "farmer") };
+        }
     }
 
     /// A variable's value; only the known ones are there.

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 /// Outcome of a command, as its exit code tells it to scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -25,10 +27,38 @@ pub enum ExitStatus {
     Pending,
     /// Ended by Ctrl-C or a signal.
     Interrupted,
+    /// What `farmer check` found; its exit codes are those of monitoring plugins.
+    Checked(Health),
+}
+
+/// The four answers of a monitoring plugin, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// All is well.
+    Ok,
+    /// Somebody should look at it.
+    Warning,
+    /// Somebody should look at it now.
+    Critical,
+    /// It could not be found out.
+    Unknown,
+}
+
+impl Health {
+    /// As monitoring systems write it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
 }
 
 impl ExitStatus {
-    /// Every status, in the order of the table.
+    /// Every status, in the order of the table; those of `farmer check` are in its own help.
     pub const ALL: [Self; 10] = [
         Self::Ok,
         Self::Failed,
@@ -55,6 +85,7 @@ impl ExitStatus {
             Self::Partial => 7,
             Self::Pending => 8,
             Self::Interrupted => 130,
+            Self::Checked(health) => health as u8,
         }
     }
 
@@ -71,6 +102,7 @@ impl ExitStatus {
             Self::Partial => "partial",
             Self::Pending => "pending",
             Self::Interrupted => "interrupted",
+            Self::Checked(health) => health.word(),
         }
     }
 
@@ -87,6 +119,7 @@ impl ExitStatus {
             Self::Partial => "done for some, not for all",
             Self::Pending => "not there yet when the time was up",
             Self::Interrupted => "interrupted (Ctrl-C or a signal)",
+            Self::Checked(_) => "what a monitoring plugin answers",
         }
     }
 }

@@ -108,6 +108,13 @@ impl Failure {
         }
     }
 
+    /// Whether the directory may answer the same request later.
+    pub fn is_passing(&self) -> bool {
+        self.error
+            .downcast_ref::<directory::client::Error>()
+            .is_some_and(directory::client::Error::is_retryable)
+    }
+
     /// The messages from the outermost to the root cause, without repetitions.
     pub fn chain(&self) -> Vec<String> {
         let mut chain: Vec<String> = Vec::new();

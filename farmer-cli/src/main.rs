@@ -13,6 +13,7 @@ mod printer;
 mod progress;
 mod settings;
 mod signals;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ use crate::exit::ExitStatus;
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
+    Environment::name_database_user();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

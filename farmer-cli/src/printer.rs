@@ -99,6 +99,19 @@ impl Printer {
         }
     }
 
+    /// Prints an answer that is a file to edit: YAML for people too, in the order of its fields.
+    pub fn document<T: Serialize>(&self, value: &T) -> Outcome<()> {
+        let text = match self.format {
+            OutputFormat::Json => {
+                harmless(&serde_json::to_string_pretty(value).map_err(unserialisable)?)
+            }
+            OutputFormat::Table | OutputFormat::Yaml => serde_saphyr::to_string(value)
+                .map_err(|error| Failure::new(crate::exit::ExitStatus::Failed, error.to_string()))?
+                .replace(|c: char| !is_harmless(c), "\u{fffd}"),
+        };
+        self.raw(text.as_bytes())
+    }
+
     /// Prints an answer as one line of JSON and flushes it: for programs that wait for that line.
     pub fn event<T: Show>(&self, value: &T) -> Outcome<()> {
         if self.format != OutputFormat::Json {
@@ -106,6 +119,16 @@ impl Printer {
         }
         let text = serde_json::to_string(value).map_err(unserialisable)?;
         self.raw(harmless(&text).as_bytes())
+    }
+
+    /// Prints an answer that takes the place of the one before: on a terminal the page is drawn
+    /// anew, elsewhere answers follow each other (JSON: one line each).
+    pub fn refresh<T: Show>(&self, value: &T) -> Outcome<()> {
+        let is_page = self.format == OutputFormat::Table && self.out.is_none();
+        if is_page && io::stdout().is_terminal() {
+            self.raw(CLEAR.as_bytes())?;
+        }
+        self.event(value)
     }
 
     /// Writes bytes that are the answer themselves, such as a completion script.
@@ -163,6 +186,8 @@ impl Printer {
     }
 }
 
+/// To the corner, and clear the screen.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 const RED: &str = "\u{1b}[1;31m";
 const YELLOW: &str = "\u{1b}[1;33m";
 const CYAN: &str = "\u{1b}[1;36m";

@@ -11,7 +11,7 @@ use hw_probe::overrides::DiskOverrides;
 use node_config::{DirectoryConfig, DirectoryUrl, Pin};
 use serde::{Deserialize, Serialize};
 
-use crate::args::ConnectionArgs;
+use crate::args::{ConnectionArgs, Signatures};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
@@ -34,6 +34,7 @@ struct DirectoryProfile {
     ca: Option<PathBuf>,
     #[serde(alias = "insecure_http")]
     insecure_http: Option<bool>,
+    signatures: Option<Signatures>,
 }
 
 /// Where a setting came from.
@@ -78,6 +79,7 @@ pub struct Settings {
     pin: Option<Pin>,
     ca: Option<PathBuf>,
     insecure_http: bool,
+    signatures: Signatures,
     identity: PathBuf,
     identity_is_named: bool,
     disks: DiskOverrides,
@@ -91,6 +93,7 @@ struct Layer {
     pin: Option<Pin>,
     ca: Option<PathBuf>,
     insecure_http: Option<bool>,
+    signatures: Option<Signatures>,
 }
 
 impl Settings {
@@ -125,6 +128,7 @@ impl Settings {
                     "directory" => "FARMER_DIRECTORY",
                     "pin" => "FARMER_PIN",
                     "ca" => "FARMER_CA",
+                    "signatures" => "FARMER_SIGNATURES",
                     _ => "FARMER_INSECURE_HTTP",
                 })
             },
@@ -134,6 +138,7 @@ impl Settings {
             insecure_http: environment
                 .get("FARMER_INSECURE_HTTP")
                 .map(|v| v == "1" || v == "true"),
+            signatures: signatures(environment)?,
         };
         let given = Layer {
             origin: Origin::Flag,
@@ -141,6 +146,7 @@ impl Settings {
             pin: flags.pin.clone(),
             ca: flags.ca.clone(),
             insecure_http: flags.insecure_http.then_some(true),
+            signatures: flags.signatures,
         };
         let base = path.parent().unwrap_or(Path::new("."));
         let profile = Layer {
@@ -150,6 +156,7 @@ impl Settings {
             // Relative to the file, not to wherever the command happens to run.
             ca: file.directory.ca.map(|ca| base.join(ca)),
             insecure_http: file.directory.insecure_http,
+            signatures: file.directory.signatures,
         };
         let layers = [given, variables, profile];
         let url = pick(&layers, "directory", path, |layer| layer.url.clone());
@@ -167,6 +174,9 @@ impl Settings {
         });
         let insecure_http = pick(trusted.iter().copied(), "insecure-http", path, |layer| {
             layer.insecure_http
+        });
+        let signatures = pick(trusted.iter().copied(), "signatures", path, |layer| {
+            layer.signatures
         });
 
         let named_identity = flags
@@ -205,6 +215,14 @@ impl Settings {
                 )),
             ),
             setting(
+                "directory.signatures",
+                Some(match &signatures {
+                    Some((Signatures::Compat, origin)) => ("compat".to_owned(), origin),
+                    Some((Signatures::Strict, origin)) => ("strict".to_owned(), origin),
+                    None => ("strict".to_owned(), &Origin::Default),
+                }),
+            ),
+            setting(
                 "identity",
                 Some((identity.0.display().to_string(), &identity.1)),
             ),
@@ -232,6 +250,7 @@ impl Settings {
             pin: pin.map(|(pin, _)| pin),
             ca: ca.map(|(ca, _)| ca),
             insecure_http: insecure_http.is_some_and(|(allowed, _)| allowed),
+            signatures: signatures.map_or(Signatures::Strict, |(signatures, _)| signatures),
             identity: identity.0,
             identity_is_named,
             disks,
@@ -259,6 +278,11 @@ impl Settings {
         };
         directory.check()?;
         Ok(directory)
+    }
+
+    /// Which signatures the directory checks.
+    pub fn signatures(&self) -> Signatures {
+        self.signatures
     }
 
     /// The identity file, which need not exist.
@@ -326,6 +350,20 @@ where
         })
 }
 
+fn signatures(environment: &Environment) -> Outcome<Option<Signatures>> {
+    use clap::ValueEnum as _;
+    let Some(text) = environment.get("FARMER_SIGNATURES") else {
+        return Ok(None);
+    };
+    Signatures::from_str(text, true).map(Some).map_err(|_| {
+        Failure::new(
+            ExitStatus::Usage,
+            format!("{text:?} is neither strict nor compat"),
+        )
+        .context("reading the variable FARMER_SIGNATURES")
+    })
+}
+
 fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -338,7 +376,7 @@ fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
         Failure::new(ExitStatus::Failed, error.to_string().trim_end().to_owned())
             .context(format!("reading the settings file {}", path.display()))
             .with_hint(
-                "its keys: identity; below [directory] url, pin, ca, insecure-http; below \
+                "its keys: identity; below [directory] url, pin, ca, insecure-http, signatures; below \
                  [disks.\"WWN or serial number\"] kind = \"ssd\" or \"hdd\", ignore = true",
             )
     })

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub use v2_2020::V2Y2020;
 pub use v3_calculator::V3Calculator;
 pub use v3_minting::{
-    DEFAULT_CONNECTION_PRICE_MUSD, FarmingPolicy, PERIOD_SECONDS, Tariff, V3Minting, period_end,
-    period_start,
+    DEFAULT_CONNECTION_PRICE_MUSD, FarmingPolicy, PERIOD_SECONDS, Tariff, V3Minting, period_at,
+    period_end, period_start,
 };
 
 use crate::capacity::Capacity;
@@ -33,6 +33,17 @@ pub enum Certification {
     Diy,
     /// Sold as a certified node.
     Certified,
+}
+
+impl Certification {
+    /// Uptime below which grid v3 pays nothing for a period, in thousandths of the whole period.
+    #[must_use]
+    pub const fn minimum_uptime_permille(self) -> u64 {
+        match self {
+            Self::Diy => 950,
+            Self::Certified => 980,
+        }
+    }
 }
 
 /// Everything about a node that a policy may look at.

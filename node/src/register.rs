@@ -3,7 +3,9 @@
 use directory::client::{Client, ClientOptions, Error, Response, Trust};
 use directory::clock::{Clock as _, SystemClock, UnixTime};
 use directory::identity::Seed;
-use directory::wire::{Cidr, Iface, Location, MacAddr, Node, NodeState, Registration};
+use directory::wire::{
+    Cidr, EnrolmentToken, Iface, Location, MacAddr, Node, NodeState, Registration, Untrusted,
+};
 use node_config::{DirectoryConfig, LocationConfig, NodeConfig};
 use tokio::sync::watch;
 
@@ -144,9 +146,18 @@ impl Registrar {
             uptime: i64::try_from(uptime().as_secs()).unwrap_or(i64::MAX),
             // The name of grid v1: the first MAC address without colons.
             node_id_v1: first_mac.unwrap_or_default().replace(':', "").into(),
+            enrolment_token: self.enrolment_token(),
             ..Registration::new(&self.seed, u64::from(farm_id), OS_VERSION, location)
         };
-        self.followed(client.register(&registration, &self.seed).await)?;
+        let answer = client.register(&registration, &self.seed).await;
+        let enrolment = answer
+            .as_ref()
+            .ok()
+            .and_then(|answer| answer.enrolment.clone());
+        self.followed(answer)?;
+        if let Some(words) = enrolment_words(&registration, enrolment.as_ref()) {
+            self.console.say(Stage::Register, words);
+        }
         self.post_interfaces(client).await?;
         if self.measured.borrow().is_none() {
             self.console.say(
@@ -164,6 +175,11 @@ impl Registrar {
         ));
         self.registered.send_replace(true);
         Ok(state)
+    }
+
+    fn enrolment_token(&self) -> Option<EnrolmentToken> {
+        // Checked when the settings were read.
+        self.config.enrolment_token.as_ref()?.expose().parse().ok()
     }
 
     /// Posts the addresses the ports have now.
@@ -217,6 +233,15 @@ impl Registrar {
         }
         Ok(answer?.value)
     }
+}
+
+/// What became of the token in the settings; `None` without one.
+fn enrolment_words(registration: &Registration, answer: Option<&Untrusted>) -> Option<String> {
+    registration.enrolment_token.as_ref()?;
+    Some(match answer {
+        Some(answer) => format!("enrolment token {answer}"),
+        None => "this directory knows no enrolment tokens; the farmer approves the node".to_owned(),
+    })
 }
 
 fn node_state(node: &Node) -> NodeState {
@@ -310,6 +335,20 @@ mod tests {
         let nowhere = Trouble::NoLocation { farm_id: 12 };
         assert!(nowhere.needs_a_person());
         assert!(nowhere.words("").contains("[location]"));
+    }
+
+    #[test]
+    fn what_became_of_a_token_is_said_without_the_token() {
+        let seed = Seed::from([1; 32]);
+        let mut registration = Registration::new(&seed, 1, OS_VERSION, Location::default());
+        assert_eq!(enrolment_words(&registration, None), None);
+        registration.enrolment_token = Some(EnrolmentToken::from_random(&[7; 32]));
+        let refused = Untrusted::from("refused: it is used up\u{1b}[2J");
+        let words = enrolment_words(&registration, Some(&refused)).unwrap();
+        assert!(words.starts_with("enrolment token refused: it is used up"));
+        assert!(!words.contains('\u{1b}'));
+        let words = enrolment_words(&registration, None).unwrap();
+        assert!(words.contains("knows no enrolment tokens") && !words.contains("fet1_"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod theme;
+pub mod uptime;
 pub mod view;
 
 pub use run::{RunError, run};

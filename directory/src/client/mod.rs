@@ -14,6 +14,7 @@ mod web;
 
 use std::sync::Arc;
 
+use reqwest::header::HeaderName;
 use reqwest::{Method, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,12 +23,14 @@ pub use backoff::Backoff;
 pub use dns::ResolveError;
 pub use error::Error;
 pub use options::{ClientOptions, DEFAULT_PREFIX, Trust};
-pub use requests::{FarmFilter, NodeFilter, PageRequest, UserFilter};
+pub use requests::{
+    CapacityFilter, FarmFilter, GatewayFilter, NodeFilter, PageRequest, Searched, UserFilter,
+};
 pub use web::download_client;
 
 use crate::clock::{Clock, UnixTime};
 use crate::sign::{RequestParts, SignatureMode, Signer, sign};
-use crate::wire::ErrorBody;
+use crate::wire::{ErrorBody, Untrusted};
 
 /// An answer larger than this is not read to the end.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -41,6 +44,9 @@ pub struct Response<T> {
     pub date: Option<UnixTime>,
     /// Number of pages there are of a list (`Pages` header).
     pub pages: Option<u64>,
+    /// What became of the enrolment token of a registration (`x-enrolment` header): `accepted`, or
+    /// `refused: ` and why.
+    pub enrolment: Option<Untrusted>,
 }
 
 impl<T> Response<T> {
@@ -49,6 +55,7 @@ impl<T> Response<T> {
             value: f(self.value),
             date: self.date,
             pages: self.pages,
+            enrolment: self.enrolment,
         }
     }
 }
@@ -128,6 +135,17 @@ impl Client {
         self.send(Method::GET, path, query, None, signer).await
     }
 
+    async fn get_with<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        signer: Option<&Signer>,
+        headers: &[(HeaderName, &str)],
+    ) -> Result<Response<T>, Error> {
+        self.send_with(Method::GET, path, query, None, signer, headers)
+            .await
+    }
+
     async fn write<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -148,6 +166,19 @@ impl Client {
         query: &[(&str, String)],
         body: Option<Vec<u8>>,
         signer: Option<&Signer>,
+    ) -> Result<Response<T>, Error> {
+        self.send_with(method, path, query, body, signer, &[]).await
+    }
+
+    /// `headers` are outside of the signature.
+    async fn send_with<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<Vec<u8>>,
+        signer: Option<&Signer>,
+        headers: &[(HeaderName, &str)],
     ) -> Result<Response<T>, Error> {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -185,6 +216,9 @@ impl Client {
                 builder = builder.header(name, value);
             }
         }
+        for (name, value) in headers {
+            builder = builder.header(name, *value);
+        }
         if let Some(body) = body {
             builder = builder
                 .header("content-type", "application/json")
@@ -204,6 +238,7 @@ impl Client {
         let date = header("date")
             .as_deref()
             .and_then(UnixTime::parse_http_date);
+        let enrolment = header("x-enrolment").map(Untrusted::from);
         let pages = header("pages").and_then(|pages| pages.trim().parse().ok());
         let decode = |reason: String| Error::Decode {
             server: self.server.clone(),
@@ -229,7 +264,12 @@ impl Client {
             &bytes
         };
         let value = serde_json::from_slice(json).map_err(|error| decode(error.to_string()))?;
-        Ok(Response { value, date, pages })
+        Ok(Response {
+            value,
+            date,
+            pages,
+            enrolment,
+        })
     }
 
     /// The error that an answer other than 2xx stands for.

@@ -1,14 +1,22 @@
-//! The requests a directory answers, one method each.
+//! The requests a directory answers, one method each: here farms, and nodes about themselves.
+
+mod gateways;
+mod owner;
+mod search;
+mod users;
 
 use reqwest::Method;
 
 use super::{Client, Error, Response};
 use crate::identity::{NodeId, Seed};
-use crate::sign::{SignatureMode, Signer};
+use crate::sign::Signer;
 use crate::wire::{
-    CapacityPost, Farm, FarmCreated, Health, Iface, NewUser, Node, NodeState, Registration,
-    StatePost, UptimePost, User,
+    CapacityPost, Farm, FarmCreated, Iface, Node, PortsPost, Registration, UptimePost, UsagePost,
 };
+
+pub use gateways::GatewayFilter;
+pub use search::{CapacityFilter, Searched};
+pub use users::UserFilter;
 
 /// Which page of a list. Servers give at most 1000 entries a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,15 +75,10 @@ pub struct NodeFilter {
     pub sru_gib: Option<u64>,
     /// GiB of HDD.
     pub hru_gib: Option<u64>,
+    /// Deleted nodes too (2021 servers and ours).
+    pub deleted: bool,
     /// Ask for hardware proofs (and, of a strict server, inventories) too.
     pub proofs: bool,
-}
-
-/// Which users.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UserFilter {
-    /// With exactly this name.
-    pub name: Option<String>,
 }
 
 impl FarmFilter {
@@ -106,6 +109,7 @@ impl NodeFilter {
         push(&mut query, "mru", self.mru_gib);
         push(&mut query, "sru", self.sru_gib);
         push(&mut query, "hru", self.hru_gib);
+        push(&mut query, "deleted", self.deleted.then_some("true"));
         push(&mut query, "proofs", self.proofs.then_some("true"));
         query
     }
@@ -282,6 +286,17 @@ impl Client {
         self.post_as_node("interfaces", interfaces, node).await
     }
 
+    /// Replaces the list of UDP ports that WireGuard uses.
+    pub async fn post_ports(&self, ports: &[u16], node: &Seed) -> Result<Response<()>, Error> {
+        let ports = ports.to_vec();
+        self.post_as_node("ports", &PortsPost { ports }, node).await
+    }
+
+    /// Posts what workloads hold, and how many there are.
+    pub async fn post_usage(&self, usage: &UsagePost, node: &Seed) -> Result<Response<()>, Error> {
+        self.post_as_node("used_resources", usage, node).await
+    }
+
     async fn post_as_node(
         &self,
         what: &str,
@@ -292,76 +307,6 @@ impl Client {
         let signer = Signer::Node(node.clone());
         self.write(Method::POST, &["nodes", &id, what], body, Some(&signer))
             .await
-    }
-
-    /// Approves or blocks a node (strict servers only). `reason` is told to a blocked node.
-    pub async fn set_node_state(
-        &self,
-        node_id: NodeId,
-        state: NodeState,
-        reason: Option<&str>,
-        owner: &Signer,
-    ) -> Result<Response<()>, Error> {
-        if self.mode == SignatureMode::Compat {
-            return Err(Error::NotSupported {
-                what: "approving and blocking nodes",
-            });
-        }
-        let body = StatePost {
-            state,
-            reason: reason.map(Into::into),
-        };
-        let id = node_id.to_string();
-        self.write(Method::POST, &["nodes", &id, "state"], &body, Some(owner))
-            .await
-    }
-
-    /// Removes a node from its farm; if it is alive and not blocked, it will register again.
-    pub async fn delete_node(
-        &self,
-        farm_id: u64,
-        node_id: NodeId,
-        owner: &Signer,
-    ) -> Result<Response<()>, Error> {
-        let path = ["farms", &farm_id.to_string(), &node_id.to_string()];
-        self.send(Method::DELETE, &path, &[], None, Some(owner))
-            .await
-    }
-}
-
-/// Users, and the server itself.
-impl Client {
-    /// Registers a user. The request is signed with the new user's key, which proves that it is
-    /// theirs; servers of the 2020 form ask for no proof. A strict server answers the existing user
-    /// if name and key are registered together already.
-    pub async fn create_user(&self, user: &NewUser, key: &Seed) -> Result<Response<User>, Error> {
-        let signer = Signer::Key(key.clone());
-        let signer = (self.mode == SignatureMode::Strict).then_some(&signer);
-        self.write(Method::POST, &["users"], user, signer).await
-    }
-
-    /// One user. Signed by the user, the answer has the e-mail address.
-    pub async fn user(&self, id: u64, signer: Option<&Signer>) -> Result<Response<User>, Error> {
-        self.get(&["users", &id.to_string()], &[], signer).await
-    }
-
-    /// One page of users.
-    pub async fn users(
-        &self,
-        filter: &UserFilter,
-        page: PageRequest,
-    ) -> Result<Response<Vec<User>>, Error> {
-        let mut query = Query::new();
-        push(&mut query, "name", filter.name.as_ref());
-        page.push_to(&mut query);
-        self.get::<Option<_>>(&["users"], &query, None)
-            .await
-            .map(null_is_empty)
-    }
-
-    /// Whether the server is well (our servers only).
-    pub async fn health(&self) -> Result<Response<Health>, Error> {
-        self.get(&["health"], &[], None).await
     }
 }
 

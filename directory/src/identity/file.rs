@@ -134,7 +134,45 @@ impl UserIdentity {
         File::open(path)
             .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes))
             .map_err(io_error)?;
-        Self::decode(&bytes, path)
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// Reads any of the three forms of the file, or 24 words as text (numbers before them do not
+    /// matter). `path` is where the bytes come from, for messages.
+    ///
+    /// # Errors
+    /// As [`FileError`] lists them.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
+        let looks_like_words = bytes.len() != Seed::LEN
+            && bytes
+                .trim_ascii_start()
+                .first()
+                .is_some_and(u8::is_ascii_alphanumeric);
+        match std::str::from_utf8(bytes) {
+            Ok(text) if looks_like_words => Self::from_words(text, path),
+            _ => Self::decode(bytes, path),
+        }
+    }
+
+    fn from_words(text: &str, path: &Path) -> Result<Self, FileError> {
+        let is_number = |word: &&str| {
+            word.trim_end_matches(['.', ')', ':'])
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+        };
+        let mut words = Zeroizing::new(String::with_capacity(text.len()));
+        for word in text.split_whitespace().filter(|word| !is_number(word)) {
+            words.push_str(word);
+            words.push(' ');
+        }
+        let seed = Seed::from_mnemonic(&words).map_err(|source| FileError::Key {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            seed,
+            threebot_id: None,
+        })
     }
 
     fn decode(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
@@ -196,7 +234,7 @@ impl UserIdentity {
     }
 
     /// Version 1.1.0 as bytes.
-    fn encode(&self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let payload = Payload {
             mnemonic: (*self.seed.mnemonic()).clone(),
             threebotid: self.threebot_id.unwrap_or(0),
@@ -351,6 +389,22 @@ mod tests {
             let read = UserIdentity::decode(&bytes, Path::new("x")).unwrap();
             assert_eq!((read.seed.expose(), read.threebot_id), (&seed, None));
         }
+    }
+
+    #[test]
+    fn words_are_read_as_people_write_them_down() {
+        let words = Seed::from([9; 32]).mnemonic();
+        let numbered: Vec<String> = words
+            .split(' ')
+            .enumerate()
+            .map(|(index, word)| format!("{:2}. {}\n", index + 1, word.to_uppercase()))
+            .collect();
+        for text in [format!("\n{}\n", *words), numbered.concat()] {
+            let read = UserIdentity::from_bytes(text.as_bytes(), Path::new("x")).unwrap();
+            assert_eq!((read.seed.expose(), read.threebot_id), (&[9; 32], None));
+        }
+        let short = UserIdentity::from_bytes(b"abandon secret", Path::new("x")).unwrap_err();
+        assert!(matches!(short, FileError::Key { .. }) && !format!("{short:?}").contains("secret"));
     }
 
     #[test]

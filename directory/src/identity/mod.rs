@@ -1,5 +1,7 @@
 //! Identities: an ed25519 seed is all there is; ids and keys follow from it.
 
+#[cfg(feature = "export")]
+pub mod export;
 mod file;
 
 use std::fmt;

@@ -1,5 +1,7 @@
 //! Error answers: a status code and `{"error":"<text>"}`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +18,7 @@ pub(super) struct ApiError {
     message: String,
     clock_difference_seconds: Option<i64>,
     challenge: Option<&'static str>,
+    retry_after: Option<Duration>,
 }
 
 impl ApiError {
@@ -25,6 +28,7 @@ impl ApiError {
             message: message.into(),
             clock_difference_seconds: None,
             challenge: None,
+            retry_after: None,
         }
     }
 
@@ -57,6 +61,11 @@ impl ApiError {
         answer
     }
 
+    /// Whether this is a 401.
+    pub(super) fn is_about_the_signature(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     /// 403: signed, but by somebody who may not do this.
     pub(super) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, message)
@@ -65,6 +74,11 @@ impl ApiError {
     /// 404.
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// 404 for a path that leads nowhere.
+    pub(super) fn no_endpoint(path: &str) -> Self {
+        Self::not_found(format!("there is no endpoint {path}"))
     }
 
     /// 404 in the original's words.
@@ -92,10 +106,23 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, message)
     }
 
+    /// 410: it was there once.
+    pub(super) fn gone(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, message)
+    }
+
     /// 413.
     pub(super) fn too_large(limit_bytes: usize) -> Self {
         let message = format!("the body is longer than {limit_bytes} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    /// 429, with the time after which it is worth trying again.
+    pub(super) fn too_many(message: impl Into<String>, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+        }
     }
 
     /// 500 with a text that clients of 2020 know.
@@ -106,7 +133,7 @@ impl ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        if matches!(error, sqlx::Error::PoolTimedOut) {
+        if crate::store::is_busy(&error) {
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, "the directory is busy");
         }
         // The text may name tables and values: it is for the log, not for the client.
@@ -128,6 +155,13 @@ impl IntoResponse for ApiError {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, value);
+        }
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

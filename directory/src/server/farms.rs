@@ -1,22 +1,26 @@
 //! `/farms`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 
 use super::error::ApiError;
-use super::incoming::{Answer, Begun, Caller, Incoming, begin};
+use super::incoming::{Answer, Begun, Caller, Change, Incoming, Path, begin};
+use super::rate::client_of;
 use super::{App, ServerMode};
 use crate::sign::KeyId;
 use crate::store::is_taken;
-use crate::wire::{Farm, FarmCreated, Location, Untrusted, is_valid_email, is_valid_farm_name};
+use crate::wire::{
+    Farm, FarmCreated, Location, Untrusted, WalletAddress, is_valid_email, is_valid_farm_name,
+};
 
 /// Longest text in a field, in bytes; the original has no limit.
 const MAX_TEXT_BYTES: usize = 256;
-/// Most wallets, prices or addresses of a farm.
-const MAX_LIST: usize = 512;
+/// Most wallets, prices, addresses or deals of a farm.
+pub(super) const MAX_LIST: usize = 512;
 
 pub(super) fn parse_farm_id(text: &str) -> Result<u64, ApiError> {
     text.parse()
@@ -26,6 +30,11 @@ pub(super) fn parse_farm_id(text: &str) -> Result<u64, ApiError> {
 pub(super) fn check_text(name: &str, text: &Untrusted) -> Result<(), ApiError> {
     if text.raw().len() > MAX_TEXT_BYTES {
         let message = format!("{name} is longer than {MAX_TEXT_BYTES} bytes");
+        return Err(ApiError::bad_request(message));
+    }
+    // PostgreSQL cannot keep it.
+    if text.raw().contains('\0') {
+        let message = format!("{name} holds a NUL character");
         return Err(ApiError::bad_request(message));
     }
     Ok(())
@@ -44,6 +53,22 @@ pub(super) fn check_location(location: &Location) -> Result<(), ApiError> {
         return Err(ApiError::bad_request(
             "location.longitude is not within -180 and 180",
         ));
+    }
+    Ok(())
+}
+
+pub(super) fn check_wallets(wallets: &[WalletAddress]) -> Result<(), ApiError> {
+    if wallets.len() > MAX_LIST {
+        return Err(ApiError::bad_request("wallet_addresses is too long"));
+    }
+    for wallet in wallets {
+        if wallet.asset.raw().is_empty() || wallet.address.raw().is_empty() {
+            return Err(ApiError::bad_request(
+                "a wallet address needs asset and address",
+            ));
+        }
+        check_text("wallet_addresses.asset", &wallet.asset)?;
+        check_text("wallet_addresses.address", &wallet.address)?;
     }
     Ok(())
 }
@@ -72,30 +97,26 @@ fn check(farm: &Farm, mode: ServerMode) -> Result<(), ApiError> {
     if farm.wallet_addresses.is_empty() {
         return bad("at least one wallet address is required");
     }
-    for wallet in &farm.wallet_addresses {
-        if wallet.asset.raw().is_empty() || wallet.address.raw().is_empty() {
-            return bad("a wallet address needs asset and address");
-        }
-        check_text("wallet_addresses.asset", &wallet.asset)?;
-        check_text("wallet_addresses.address", &wallet.address)?;
-    }
-    let longest = [
-        farm.wallet_addresses.len(),
-        farm.resource_prices.len(),
-        farm.ipaddresses.len(),
-    ];
-    if longest.iter().any(|length| *length > MAX_LIST) {
-        return bad("a list of the farm is too long");
+    check_wallets(&farm.wallet_addresses)?;
+    if farm.resource_prices.len() > MAX_LIST {
+        return bad("resource_prices is too long");
     }
     if !is_valid_email(farm.email.raw()) {
         return bad("email is not an e-mail address");
+    }
+    if !farm.farm_cloudunits_price.is_valid() {
+        return bad("farm_cloudunits_price holds an amount that is no price");
     }
     check_text("iyo_organization", &farm.iyo_organization)?;
     check_location(&farm.location)
 }
 
 /// Shows the e-mail address only to whom it concerns.
-fn redact(mut farm: Farm, caller: Option<&Caller>, mode: ServerMode) -> Farm {
+pub(super) fn redact(mut farm: Farm, caller: Option<&Caller>, mode: ServerMode) -> Farm {
+    if mode == ServerMode::Compat {
+        // Not among the original's fields.
+        farm.verified = None;
+    }
     let visible = match (mode, caller) {
         (_, None) => false,
         (ServerMode::Strict, Some(caller)) => caller.is_user(farm.threebot_id),
@@ -180,14 +201,13 @@ pub(super) async fn create(
                 farm.threebot_id
             )));
         }
-        ServerMode::Compat if !is_owner && !request.is_from_loopback() => {
-            return Err(ApiError::forbidden(
-                "unsigned farms are only taken from this machine",
-            ));
-        }
+        ServerMode::Compat if !is_owner => may_create_unsigned(&app, &request)?,
         _ => {}
     }
     farm.is_grid3_compliant = true;
+    farm.verified = Some(is_owner);
+    // Addresses have an endpoint of their own, which checks them.
+    farm.ipaddresses.clear();
     let mut change = match begin(&app, caller.as_ref()).await? {
         Begun::Replay(answer) => return Ok(answer),
         Begun::Change(change) => change,
@@ -203,6 +223,48 @@ pub(super) async fn create(
     change.commit(Answer::json(201, &FarmCreated { id })?).await
 }
 
+/// A compat server takes farms that their owner did not sign, but not from everywhere, and not
+/// without end: names are unique.
+pub(super) fn may_create_unsigned(app: &App, request: &Incoming) -> Result<(), ApiError> {
+    let allowed = |peer: &IpAddr| {
+        peer.is_loopback()
+            || app
+                .unsigned_farms_from
+                .iter()
+                .any(|net| net.contains(*peer))
+    };
+    let peer = request.peer().filter(allowed).ok_or_else(|| {
+        ApiError::forbidden("what its owner did not sign is not taken from this address")
+    })?;
+    let now = app.clock.monotonic();
+    app.unsigned_farms
+        .take(client_of(peer), now)
+        .map_err(|wait| {
+            ApiError::too_many("this address creates too much that is not signed", wait)
+        })
+}
+
+/// Begins a change of a farm, or of something that is the farm's, by its owner.
+pub(super) async fn begin_as_owner<'a>(
+    app: &'a App,
+    caller: &'a Caller,
+    farm_id: u64,
+) -> Result<Result<(Change<'a>, Farm), Answer>, ApiError> {
+    let mut change = match begin(app, Some(caller)).await? {
+        Begun::Replay(answer) => return Ok(Err(answer)),
+        Begun::Change(change) => change,
+    };
+    let farm = change
+        .tx
+        .farm(farm_id)
+        .await?
+        .ok_or_else(|| ApiError::no_farm(farm_id))?;
+    if !caller.is_user(farm.threebot_id) {
+        return Err(ApiError::forbidden("only the farm's owner may do this"));
+    }
+    Ok(Ok((change, farm)))
+}
+
 pub(super) async fn update(
     State(app): State<Arc<App>>,
     Path(farm_id): Path<String>,
@@ -212,22 +274,15 @@ pub(super) async fn update(
     let caller = request.signer(&app).await?;
     let mut farm: Farm = request.json()?;
     check(&farm, app.mode)?;
-    let mut change = match begin(&app, Some(&caller)).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Change(change) => change,
+    let (mut change, stored) = match begin_as_owner(&app, &caller, farm_id).await? {
+        Ok(begun) => begun,
+        Err(answer) => return Ok(answer),
     };
-    let stored = change
-        .tx
-        .farm(farm_id)
-        .await?
-        .ok_or_else(|| ApiError::no_farm(farm_id))?;
-    if !caller.is_user(stored.threebot_id) {
-        return Err(ApiError::forbidden("only the farm's owner may change it"));
-    }
     if farm.threebot_id != stored.threebot_id {
         return Err(ApiError::forbidden("a farm's owner cannot be changed"));
     }
     farm.id = farm_id;
+    farm.verified = Some(true);
     // Addresses have an endpoint of their own, which checks that none is in use.
     farm.ipaddresses = stored.ipaddresses;
     farm.is_grid3_compliant = stored.is_grid3_compliant;

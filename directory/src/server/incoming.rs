@@ -1,14 +1,17 @@
 //! A request with its whole body, and who signed it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::body::to_bytes;
-use axum::extract::{ConnectInfo, FromRequest, OriginalUri, Request};
-use axum::http::{HeaderMap, Method, header};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
+use super::access::peer_of;
 use super::error::ApiError;
 use super::paging::Params;
 use super::{App, ServerMode};
@@ -17,6 +20,7 @@ use crate::sign::{
     Authorization, FRESHNESS_SECS, KeyId, RequestParts, VerifyError, verify_compat, verify_strict,
 };
 use crate::store::{Answered, WriteTx};
+use crate::wire::ErrorBody;
 
 /// A request, read to its end.
 #[derive(Debug)]
@@ -57,15 +61,29 @@ impl FromRequest<Arc<App>> for Incoming {
             .path_and_query()
             .map_or("/", |target| target.as_str())
             .to_owned();
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer_of(&parts.extensions);
         Ok(Self {
             method: parts.method,
             query: original.query().map(str::to_owned),
             target,
             headers: parts.headers,
             body,
-            peer: peer.map(|peer| peer.0.ip().to_canonical()),
+            peer,
         })
+    }
+}
+
+/// The values of a path's placeholders; refused in our own form when they are no text.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        axum::extract::Path::from_request_parts(parts, app)
+            .await
+            .map(|path| Self(path.0))
+            .map_err(|_| ApiError::bad_request("the path is not UTF-8"))
     }
 }
 
@@ -100,15 +118,20 @@ impl Incoming {
         Params::parse(self.query.as_deref())
     }
 
+    /// Whether `If-None-Match` names this entity tag (RFC 9110 section 13.1.2).
+    pub(super) fn has_tag(&self, tag: &str) -> bool {
+        self.headers
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|known| known.trim().trim_start_matches("W/") == tag)
+    }
+
     /// The body as JSON.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         serde_json::from_slice(&self.body)
             .map_err(|error| ApiError::bad_request(format!("the body is not valid: {error}")))
-    }
-
-    /// Whether the client runs on this machine.
-    pub(super) fn is_from_loopback(&self) -> bool {
-        self.peer.is_some_and(|peer| peer.is_loopback())
     }
 
     /// Who signed, for requests that need not be signed. A strict server refuses a signature that
@@ -124,8 +147,29 @@ impl Incoming {
         }
     }
 
-    /// Who signed; 401 if nobody did.
+    /// The address the client has.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    /// Who signed; 401 if nobody did, 429 if the key signs too often.
     pub(super) async fn signer(&self, app: &App) -> Result<Caller, ApiError> {
+        let verified = self.verified(app).await;
+        let (caller, key) = verified.inspect_err(|error| {
+            if error.is_about_the_signature() {
+                app.metrics.signatures_refused.fetch_add(1, Relaxed);
+            }
+        })?;
+        // Only now: before, anybody could use up what another is allowed.
+        let now = app.clock.monotonic();
+        app.by_key.take(key, now).map_err(|wait| {
+            app.metrics.limited_by_key.fetch_add(1, Relaxed);
+            ApiError::too_many("this key signs requests too often", wait)
+        })?;
+        Ok(caller)
+    }
+
+    async fn verified(&self, app: &App) -> Result<(Caller, PublicKey), ApiError> {
         let refuse = |error: VerifyError| ApiError::bad_signature(app.mode, &error);
         let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
         // Of several headers the last well-formed one counts, as in the original.
@@ -151,7 +195,7 @@ impl Incoming {
         };
         if app.mode == ServerMode::Compat {
             verify_compat(&authorization, &key, header).map_err(refuse)?;
-            return Ok(Caller { key_id, once: None });
+            return Ok((Caller { key_id, once: None }, key));
         }
         let request = RequestParts {
             method: self.method.as_str(),
@@ -167,7 +211,7 @@ impl Incoming {
             signature: authorization.signature.clone(),
             expires: authorization.created.saturating_add(FRESHNESS_SECS),
         });
-        Ok(Caller { key_id, once })
+        Ok((Caller { key_id, once }, key))
     }
 }
 
@@ -193,12 +237,30 @@ pub(super) enum Begun<'a> {
 pub(super) struct Answer {
     status: u16,
     body: String,
+    /// What became of an enrolment token; not part of what a replay is answered.
+    enrolment: Option<String>,
 }
 
 impl Answer {
     pub(super) fn json(status: u16, body: &impl serde::Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_string(body).map_err(|_| ApiError::internal("internal error"))?;
-        Ok(Self { status, body })
+        Ok(Self {
+            status,
+            body,
+            enrolment: None,
+        })
+    }
+
+    /// An answer that says why not.
+    pub(super) fn error(status: u16, why: &str) -> Result<Self, ApiError> {
+        Self::json(status, &ErrorBody::new(why))
+    }
+
+    pub(super) fn with_enrolment(self, words: String) -> Self {
+        Self {
+            enrolment: Some(words),
+            ..self
+        }
     }
 
     /// Success without an object: the original answers `null`.
@@ -206,6 +268,7 @@ impl Answer {
         Self {
             status,
             body: "null".to_owned(),
+            enrolment: None,
         }
     }
 }
@@ -214,7 +277,12 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let status = axum::http::StatusCode::from_u16(self.status).unwrap_or_default();
         let json = [(header::CONTENT_TYPE, "application/json")];
-        (status, json, self.body + "\n").into_response()
+        let mut response = (status, json, self.body + "\n").into_response();
+        let enrolment = self.enrolment.map(|words| HeaderValue::from_str(&words));
+        if let Some(Ok(words)) = enrolment {
+            response.headers_mut().insert("x-enrolment", words);
+        }
+        response
     }
 }
 
@@ -234,9 +302,12 @@ pub(super) async fn begin<'a>(
                 "the nonce was used for another request",
             ));
         }
+        // What it answered may not be on disk yet.
+        tx.commit().await?;
         return Ok(Begun::Replay(Answer {
             status: answered.status,
             body: answered.body,
+            enrolment: None,
         }));
     }
     Ok(Begun::Change(Change {
@@ -249,7 +320,22 @@ pub(super) async fn begin<'a>(
 
 impl Change<'_> {
     /// Makes the change last, and gives the answer once it does.
-    pub(super) async fn commit(mut self, answer: Answer) -> Result<Answer, ApiError> {
+    pub(super) async fn commit(self, answer: Answer) -> Result<Answer, ApiError> {
+        self.commit_and_remember(&answer).await?;
+        Ok(answer)
+    }
+
+    /// As [`Change::commit`], for an answer with a secret in it: a replay is answered `instead`.
+    pub(super) async fn commit_untold(
+        self,
+        answer: Answer,
+        instead: Answer,
+    ) -> Result<Answer, ApiError> {
+        self.commit_and_remember(&instead).await?;
+        Ok(answer)
+    }
+
+    async fn commit_and_remember(mut self, answer: &Answer) -> Result<(), ApiError> {
         if let Some(once) = self.once {
             let answered = Answered {
                 signature: once.signature.clone(),
@@ -269,6 +355,6 @@ impl Change<'_> {
                 .await?;
         }
         self.tx.commit().await?;
-        Ok(answer)
+        Ok(())
     }
 }

@@ -1,10 +1,13 @@
 //! Accepting connections. Not `axum::serve`: it sets no limit on heads, idle time or connections.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
@@ -19,16 +22,18 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::Limits;
+use super::{App, Limits};
 
 /// Accepts and serves until `shutdown` is done, then waits for what is running.
 pub(super) async fn accept_loop(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     router: Router,
-    limits: Limits,
+    app: &Arc<App>,
     shutdown: impl Future<Output = ()>,
 ) {
+    let limits = app.limits;
+    let addresses = Addresses::default();
     let (stop, stopping) = watch::channel(false);
     let slots = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
@@ -52,6 +57,10 @@ pub(super) async fn accept_loop(
             }
             (Err(_), Ok(_)) => break,
         };
+        let Some(place) = addresses.admit(peer.ip(), &limits) else {
+            app.metrics.connections_refused.fetch_add(1, Relaxed);
+            continue;
+        };
         let connection = Connection {
             tls: tls.clone(),
             router: router.clone(),
@@ -59,9 +68,12 @@ pub(super) async fn accept_loop(
             peer,
         };
         let stopping = stopping.clone();
+        let app = app.clone();
         connections.spawn(async move {
+            app.metrics.connections.fetch_add(1, Relaxed);
             connection.serve(stream, stopping).await;
-            drop(slot);
+            app.metrics.connections.fetch_sub(1, Relaxed);
+            drop((slot, place));
         });
     }
     drop(listener);
@@ -90,6 +102,54 @@ async fn after_accept_error(error: &io::Error) {
     }
     tracing::error!(%error, "cannot accept connections for now");
     sleep(Duration::from_millis(500)).await;
+}
+
+/// How many connections each address has open.
+#[derive(Clone, Default)]
+struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One connection's place among those of its address; given back when dropped.
+struct Place {
+    addresses: Addresses,
+    /// `None` for one that is not counted.
+    client: Option<IpAddr>,
+}
+
+impl Addresses {
+    fn admit(&self, peer: IpAddr, limits: &Limits) -> Option<Place> {
+        let client = limits.bounded(peer);
+        if let Some(client) = client {
+            let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = open.entry(client).or_default();
+            if *count >= limits.connections_per_address {
+                return None;
+            }
+            *count += 1;
+        }
+        Some(Place {
+            addresses: self.clone(),
+            client,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(client) = self.client else {
+            return;
+        };
+        let mut open = self
+            .addresses
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = open.entry(client) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
 }
 
 struct Connection {

@@ -1,30 +1,23 @@
-//! `/nodes`, and `/farms/{id}/{node}`.
+//! `/nodes`: who they are; and `/farms/{id}/{node}`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::response::IntoResponse;
-use sha2::{Digest as _, Sha256};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::error::ApiError;
-use super::farms::{check_location, check_text, parse_farm_id};
-use super::incoming::{Answer, Begun, Caller, Change, Incoming, begin};
+use super::farms::{begin_as_owner, check_location, check_text, parse_farm_id};
+use super::incoming::{Answer, Begun, Caller, Change, Incoming, Path, begin};
 use super::{App, ServerMode};
 use crate::identity::{NodeId, PublicKey};
 use crate::sign::KeyId;
-use crate::store::{NodeQuery, NodeRecord, Totals};
-use crate::wire::{
-    CapacityPost, Date, Iface, Node, NodeState, Proof, Registration, StatePost, UptimePost,
-    legacy_hash,
-};
-
-/// Most interfaces of a node, and most addresses of one of them.
-const MAX_INTERFACES: usize = 64;
+use crate::store::{NodeQuery, NodeRecord};
+use crate::wire::{EnrolmentToken, Node, NodeState, Registration};
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
 
 /// An id that is none cannot be registered either.
-fn parse_node_id(text: &str) -> Result<NodeId, ApiError> {
+pub(super) fn parse_node_id(text: &str) -> Result<NodeId, ApiError> {
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(64).collect();
         ApiError::not_found(format!("node '{shown}' not found"))
@@ -32,14 +25,14 @@ fn parse_node_id(text: &str) -> Result<NodeId, ApiError> {
 }
 
 /// What a caller may see beyond the public part.
-struct Sight {
+pub(super) struct Sight {
     mode: ServerMode,
     own_farms: HashSet<u64>,
     node: Option<NodeId>,
 }
 
 impl Sight {
-    async fn of(app: &App, caller: Option<&Caller>) -> Result<Self, ApiError> {
+    pub(super) async fn of(app: &App, caller: Option<&Caller>) -> Result<Self, ApiError> {
         let mut sight = Self {
             mode: app.mode,
             own_farms: HashSet::new(),
@@ -59,7 +52,7 @@ impl Sight {
 
     /// Completes nodes with what this caller may see. Inventories are large: `inventory` asks for
     /// them without `proofs`.
-    async fn reveal(
+    pub(super) async fn reveal(
         &self,
         app: &App,
         records: Vec<NodeRecord>,
@@ -108,6 +101,7 @@ pub(super) async fn list(
         mru_gib: params.positive("mru")?,
         sru_gib: params.positive("sru")?,
         hru_gib: params.positive("hru")?,
+        deleted: params.flag("deleted"),
     };
     let caller = request.caller(&app).await?;
     let sight = Sight::of(&app, caller.as_ref()).await?;
@@ -177,7 +171,7 @@ fn check_registration(registration: &Registration) -> Result<NodeId, ApiError> {
     Ok(node_id)
 }
 
-fn blocked(node_id: NodeId, farm_id: u64, reason: &str) -> ApiError {
+pub(super) fn blocked(node_id: NodeId, farm_id: u64, reason: &str) -> ApiError {
     let reason = if reason.is_empty() {
         String::new()
     } else {
@@ -213,180 +207,49 @@ pub(super) async fn register(
     }
     let now = change.now;
     change.tx.register_node(node_id, &registration, now).await?;
-    change.commit(Answer::null(201)).await
-}
-
-/// Begins what a node reports about itself, once it is clear that it may.
-async fn begin_report<'a>(
-    app: &'a App,
-    caller: &'a Caller,
-    node_id: NodeId,
-) -> Result<Result<(Change<'a>, u64), Answer>, ApiError> {
-    let mut change = match begin(app, Some(caller)).await? {
-        Begun::Replay(answer) => return Ok(Err(answer)),
-        Begun::Change(change) => change,
-    };
-    let record = change
-        .tx
-        .node(node_id)
-        .await?
-        .ok_or_else(|| ApiError::no_node(node_id))?;
-    if !caller.is_node(node_id) {
-        return Err(ApiError::forbidden("only the node itself may report this"));
-    }
-    if record.state == NodeState::Blocked {
-        let farm_id = record.node.farm_id;
-        let reason = change
-            .tx
-            .block_reason(farm_id, node_id)
-            .await?
-            .unwrap_or_default();
-        return Err(blocked(node_id, farm_id, &reason));
-    }
-    Ok(Ok((change, record.node.id)))
-}
-
-pub(super) async fn capacity(
-    State(app): State<Arc<App>>,
-    Path(node_id): Path<String>,
-    request: Incoming,
-) -> Result<Answer, ApiError> {
-    let node_id = parse_node_id(&node_id)?;
-    let caller = request.signer(&app).await?;
-    let posted: CapacityPost = request.json()?;
-    let totals = Totals::from_wire(&posted.capacity)
-        .ok_or_else(|| ApiError::bad_request("capacity holds an amount no machine has"))?;
-    let (mut change, node) = match begin_report(&app, &caller, node_id).await? {
-        Ok(begun) => begun,
-        Err(answer) => return Ok(answer),
-    };
-    let now = change.now;
-    let CapacityPost {
-        dmi,
-        disks,
-        hypervisor,
-        hardware,
-        ..
-    } = posted;
-    let (hardware_hash, disk_hash) = match app.mode {
-        ServerMode::Compat => (legacy_hash(2), legacy_hash(4)),
-        ServerMode::Strict => (json_hash(&dmi), json_hash(&disks)),
-    };
-    let proof = Proof {
-        created: Date(now),
-        hardware_hash: hardware_hash.into(),
-        disk_hash: disk_hash.into(),
-        hardware: dmi,
-        disks,
-        hypervisor,
-    };
-    let hardware = hardware.filter(|hardware| !hardware.is_null());
-    change
-        .tx
-        .set_capacity(node, &totals, &proof, hardware.as_ref(), now)
-        .await?;
-    change.commit(Answer::null(200)).await
-}
-
-fn json_hash(value: &impl serde::Serialize) -> String {
-    serde_json::to_vec(value)
-        .map(|json| hex::encode(Sha256::digest(json)))
-        .unwrap_or_default()
-}
-
-pub(super) async fn uptime(
-    State(app): State<Arc<App>>,
-    Path(node_id): Path<String>,
-    request: Incoming,
-) -> Result<Answer, ApiError> {
-    let node_id = parse_node_id(&node_id)?;
-    let caller = request.signer(&app).await?;
-    let posted: UptimePost = request.json()?;
-    // A century: what is above is no uptime but an error.
-    let uptime_secs = i64::try_from(posted.uptime)
-        .ok()
-        .filter(|secs| *secs < 3_155_760_000);
-    let uptime_secs =
-        uptime_secs.ok_or_else(|| ApiError::bad_request("uptime is longer than a century"))?;
-    let (mut change, node) = match begin_report(&app, &caller, node_id).await? {
-        Ok(begun) => begun,
-        Err(answer) => return Ok(answer),
-    };
-    let now = change.now;
-    change.tx.set_uptime(node, uptime_secs, now).await?;
-    change.commit(Answer::null(200)).await
-}
-
-pub(super) async fn interfaces(
-    State(app): State<Arc<App>>,
-    Path(node_id): Path<String>,
-    request: Incoming,
-) -> Result<Answer, ApiError> {
-    let node_id = parse_node_id(&node_id)?;
-    let caller = request.signer(&app).await?;
-    let ifaces: Vec<Iface> = request.json::<Option<_>>()?.unwrap_or_default();
-    let too_many = |count: usize| count > MAX_INTERFACES;
-    if too_many(ifaces.len())
-        || ifaces
-            .iter()
-            .any(|iface| too_many(iface.addrs.len()) || too_many(iface.gateway.len()))
-    {
-        let message = format!("more than {MAX_INTERFACES} interfaces, or addresses of one");
-        return Err(ApiError::bad_request(message));
-    }
-    for iface in &ifaces {
-        check_text("name", &iface.name)?;
-    }
-    let (mut change, node) = match begin_report(&app, &caller, node_id).await? {
-        Ok(begun) => begun,
-        Err(answer) => return Ok(answer),
-    };
-    change.tx.set_ifaces(node, &ifaces).await?;
-    change.commit(Answer::null(201)).await
-}
-
-pub(super) async fn set_state(
-    State(app): State<Arc<App>>,
-    Path(node_id): Path<String>,
-    request: Incoming,
-) -> Result<Answer, ApiError> {
-    let node_id = parse_node_id(&node_id)?;
-    let caller = request.signer(&app).await?;
-    let StatePost { state, reason } = request.json()?;
-    let reason = reason.unwrap_or_default();
-    check_text("reason", &reason)?;
-    let KeyId::User(owner) = caller.key_id else {
-        return Err(ApiError::forbidden("only the farm's owner may do this"));
-    };
-    let mut change = match begin(&app, Some(&caller)).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Change(change) => change,
-    };
-    let record = change.tx.node(node_id).await?;
-    let farm = match &record {
-        Some(record) => change.tx.farm(record.node.farm_id).await?,
-        None => None,
-    };
-    let farm_id = match farm {
-        Some(farm) if farm.threebot_id == owner => farm.id,
-        // A blocked node that was deleted, or went elsewhere, can still be let back in.
-        _ => {
-            let blocking = match state {
-                NodeState::Blocked => None,
-                _ => change.tx.farm_that_blocks(owner, node_id).await?,
-            };
-            blocking.ok_or_else(|| match record {
-                Some(_) => ApiError::forbidden("only the farm's owner may do this"),
-                None => ApiError::no_node(node_id),
-            })?
+    let enrolment = match registration.enrolment_token {
+        // The original knows no tokens.
+        Some(token) if app.mode == ServerMode::Strict => {
+            Some(enrol(&mut change, farm_id, node_id, &token).await?)
         }
+        _ => None,
     };
+    let answer = change.commit(Answer::null(201)).await?;
+    let Some(result) = enrolment else {
+        return Ok(answer);
+    };
+    let (counter, words) = match result {
+        Ok(()) => (&app.metrics.enrolments_accepted, "accepted".to_owned()),
+        Err(why) => (&app.metrics.enrolments_refused, format!("refused: {why}")),
+    };
+    counter.fetch_add(1, Relaxed);
+    tracing::info!(node = %node_id, farm = farm_id, "enrolment token {words}");
+    Ok(answer.with_enrolment(words))
+}
+
+/// Approves a node that shows a good token. One that is approved already keeps its token's uses.
+async fn enrol(
+    change: &mut Change<'_>,
+    farm_id: u64,
+    node_id: NodeId,
+    token: &EnrolmentToken,
+) -> Result<Result<(), &'static str>, ApiError> {
+    let record = change.tx.node(node_id).await?;
+    if record.is_some_and(|record| record.state == NodeState::Approved) {
+        return Ok(Ok(()));
+    }
     let now = change.now;
-    change
+    let used = change
         .tx
-        .set_state(farm_id, node_id, state, reason.raw(), now)
+        .use_enrolment_token(farm_id, node_id, token, now)
         .await?;
-    change.commit(Answer::null(200)).await
+    if used.is_ok() {
+        change
+            .tx
+            .set_state(farm_id, node_id, NodeState::Approved, "", now)
+            .await?;
+    }
+    Ok(used)
 }
 
 pub(super) async fn delete(
@@ -397,20 +260,10 @@ pub(super) async fn delete(
     let farm_id = parse_farm_id(&farm_id)?;
     let node_id = parse_node_id(&node_id)?;
     let caller = request.signer(&app).await?;
-    let mut change = match begin(&app, Some(&caller)).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Change(change) => change,
+    let (mut change, _) = match begin_as_owner(&app, &caller, farm_id).await? {
+        Ok(begun) => begun,
+        Err(answer) => return Ok(answer),
     };
-    let farm = change
-        .tx
-        .farm(farm_id)
-        .await?
-        .ok_or_else(|| ApiError::no_farm(farm_id))?;
-    if !caller.is_user(farm.threebot_id) {
-        return Err(ApiError::forbidden(
-            "only the farm's owner may remove its nodes",
-        ));
-    }
     let record = change
         .tx
         .node(node_id)
@@ -421,6 +274,7 @@ pub(super) async fn delete(
             "the node is not in farm {farm_id}"
         )));
     }
-    change.tx.delete_node(record.node.id).await?;
+    let now = change.now;
+    change.tx.delete_node(record.node.id, node_id, now).await?;
     change.commit(Answer::null(200)).await
 }

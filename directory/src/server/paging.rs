@@ -27,6 +27,12 @@ impl Params {
         .map_err(|_| ApiError::bad_request("the query string is malformed"))?;
         let mut params = HashMap::new();
         for (name, value) in pairs.0 {
+            // PostgreSQL cannot compare it.
+            if value.contains('\0') {
+                return Err(ApiError::bad_request(
+                    "the query string holds a NUL character",
+                ));
+            }
             params.entry(name).or_insert(value);
         }
         Ok(Self(params))

@@ -3,44 +3,104 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use tokio::time::timeout;
+use axum::extract::Request;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, get, on};
 
+use super::access::around;
 use super::error::ApiError;
-use super::{App, ServerMode, farms, health, nodes, users};
+use super::{
+    App, ServerMode, capacity, changes, deals, enrolment, farm_addresses, farms, gateways, health,
+    metrics, nodes, openapi, orders, reports, users,
+};
 
 /// The prefixes of 2020 and of 2021.
 const PREFIXES: [&str; 2] = ["/explorer", "/api/v1"];
 
-pub(super) fn router(app: Arc<App>) -> Router {
-    let mut api = Router::new()
-        .route("/health", get(health::health))
-        .route("/farms", get(farms::list).post(farms::create))
-        .route(
-            "/farms/{farm_id}",
-            get(farms::show).merge(put(farms::update)),
-        )
-        .route(
-            "/farms/{farm_id}/{node_id}",
-            axum::routing::delete(nodes::delete),
-        )
-        .route("/nodes", get(nodes::list).post(nodes::register))
-        .route("/nodes/{node_id}", get(nodes::show))
-        .route("/nodes/{node_id}/capacity", post(nodes::capacity))
-        .route("/nodes/{node_id}/uptime", post(nodes::uptime))
-        .route("/nodes/{node_id}/interfaces", post(nodes::interfaces))
-        .route("/users", get(users::list).post(users::create))
-        .route("/users/{user_id}", get(users::show));
-    if app.mode == ServerMode::Strict {
-        api = api.route("/nodes/{node_id}/state", post(nodes::set_state));
+/// Which servers have an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Modes {
+    /// All.
+    Both,
+    /// Those that are not of the 2020 form.
+    Strict,
+}
+
+impl Modes {
+    pub(super) fn include(self, mode: ServerMode) -> bool {
+        self == Self::Both || mode == ServerMode::Strict
     }
-    let mut router = Router::new().route("/health", get(health::health));
+}
+
+macro_rules! endpoints {
+    ($($modes:ident $method:ident $path:literal $handler:path;)*) => {
+        /// Every endpoint below a prefix.
+        #[cfg(test)]
+        pub(super) const ENDPOINTS: &[(Modes, &str, &str)] =
+            &[$((Modes::$modes, stringify!($method), $path)),*];
+
+        fn api(mode: ServerMode) -> Router<Arc<App>> {
+            let mut router = Router::new();
+            $(if Modes::$modes.include(mode) {
+                router = router.route($path, on(MethodFilter::$method, $handler));
+            })*
+            router
+        }
+    };
+}
+
+endpoints! {
+    Both GET "/health" health::health;
+    Both GET "/openapi.json" openapi::show;
+    Both GET "/farms" farms::list;
+    Both POST "/farms" farms::create;
+    Both GET "/farms/{farm_id}" farms::show;
+    Both PUT "/farms/{farm_id}" farms::update;
+    Both POST "/farms/{farm_id}/ip" farm_addresses::add;
+    Both DELETE "/farms/{farm_id}/ip" farm_addresses::remove;
+    Both GET "/farms/{farm_id}/deals" deals::list;
+    Both POST "/farms/{farm_id}/deals" deals::set;
+    Both PUT "/farms/{farm_id}/deals" deals::set;
+    Both GET "/farms/{farm_id}/deals/{threebot_id}" deals::show;
+    Both DELETE "/farms/{farm_id}/deals/{threebot_id}" deals::delete;
+    Strict GET "/farms/{farm_id}/enrolment_tokens" enrolment::list;
+    Strict POST "/farms/{farm_id}/enrolment_tokens" enrolment::create;
+    Strict DELETE "/farms/{farm_id}/enrolment_tokens/{token_id}" enrolment::revoke;
+    Both DELETE "/farms/{farm_id}/{node_id}" nodes::delete;
+    Both GET "/nodes" nodes::list;
+    Both POST "/nodes" nodes::register;
+    Both GET "/nodes/{node_id}" nodes::show;
+    Both POST "/nodes/{node_id}/interfaces" reports::interfaces;
+    Both POST "/nodes/{node_id}/ports" reports::ports;
+    Both POST "/nodes/{node_id}/capacity" reports::capacity;
+    Both POST "/nodes/{node_id}/uptime" reports::uptime;
+    Both POST "/nodes/{node_id}/used_resources" reports::used_resources;
+    Both POST "/nodes/{node_id}/configure_public" orders::configure_public;
+    Both POST "/nodes/{node_id}/configure_free" orders::configure_free;
+    Strict POST "/nodes/{node_id}/state" orders::set_state;
+    Strict GET "/capacity" capacity::search;
+    Strict GET "/changes" changes::follow;
+    Both GET "/gateways" gateways::list;
+    Both POST "/gateways" gateways::register;
+    Both GET "/gateways/{node_id}" gateways::show;
+    Both POST "/gateways/{node_id}/uptime" gateways::uptime;
+    Both POST "/gateways/{node_id}/reserved_resources" gateways::reserved_resources;
+    Both GET "/users" users::list;
+    Both POST "/users" users::create;
+    Both GET "/users/{user_id}" users::show;
+    Both PUT "/users/{user_id}" users::update;
+    Both POST "/users/{user_id}/validate" users::validate;
+}
+
+pub(super) fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new()
+        .route("/health", get(health::health))
+        .route("/openapi.json", get(openapi::show));
+    if !app.metrics_elsewhere {
+        router = router.route("/metrics", get(metrics::show_locally));
+    }
     for prefix in PREFIXES {
-        router = router.nest(prefix, api.clone());
+        router = router.nest(prefix, api(app.mode));
     }
     router
         .fallback(no_such_endpoint)
@@ -49,26 +109,16 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Bounds the time of a request, logs it, and dates the answer by our clock: a node sets its own
-/// clock by this header.
-async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let began = app.clock.monotonic();
-    let mut response = match timeout(app.limits.request, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::timeout().into_response(),
-    };
-    let now = app.clock.now();
-    if let Ok(date) = HeaderValue::from_str(&now.to_http_date()) {
-        response.headers_mut().insert(header::DATE, date);
-    }
-    let micros = app.clock.monotonic().saturating_sub(began).as_micros();
-    tracing::debug!(%method, path, status = response.status().as_u16(), micros, "request");
-    response
+/// What the metrics' own listener answers.
+pub(super) fn metrics(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::show))
+        .fallback(no_such_endpoint)
+        .with_state(app)
 }
 
 async fn no_such_endpoint(request: Request) -> ApiError {
-    ApiError::not_found(format!("there is no endpoint {}", request.uri().path()))
+    ApiError::no_endpoint(request.uri().path())
 }
 
 async fn wrong_method(request: Request) -> ApiError {

@@ -1,31 +1,51 @@
-//! The directory's data: one SQLite file.
+//! The directory's data: one SQLite file, or a PostgreSQL database that several servers share.
 //!
-//! All writes go through one connection, so they never wait for each other inside SQLite and a
-//! transaction sees everything before it; reads use a pool and never block writes (WAL). A commit
-//! is on disk (`synchronous=FULL`) before it is answered.
+//! Both hold the same tables and answer the same statements ([`sql`]). A change is one transaction
+//! and on disk (`synchronous=FULL`; PostgreSQL's default) before it is answered.
+//!
+//! SQLite has one writer ([`writer`]). On PostgreSQL changes run side by side: what a change reads of a row that
+//! it may write is locked ([`sql::Dialect::for_update`]), and a request that comes twice at once is
+//! carried out once ([`WriteTx::answered`]).
 
+mod capacity;
+mod changes;
+mod copies;
+mod deals;
+mod enrolment;
 mod farms;
+mod gateways;
+mod leads;
+mod node_list;
+mod node_settings;
 mod nodes;
+mod postgres;
+mod sql;
+mod sqlite;
 mod users;
+mod writer;
 
-use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::migrate::MigrateError;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Row as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres, Sqlite, Transaction};
 
-pub(crate) use nodes::{NodeQuery, NodeRecord, Totals};
+pub(crate) use capacity::{CapacityQuery, Place};
+pub(crate) use changes::Cursor;
+pub use copies::{CopyError, Holdings, backup, check, restore};
+pub(crate) use enrolment::TokenRecord;
+pub(crate) use gateways::GatewayQuery;
+pub(crate) use node_list::NodeQuery;
+pub(crate) use nodes::{NodeRecord, Totals};
+pub use postgres::{DatabaseUrl, DatabaseUrlError};
+use sql::{Conn, Dialect, Row, Sql};
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+/// How long a request waits for a connection before the directory is "busy".
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Name of the database inside the data directory.
-const FILE_NAME: &str = "directory.sqlite";
-
-/// A data directory that cannot be used.
+/// Data that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory or file cannot be made or opened.
@@ -37,32 +57,42 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    /// A server keeps its data there while it is to be replaced, or the other way round.
+    #[error("data directory {path} is in use by a running server, or being restored")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The address of the database makes no sense.
+    #[error(transparent)]
+    Url(#[from] DatabaseUrlError),
     /// A newer program has written here.
     #[error(
-        "database {path} has schema {found}, made by a newer program; this one knows up to {known}"
+        "database {database} has schema {found}, made by a newer program; this one knows up to \
+         {known}"
     )]
     NewerSchema {
-        /// The database file.
-        path: PathBuf,
+        /// The database file, or the address without the password.
+        database: String,
         /// Its schema.
         found: i64,
         /// The newest this program knows.
         known: i64,
     },
-    /// SQLite refused.
-    #[error("cannot open database {path}")]
+    /// The database refused.
+    #[error("cannot open database {database}")]
     Database {
-        /// The database file.
-        path: PathBuf,
+        /// The database file, or the address without the password.
+        database: String,
         /// Why.
         #[source]
         source: sqlx::Error,
     },
     /// The schema could not be brought up to date.
-    #[error("cannot upgrade database {path}")]
+    #[error("cannot upgrade database {database}")]
     Migrate {
-        /// The database file.
-        path: PathBuf,
+        /// The database file, or the address without the password.
+        database: String,
         /// Why.
         #[source]
         source: MigrateError,
@@ -75,120 +105,156 @@ impl OpenError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NewerSchema { .. } => {
-                Some("use the newer program, or another data directory".to_owned())
+                Some("use the newer program, or another database".to_owned())
             }
             Self::Io { .. } => Some("check that the directory exists and is writable".to_owned()),
+            Self::InUse { .. } => Some("stop that server first".to_owned()),
+            Self::Url(_) => Some("write it as postgres://USER@HOST/DATABASE".to_owned()),
+            Self::Database {
+                source: sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut,
+                ..
+            } => Some("check that the database server runs and can be reached".to_owned()),
             _ => None,
+        }
+    }
+
+    fn newer(database: &str, known: &Migrator, found: i64) -> Self {
+        Self::NewerSchema {
+            database: database.to_owned(),
+            found,
+            known: known.iter().map(|m| m.version).max().unwrap_or(0),
+        }
+    }
+
+    fn migrate(database: &str, known: &Migrator, error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(found) => Self::newer(database, known, found),
+            source => Self::Migrate {
+                database: database.to_owned(),
+                source,
+            },
         }
     }
 }
 
 /// An open database.
 #[derive(Debug, Clone)]
-pub(crate) struct Store {
-    readers: SqlitePool,
-    writer: SqlitePool,
+pub(crate) enum Store {
+    /// One file, one process.
+    Sqlite(sqlite::File),
+    /// Shared with other processes.
+    Postgres(PgPool),
+}
+
+/// A connection to read with.
+enum Reader {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Reader {
+    fn conn(&mut self) -> Conn<'_> {
+        match self {
+            Self::Sqlite(conn) => Conn::Sqlite(conn),
+            Self::Postgres(conn) => Conn::Postgres(conn),
+        }
+    }
 }
 
 impl Store {
-    /// Opens the database in `data_dir`, making both (mode 0700) if they do not exist.
-    pub(crate) async fn open(data_dir: &Path) -> Result<Self, OpenError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data_dir)
-            .and_then(|()| fs::metadata(data_dir).map(drop))
-            .map_err(|source| OpenError::Io {
-                path: data_dir.to_owned(),
-                source,
-            })?;
-        let path = data_dir.join(FILE_NAME);
-        // SQLite gives its log files the mode of the database: e-mail addresses are inside.
-        fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| OpenError::Io {
-                path: data_dir.to_owned(),
-                source,
-            })?;
-        let database = |source| OpenError::Database {
-            path: path.clone(),
-            source,
-        };
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5))
-            .disable_statement_logging();
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(Duration::from_secs(20))
-            .connect_with(options.clone())
-            .await
-            .map_err(database)?;
-        MIGRATIONS
-            .run(&writer)
-            .await
-            .map_err(|source| match source {
-                MigrateError::VersionMissing(found) => {
-                    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
-                    OpenError::NewerSchema {
-                        path: path.clone(),
-                        found,
-                        known: known.unwrap_or(0),
-                    }
-                }
-                source => OpenError::Migrate {
-                    path: path.clone(),
-                    source,
-                },
-            })?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(Duration::from_secs(20))
-            .connect_with(options.create_if_missing(false).read_only(true))
-            .await
-            .map_err(database)?;
-        Ok(Self { readers, writer })
+    /// Opens the SQLite database in `data_dir`, making both (mode 0700) if they do not exist.
+    pub(crate) async fn open_sqlite(data_dir: &Path) -> Result<Self, OpenError> {
+        sqlite::File::open(data_dir).await.map(Self::Sqlite)
     }
 
-    /// Waits for running statements and closes the file.
+    /// Connects to a PostgreSQL database.
+    pub(crate) async fn open_postgres(url: &DatabaseUrl) -> Result<Self, OpenError> {
+        postgres::open(url).await.map(Self::Postgres)
+    }
+
+    /// Waits for running statements and closes the database.
     pub(crate) async fn close(&self) {
-        self.readers.close().await;
-        // Last: the last connection to close folds the write-ahead log into the database.
-        self.writer.close().await;
+        match self {
+            Self::Sqlite(file) => file.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    async fn reader(&self) -> Result<Reader, sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => file.readers.acquire().await.map(Reader::Sqlite),
+            Self::Postgres(pool) => pool.acquire().await.map(Reader::Postgres),
+        }
     }
 
     /// Whether the database answers.
     pub(crate) async fn ping(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("SELECT 1")
-            .execute(&self.readers)
-            .await
-            .map(drop)
+        let mut reader = self.reader().await?;
+        Sql::new("SELECT 1").execute(reader.conn()).await.map(drop)
+    }
+
+    /// A page of rows in order of id; `filter` is all from ` FROM table WHERE ` on.
+    async fn list<T>(
+        &self,
+        select: &'static str,
+        filter: &Sql,
+        window: Window,
+        from_row: fn(&Row) -> Result<T, sqlx::Error>,
+    ) -> Result<Listed<T>, sqlx::Error> {
+        let mut reader = self.reader().await?;
+        let total = filter.after("SELECT count(*)");
+        let total = total.fetch_int(reader.conn()).await?;
+        let mut page = filter.after(select);
+        page.push(" ORDER BY id LIMIT ")
+            .push_bind(window.size)
+            .push(" OFFSET ")
+            .push_bind(window.offset);
+        let rows = page.fetch_all(reader.conn()).await?;
+        Ok(Listed {
+            items: rows.iter().map(from_row).collect::<Result<_, _>>()?,
+            total: from_sql(total),
+        })
     }
 
     /// Begins a change.
     pub(crate) async fn begin(&self) -> Result<WriteTx, sqlx::Error> {
-        // IMMEDIATE takes the write lock now: a later upgrade could fail after work was done.
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map(WriteTx)
+        let tx = match self {
+            Self::Sqlite(file) => Tx::Sqlite(file.writer.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin_with(postgres::BEGIN).await?),
+        };
+        Ok(WriteTx(tx))
     }
 }
 
 /// A change in progress; undone unless committed.
-pub(crate) struct WriteTx(Transaction<'static, Sqlite>);
+pub(crate) struct WriteTx(Tx);
+
+enum Tx {
+    Sqlite(writer::Lease),
+    Postgres(Transaction<'static, Postgres>),
+}
 
 impl WriteTx {
-    fn conn(&mut self) -> &mut SqliteConnection {
-        &mut self.0
+    fn conn(&mut self) -> Conn<'_> {
+        match &mut self.0 {
+            Tx::Sqlite(lease) => Conn::Sqlite(lease.conn()),
+            Tx::Postgres(tx) => Conn::Postgres(tx),
+        }
     }
 
+    fn dialect(&mut self) -> Dialect {
+        self.conn().dialect()
+    }
+
+    /// Waits until the change is on disk.
+    ///
+    /// A change also sees what others are about to commit: whoever answers by what was done before,
+    /// without a change of its own, commits as well.
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
-        self.0.commit().await
+        match self.0 {
+            Tx::Sqlite(lease) => lease.commit().await,
+            Tx::Postgres(tx) => tx.commit().await,
+        }
     }
 
     /// The answer given to the request with this nonce, if it was carried out already.
@@ -197,18 +263,25 @@ impl WriteTx {
         key_id: &str,
         nonce: &str,
     ) -> Result<Option<Answered>, sqlx::Error> {
-        let row = sqlx::query(
-            "SELECT signature, status, body FROM nonces WHERE key_id = ? AND nonce = ?",
-        )
-        .bind(key_id)
-        .bind(nonce)
-        .fetch_optional(self.conn())
-        .await?;
+        if self.dialect() == Dialect::Postgres {
+            // The same request may be under way, here or in another server: wait for its answer.
+            // A statement of its own, or the next one would not see what was committed meanwhile.
+            Sql::new("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+                .bind(format!("{key_id} {nonce}"))
+                .execute(self.conn())
+                .await?;
+        }
+        let row =
+            Sql::new("SELECT signature, status, body FROM nonces WHERE key_id = $1 AND nonce = $2")
+                .bind(key_id)
+                .bind(nonce)
+                .fetch_optional(self.conn())
+                .await?;
         row.map(|row| {
             Ok(Answered {
-                signature: row.try_get("signature")?,
-                status: row.try_get("status")?,
-                body: row.try_get("body")?,
+                signature: row.get("signature")?,
+                status: u16::try_from(row.get::<i64, _>("status")?).unwrap_or(500),
+                body: row.get("body")?,
             })
         })
         .transpose()
@@ -223,17 +296,17 @@ impl WriteTx {
         expires: i64,
         now: i64,
     ) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM nonces WHERE expires < ?")
+        Sql::new("DELETE FROM nonces WHERE expires < $1")
             .bind(now)
             .execute(self.conn())
             .await?;
-        sqlx::query(
+        Sql::new(
             "INSERT INTO nonces (key_id, nonce, signature, expires, status, body) \
-             VALUES (?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(key_id)
         .bind(nonce)
-        .bind(&answer.signature)
+        .bind(answer.signature.as_slice())
         .bind(expires)
         .bind(answer.status)
         .bind(&answer.body)
@@ -256,6 +329,18 @@ pub(crate) fn is_taken(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+/// Whether a statement failed because of others at work: the same request may succeed later.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    // PostgreSQL's appendix A: serialization_failure, deadlock_detected, lock_not_available,
+    // too_many_connections.
+    let codes = ["40001", "40P01", "55P03", "53300"];
+    matches!(error, sqlx::Error::PoolTimedOut)
+        || error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .is_some_and(|code| codes.contains(&code.as_ref()))
 }
 
 /// Ids and counts are `u64` outside and `INTEGER` inside.

@@ -2,30 +2,14 @@
 
 use std::collections::HashMap;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
-
 use super::farms::location_from_row;
-use super::{Listed, Store, Window, WriteTx, from_json, from_sql, to_json, to_sql};
+use super::sql::{Row, Sql};
+use super::{Store, WriteTx, from_json, from_sql, to_json, to_sql};
 use crate::identity::NodeId;
-use crate::wire::{
-    Date, GIB, Iface, Location, Node, NodeState, Proof, Registration, ResourceAmount, Workloads,
-};
+use crate::wire::{Date, Iface, Location, Node, NodeState, Proof, Registration, ResourceAmount};
 
 /// Proofs kept per node: a node posts one at every boot.
 const PROOFS_PER_NODE: i64 = 32;
-
-/// Which nodes; resources are minima of the totals, in bytes (cru: a count).
-#[derive(Debug, Default)]
-pub(crate) struct NodeQuery {
-    pub(crate) farm_id: Option<i64>,
-    pub(crate) country: Option<String>,
-    pub(crate) city: Option<String>,
-    pub(crate) cru: Option<i64>,
-    pub(crate) mru_gib: Option<i64>,
-    pub(crate) sru_gib: Option<i64>,
-    pub(crate) hru_gib: Option<i64>,
-}
 
 /// A node without what only its owner sees.
 #[derive(Debug)]
@@ -48,9 +32,9 @@ impl NodeRecord {
         from_json(&self.ifaces)
     }
 
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        let text = |column: &str| row.try_get::<String, _>(column);
-        let count = |column: &str| row.try_get::<i64, _>(column).map(from_sql);
+    pub(super) fn from_row(row: &Row) -> Result<Self, sqlx::Error> {
+        let text = |column: &str| row.get::<String, _>(column);
+        let count = |column: &str| row.get::<i64, _>(column).map(from_sql);
         let node_id: NodeId = text("node_id")?
             .parse()
             .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
@@ -66,9 +50,9 @@ impl NodeRecord {
             node_id_v1: text("node_id_v1")?.into(),
             farm_id: count("farm_id")?,
             os_version: text("os_version")?.into(),
-            created: Date(row.try_get("created")?),
-            updated: Date(row.try_get("updated")?),
-            uptime: row.try_get("uptime_secs")?,
+            created: Date(row.get("created")?),
+            updated: Date(row.get("updated")?),
+            uptime: row.get("uptime_secs")?,
             address: text("address")?.into(),
             location: location_from_row(row)?,
             total_resources: ResourceAmount::from_bytes(
@@ -78,17 +62,25 @@ impl NodeRecord {
                 count("total_hru_bytes")?,
             ),
             used_resources: ResourceAmount::default(),
-            reserved_resources: ResourceAmount::default(),
-            workloads: Workloads::default(),
+            reserved_resources: ResourceAmount::from_bytes(
+                count("reserved_cru")?,
+                count("reserved_mru_bytes")?,
+                count("reserved_sru_bytes")?,
+                count("reserved_hru_bytes")?,
+            ),
+            workloads: from_json(&text("workloads")?)?,
             proofs: None,
             ifaces: Vec::new(),
-            public_config: None,
-            free_to_use: false,
+            public_config: match text("public_config")?.as_str() {
+                "" => None,
+                config => from_json(config)?,
+            },
+            free_to_use: row.get("free_to_use")?,
             approved: state == NodeState::Approved,
             public_key_hex: text("public_key_hex")?.into(),
-            wg_ports: Vec::new(),
-            deleted: false,
-            reserved: false,
+            wg_ports: from_json(&text("wg_ports")?)?,
+            deleted: row.get("deleted")?,
+            reserved: row.get("reserved")?,
             state: None,
             hardware: None,
         };
@@ -101,78 +93,13 @@ impl NodeRecord {
 }
 
 impl Store {
+    /// A node that is not deleted.
     pub(crate) async fn node(&self, node_id: NodeId) -> Result<Option<NodeRecord>, sqlx::Error> {
-        let row = sqlx::query("SELECT * FROM nodes WHERE node_id = ?")
+        let row = Sql::new("SELECT * FROM nodes WHERE node_id = $1 AND NOT deleted")
             .bind(node_id.to_string())
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.reader().await?.conn())
             .await?;
         row.as_ref().map(NodeRecord::from_row).transpose()
-    }
-
-    /// Nodes that match, in order of id.
-    pub(crate) async fn nodes(
-        &self,
-        wanted: &NodeQuery,
-        window: Window,
-    ) -> Result<Listed<NodeRecord>, sqlx::Error> {
-        let gib = i64::try_from(GIB).unwrap_or(i64::MAX);
-        let filter = |sql: &str| {
-            let mut query = QueryBuilder::<Sqlite>::new(sql);
-            query.push(" FROM nodes WHERE TRUE");
-            for (column, value) in [("country", &wanted.country), ("city", &wanted.city)] {
-                if let Some(value) = value {
-                    query
-                        .push(format_args!(" AND {column} = "))
-                        .push_bind(value.clone());
-                }
-            }
-            if let Some(farm_id) = wanted.farm_id {
-                query.push(" AND farm_id = ").push_bind(farm_id);
-            }
-            for (column, least) in [
-                ("total_cru", wanted.cru),
-                (
-                    "total_mru_bytes",
-                    wanted.mru_gib.map(|least| least.saturating_mul(gib)),
-                ),
-                (
-                    "total_sru_bytes",
-                    wanted.sru_gib.map(|least| least.saturating_mul(gib)),
-                ),
-                (
-                    "total_hru_bytes",
-                    wanted.hru_gib.map(|least| least.saturating_mul(gib)),
-                ),
-            ] {
-                if let Some(least) = least {
-                    query
-                        .push(format_args!(" AND {column} >= "))
-                        .push_bind(least);
-                }
-            }
-            query
-        };
-        let mut tx = self.readers.begin().await?;
-        let total: i64 = filter("SELECT count(*)")
-            .build_query_scalar()
-            .fetch_one(&mut *tx)
-            .await?;
-        let rows = filter("SELECT *")
-            .push(" ORDER BY id LIMIT ")
-            .push_bind(window.size)
-            .push(" OFFSET ")
-            .push_bind(window.offset)
-            .build()
-            .fetch_all(&mut *tx)
-            .await?;
-        let items = rows
-            .iter()
-            .map(NodeRecord::from_row)
-            .collect::<Result<_, _>>()?;
-        Ok(Listed {
-            items,
-            total: from_sql(total),
-        })
     }
 
     /// Proofs and inventories of some nodes, by row id.
@@ -181,31 +108,30 @@ impl Store {
         ids: &[u64],
     ) -> Result<HashMap<u64, NodeDetails>, sqlx::Error> {
         let mut details: HashMap<u64, NodeDetails> = HashMap::new();
-        // Below SQLite's limit of bound values, whatever the page size.
+        if ids.is_empty() {
+            return Ok(details);
+        }
+        let mut reader = self.reader().await?;
+        // Below the databases' limits of bound values, whatever the page size.
         for ids in ids.chunks(500) {
-            for table in ["proofs", "node_hardware"] {
-                let order = if table == "proofs" {
-                    " ORDER BY id"
-                } else {
-                    ""
-                };
-                let mut query = QueryBuilder::<Sqlite>::new(format!(
-                    "SELECT node, body FROM {table} WHERE node IN ("
-                ));
-                let mut list = query.separated(", ");
-                for id in ids {
-                    list.push_bind(to_sql(*id));
-                }
-                query.push(")").push(order);
-                for row in query.build().fetch_all(&self.readers).await? {
-                    let entry = details.entry(from_sql(row.try_get("node")?)).or_default();
-                    let body: String = row.try_get("body")?;
-                    if table == "proofs" {
-                        entry.proofs.push(from_json(&body)?);
-                    } else {
-                        entry.hardware = Some(from_json(&body)?);
-                    }
-                }
+            let mut list = Sql::new("");
+            for (index, id) in ids.iter().enumerate() {
+                list.push(if index == 0 { " (" } else { ", " })
+                    .push_bind(to_sql(*id));
+            }
+            list.push(") ORDER BY node");
+            let mut proofs = list.after("SELECT node, body FROM proofs WHERE node IN");
+            proofs.push(", id");
+            for row in proofs.fetch_all(reader.conn()).await? {
+                let entry = details.entry(from_sql(row.get("node")?)).or_default();
+                entry
+                    .proofs
+                    .push(from_json(&row.get::<String, _>("body")?)?);
+            }
+            let hardware = list.after("SELECT node, body FROM node_hardware WHERE node IN");
+            for row in hardware.fetch_all(reader.conn()).await? {
+                let entry = details.entry(from_sql(row.get("node")?)).or_default();
+                entry.hardware = Some(from_json(&row.get::<String, _>("body")?)?);
             }
         }
         Ok(details)
@@ -213,25 +139,39 @@ impl Store {
 }
 
 impl WriteTx {
+    /// The node, unless it is deleted, as it is until this change ends: nobody else changes it
+    /// meanwhile.
     pub(crate) async fn node(
         &mut self,
         node_id: NodeId,
     ) -> Result<Option<NodeRecord>, sqlx::Error> {
-        let row = sqlx::query("SELECT * FROM nodes WHERE node_id = ?")
-            .bind(node_id.to_string())
-            .fetch_optional(self.conn())
-            .await?;
+        let mut query = Sql::new("SELECT * FROM nodes WHERE node_id = $1 AND NOT deleted")
+            .bind(node_id.to_string());
+        query.push(self.dialect().for_update());
+        let row = query.fetch_optional(self.conn()).await?;
         row.as_ref().map(NodeRecord::from_row).transpose()
     }
 
     /// Inserts a node as pending, or takes over what a registration may change. A node that moves
-    /// to another farm is pending there.
+    /// to another farm is pending there, and so is one that was deleted.
     pub(crate) async fn register_node(
         &mut self,
         node_id: NodeId,
         registration: &Registration,
         now: i64,
     ) -> Result<(), sqlx::Error> {
+        let (node_id, key) = (node_id.to_string(), node_id.public_key().to_hex());
+        let farm_id = to_sql(registration.farm_id);
+        // Who follows the farm it leaves hears of it.
+        let leaves =
+            Sql::new("SELECT 1 FROM nodes WHERE node_id = $1 AND farm_id <> $2 AND NOT deleted")
+                .bind(&node_id)
+                .bind(farm_id)
+                .fetch_optional(self.conn())
+                .await?;
+        if leaves.is_some() {
+            self.bury(&node_id, now).await?;
+        }
         let Location {
             city,
             country,
@@ -239,38 +179,40 @@ impl WriteTx {
             latitude,
             longitude,
         } = &registration.location;
-        sqlx::query(
-            "INSERT INTO nodes (node_id, node_id_v1, farm_id, hostname, os_version, address, \
-                 public_key_hex, created, updated, uptime_secs, city, country, continent, \
-                 latitude, longitude, state) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'pending') \
-             ON CONFLICT (node_id) DO UPDATE SET \
+        let mut query = Sql::insert(
+            "nodes",
+            vec![
+                ("node_id", node_id.into()),
+                ("node_id_v1", registration.node_id_v1.raw().into()),
+                ("farm_id", farm_id.into()),
+                ("hostname", registration.hostname.raw().into()),
+                ("os_version", registration.os_version.raw().into()),
+                ("address", registration.address.raw().into()),
+                ("public_key_hex", key.into()),
+                ("created", now.into()),
+                ("updated", now.into()),
+                ("uptime_secs", registration.uptime.into()),
+                ("city", city.raw().into()),
+                ("country", country.raw().into()),
+                ("continent", continent.raw().into()),
+                ("latitude", (*latitude).into()),
+                ("longitude", (*longitude).into()),
+                ("state", NodeState::Pending.as_str().into()),
+            ],
+        );
+        query.push(
+            " ON CONFLICT (node_id) DO UPDATE SET \
                  node_id_v1 = excluded.node_id_v1, \
                  hostname = excluded.hostname, os_version = excluded.os_version, \
                  address = excluded.address, updated = excluded.updated, \
                  uptime_secs = excluded.uptime_secs, city = excluded.city, \
                  country = excluded.country, continent = excluded.continent, \
                  latitude = excluded.latitude, longitude = excluded.longitude, \
-                 state = iif(farm_id = excluded.farm_id, state, 'pending'), \
-                 farm_id = excluded.farm_id",
-        )
-        .bind(node_id.to_string())
-        .bind(registration.node_id_v1.raw())
-        .bind(to_sql(registration.farm_id))
-        .bind(registration.hostname.raw())
-        .bind(registration.os_version.raw())
-        .bind(registration.address.raw())
-        .bind(node_id.public_key().to_hex())
-        .bind(now)
-        .bind(registration.uptime)
-        .bind(city.raw())
-        .bind(country.raw())
-        .bind(continent.raw())
-        .bind(latitude)
-        .bind(longitude)
-        .execute(self.conn())
-        .await
-        .map(drop)
+                 state = CASE WHEN nodes.farm_id = excluded.farm_id THEN nodes.state \
+                     ELSE 'pending' END, \
+                 farm_id = excluded.farm_id, deleted = FALSE",
+        );
+        query.execute(self.conn()).await.map(drop)
     }
 
     /// Sets the totals (sizes in bytes), appends a proof and replaces the inventory, if there is
@@ -283,37 +225,38 @@ impl WriteTx {
         hardware: Option<&serde_json::Value>,
         now: i64,
     ) -> Result<(), sqlx::Error> {
-        sqlx::query(
-            "UPDATE nodes SET total_cru = ?, total_mru_bytes = ?, total_sru_bytes = ?, \
-             total_hru_bytes = ? WHERE id = ?",
+        let node = to_sql(node);
+        Sql::new(
+            "UPDATE nodes SET total_cru = $1, total_mru_bytes = $2, total_sru_bytes = $3, \
+             total_hru_bytes = $4 WHERE id = $5",
         )
         .bind(totals.cru)
         .bind(totals.mru_bytes)
         .bind(totals.sru_bytes)
         .bind(totals.hru_bytes)
-        .bind(to_sql(node))
+        .bind(node)
         .execute(self.conn())
         .await?;
-        sqlx::query("INSERT INTO proofs (node, created, body) VALUES (?, ?, ?)")
-            .bind(to_sql(node))
+        Sql::new("INSERT INTO proofs (node, created, body) VALUES ($1, $2, $3)")
+            .bind(node)
             .bind(now)
             .bind(to_json(proof)?)
             .execute(self.conn())
             .await?;
-        sqlx::query(
-            "DELETE FROM proofs WHERE node = ?1 AND id <= \
-             (SELECT id FROM proofs WHERE node = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        Sql::new(
+            "DELETE FROM proofs WHERE node = $1 AND id <= \
+             (SELECT id FROM proofs WHERE node = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
         )
-        .bind(to_sql(node))
+        .bind(node)
         .bind(PROOFS_PER_NODE)
         .execute(self.conn())
         .await?;
         if let Some(hardware) = hardware {
-            sqlx::query(
-                "INSERT INTO node_hardware (node, created, body) VALUES (?, ?, ?) \
+            Sql::new(
+                "INSERT INTO node_hardware (node, created, body) VALUES ($1, $2, $3) \
                  ON CONFLICT (node) DO UPDATE SET created = excluded.created, body = excluded.body",
             )
-            .bind(to_sql(node))
+            .bind(node)
             .bind(now)
             .bind(to_json(hardware)?)
             .execute(self.conn())
@@ -328,7 +271,7 @@ impl WriteTx {
         uptime_secs: i64,
         now: i64,
     ) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE nodes SET uptime_secs = ?, updated = ? WHERE id = ?")
+        Sql::new("UPDATE nodes SET uptime_secs = $1, updated = $2 WHERE id = $3")
             .bind(uptime_secs)
             .bind(now)
             .bind(to_sql(node))
@@ -342,7 +285,7 @@ impl WriteTx {
         node: u64,
         ifaces: &[Iface],
     ) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE nodes SET ifaces = ? WHERE id = ?")
+        Sql::new("UPDATE nodes SET ifaces = $1 WHERE id = $2")
             .bind(to_json(ifaces)?)
             .bind(to_sql(node))
             .execute(self.conn())
@@ -360,15 +303,16 @@ impl WriteTx {
         now: i64,
     ) -> Result<(), sqlx::Error> {
         let (farm_id, node_id) = (to_sql(farm_id), node_id.to_string());
-        sqlx::query("UPDATE nodes SET state = ? WHERE node_id = ? AND farm_id = ?")
+        Sql::new("UPDATE nodes SET state = $1 WHERE node_id = $2 AND farm_id = $3 AND NOT deleted")
             .bind(state.as_str())
             .bind(&node_id)
             .bind(farm_id)
             .execute(self.conn())
             .await?;
         let block_list = if state == NodeState::Blocked {
-            sqlx::query(
-                "INSERT INTO blocked_nodes (farm_id, node_id, reason, created) VALUES (?, ?, ?, ?) \
+            Sql::new(
+                "INSERT INTO blocked_nodes (farm_id, node_id, reason, created) \
+                 VALUES ($1, $2, $3, $4) \
                  ON CONFLICT (farm_id, node_id) DO UPDATE SET reason = excluded.reason",
             )
             .bind(farm_id)
@@ -376,7 +320,7 @@ impl WriteTx {
             .bind(reason)
             .bind(now)
         } else {
-            sqlx::query("DELETE FROM blocked_nodes WHERE farm_id = ? AND node_id = ?")
+            Sql::new("DELETE FROM blocked_nodes WHERE farm_id = $1 AND node_id = $2")
                 .bind(farm_id)
                 .bind(node_id)
         };
@@ -389,11 +333,13 @@ impl WriteTx {
         farm_id: u64,
         node_id: NodeId,
     ) -> Result<Option<String>, sqlx::Error> {
-        sqlx::query_scalar("SELECT reason FROM blocked_nodes WHERE farm_id = ? AND node_id = ?")
+        Sql::new("SELECT reason FROM blocked_nodes WHERE farm_id = $1 AND node_id = $2")
             .bind(to_sql(farm_id))
             .bind(node_id.to_string())
             .fetch_optional(self.conn())
-            .await
+            .await?
+            .map(|row| row.get(0))
+            .transpose()
     }
 
     /// A farm of this owner that refuses this node.
@@ -402,23 +348,40 @@ impl WriteTx {
         owner: u64,
         node_id: NodeId,
     ) -> Result<Option<u64>, sqlx::Error> {
-        let id: Option<i64> = sqlx::query_scalar(
+        Sql::new(
             "SELECT farms.id FROM blocked_nodes JOIN farms ON farms.id = blocked_nodes.farm_id \
-             WHERE blocked_nodes.node_id = ? AND farms.threebot_id = ? ORDER BY farms.id LIMIT 1",
+             WHERE blocked_nodes.node_id = $1 AND farms.threebot_id = $2 \
+             ORDER BY farms.id LIMIT 1",
         )
         .bind(node_id.to_string())
         .bind(to_sql(owner))
         .fetch_optional(self.conn())
-        .await?;
-        Ok(id.map(from_sql))
+        .await?
+        .map(|row| row.get(0).map(from_sql))
+        .transpose()
     }
 
-    pub(crate) async fn delete_node(&mut self, node: u64) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM nodes WHERE id = ?")
-            .bind(to_sql(node))
-            .execute(self.conn())
-            .await
-            .map(drop)
+    /// Takes a node out of its farm and forgets what it told; its row keeps its number and says
+    /// that it is deleted, until it registers again.
+    pub(crate) async fn delete_node(
+        &mut self,
+        node: u64,
+        node_id: NodeId,
+        now: i64,
+    ) -> Result<(), sqlx::Error> {
+        for sql in [
+            "DELETE FROM proofs WHERE node = $1",
+            "DELETE FROM node_hardware WHERE node = $1",
+            "UPDATE nodes SET deleted = TRUE, state = 'pending', ifaces = '[]', wg_ports = '[]', \
+             public_config = '', free_to_use = FALSE, reserved = FALSE, board_sha256 = '' \
+             WHERE id = $1",
+        ] {
+            Sql::new(sql)
+                .bind(to_sql(node))
+                .execute(self.conn())
+                .await?;
+        }
+        self.bury(&node_id.to_string(), now).await
     }
 }
 

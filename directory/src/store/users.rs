@@ -1,31 +1,28 @@
 //! Users.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
-
-use super::{Listed, Store, Window, WriteTx, from_sql, to_sql};
+use super::sql::{Row, Sql};
+use super::{Listed, Store, Window, WriteTx, from_json, from_sql, to_json, to_sql};
 use crate::wire::{NewUser, User};
 
-const COLUMNS: &str = "id, name, email, pubkey, host, description";
-
-fn from_row(row: &SqliteRow) -> Result<User, sqlx::Error> {
+fn from_row(row: &Row) -> Result<User, sqlx::Error> {
     Ok(User {
-        id: from_sql(row.try_get("id")?),
-        name: row.try_get::<String, _>("name")?.into(),
-        email: row.try_get::<String, _>("email")?.into(),
-        pubkey: row.try_get::<String, _>("pubkey")?.into(),
-        host: row.try_get::<String, _>("host")?.into(),
-        description: row.try_get::<String, _>("description")?.into(),
+        id: from_sql(row.get("id")?),
+        name: row.get::<String, _>("name")?.into(),
+        email: row.get::<String, _>("email")?.into(),
+        pubkey: row.get::<String, _>("pubkey")?.into(),
+        host: row.get::<String, _>("host")?.into(),
+        description: row.get::<String, _>("description")?.into(),
+        wallet_addresses: from_json(&row.get::<String, _>("wallet_addresses")?)?,
+        signature: row.get::<String, _>("signature")?.into(),
         ..User::default()
     })
 }
 
 impl Store {
     pub(crate) async fn user(&self, id: u64) -> Result<Option<User>, sqlx::Error> {
-        let row = QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS} FROM users WHERE id = "))
-            .push_bind(to_sql(id))
-            .build()
-            .fetch_optional(&self.readers)
+        let row = Sql::new("SELECT * FROM users WHERE id = $1")
+            .bind(to_sql(id))
+            .fetch_optional(self.reader().await?.conn())
             .await?;
         row.as_ref().map(from_row).transpose()
     }
@@ -37,35 +34,14 @@ impl Store {
         email: Option<&str>,
         window: Window,
     ) -> Result<Listed<User>, sqlx::Error> {
-        let filter = |sql: &str| {
-            let mut query = QueryBuilder::<Sqlite>::new(sql);
-            query.push(" FROM users WHERE TRUE");
-            if let Some(name) = name {
-                query.push(" AND name = ").push_bind(name.to_owned());
-            }
-            if let Some(email) = email {
-                query.push(" AND email = ").push_bind(email.to_owned());
-            }
-            query
-        };
-        let mut tx = self.readers.begin().await?;
-        let total: i64 = filter("SELECT count(*)")
-            .build_query_scalar()
-            .fetch_one(&mut *tx)
-            .await?;
-        let rows = filter(&format!("SELECT {COLUMNS}"))
-            .push(" ORDER BY id LIMIT ")
-            .push_bind(window.size)
-            .push(" OFFSET ")
-            .push_bind(window.offset)
-            .build()
-            .fetch_all(&mut *tx)
-            .await?;
-        let items = rows.iter().map(from_row).collect::<Result<_, _>>()?;
-        Ok(Listed {
-            items,
-            total: from_sql(total),
-        })
+        let mut filter = Sql::new(" FROM users WHERE TRUE");
+        if let Some(name) = name {
+            filter.push(" AND name = ").push_bind(name);
+        }
+        if let Some(email) = email {
+            filter.push(" AND email = ").push_bind(email);
+        }
+        self.list("SELECT *", &filter, window, from_row).await
     }
 }
 
@@ -76,17 +52,38 @@ impl WriteTx {
         name: &str,
         pubkey: &str,
     ) -> Result<Option<User>, sqlx::Error> {
-        let row = QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS} FROM users WHERE name = "))
-            .push_bind(name.to_owned())
-            .push(" OR pubkey = ")
-            .push_bind(pubkey.to_owned())
-            .push(" ORDER BY name = ")
-            .push_bind(name.to_owned())
-            .push(" DESC, id LIMIT 1")
-            .build()
-            .fetch_optional(self.conn())
-            .await?;
+        let row = Sql::new(
+            "SELECT * FROM users WHERE name = $1 OR pubkey = $2 ORDER BY name = $1 DESC, id LIMIT 1",
+        )
+        .bind(name)
+        .bind(pubkey)
+        .fetch_optional(self.conn())
+        .await?;
         row.as_ref().map(from_row).transpose()
+    }
+
+    /// The user as it is until this change ends: nobody else changes it meanwhile.
+    pub(crate) async fn user(&mut self, id: u64) -> Result<Option<User>, sqlx::Error> {
+        let mut query = Sql::new("SELECT * FROM users WHERE id = $1").bind(to_sql(id));
+        query.push(self.dialect().for_update());
+        let row = query.fetch_optional(self.conn()).await?;
+        row.as_ref().map(from_row).transpose()
+    }
+
+    /// Replaces what a user may change.
+    pub(crate) async fn update_user(&mut self, user: &User) -> Result<(), sqlx::Error> {
+        let mut query = Sql::update(
+            "users",
+            vec![
+                ("email", user.email.raw().into()),
+                ("pubkey", user.pubkey.raw().into()),
+                ("host", user.host.raw().into()),
+                ("description", user.description.raw().into()),
+                ("wallet_addresses", to_json(&user.wallet_addresses)?.into()),
+            ],
+        );
+        query.push(" WHERE id = ").push_bind(to_sql(user.id));
+        query.execute(self.conn()).await.map(drop)
     }
 
     pub(crate) async fn create_user(
@@ -94,18 +91,20 @@ impl WriteTx {
         user: &NewUser,
         now: i64,
     ) -> Result<User, sqlx::Error> {
-        let row = sqlx::query(
-            "INSERT INTO users (name, email, pubkey, host, description, created) \
-             VALUES (?, ?, ?, ?, ?, ?) RETURNING id, name, email, pubkey, host, description",
-        )
-        .bind(user.name.raw())
-        .bind(user.email.raw())
-        .bind(user.pubkey.raw())
-        .bind(user.host.raw())
-        .bind(user.description.raw())
-        .bind(now)
-        .fetch_one(self.conn())
-        .await?;
+        let mut query = Sql::insert(
+            "users",
+            vec![
+                ("name", user.name.raw().into()),
+                ("email", user.email.raw().into()),
+                ("pubkey", user.pubkey.raw().into()),
+                ("host", user.host.raw().into()),
+                ("description", user.description.raw().into()),
+                ("wallet_addresses", to_json(&user.wallet_addresses)?.into()),
+                ("created", now.into()),
+            ],
+        );
+        query.push(" RETURNING *");
+        let row = query.fetch_one(self.conn()).await?;
         from_row(&row)
     }
 }

@@ -29,13 +29,6 @@ pub struct CapacityPost {
     pub hardware: Option<serde_json::Value>,
 }
 
-/// The body of `POST /nodes/{id}/uptime`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct UptimePost {
-    /// Seconds since the node booted.
-    pub uptime: u64,
-}
-
 /// A hardware proof, one a boot.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -50,6 +50,10 @@ pub struct Farm {
     /// Set by 2021 servers.
     #[serde(deserialize_with = "null_default")]
     pub is_grid3_compliant: bool,
+    /// Extension: whether the owner's signature was ever on it. Farms that a compat listener took
+    /// unsigned are somebody's word only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
 }
 
 /// Whether a farm name fits `^[a-zA-Z0-9-_]+$` and, as the later chain demands, 3 to 40 bytes.
@@ -150,6 +154,29 @@ pub struct FarmPublicIp {
     pub reservation_id: i64,
 }
 
+impl FarmPublicIp {
+    /// Whether address and gateway are two hosts of one network on the public internet.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(Cidr, IpAddr), &'static str> {
+        let address = self.address.ok_or("address is required")?;
+        let gateway = self.gateway.ok_or("gateway is required")?;
+        for ip in [address.addr, gateway] {
+            if ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() {
+                return Err("an address is none of a host");
+            }
+        }
+        if gateway == address.addr {
+            return Err("gateway and address are the same");
+        }
+        if !address.contains(gateway) {
+            return Err("gateway is not in the network of address");
+        }
+        Ok((address, gateway))
+    }
+}
+
 /// Custom cloud unit prices (2021 servers).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -169,4 +196,61 @@ pub struct CloudUnitsPrice {
     /// Per public IPv4 address.
     #[serde(serialize_with = "go_float", deserialize_with = "null_default")]
     pub ipv4u: f64,
+}
+
+impl CloudUnitsPrice {
+    /// Whether every price is an amount.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        (0..=4).contains(&self.currency)
+            && [self.cu, self.su, self.nu, self.ipv4u]
+                .iter()
+                .all(|price| price.is_finite() && *price >= 0.0)
+    }
+}
+
+/// What a farm asks of one user instead of its usual prices (2021 servers).
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FarmThreebotPrice {
+    /// The user the price is for.
+    #[serde(deserialize_with = "null_default")]
+    pub threebot_id: u64,
+    /// The farm.
+    #[serde(deserialize_with = "null_default")]
+    pub farm_id: u64,
+    /// The prices.
+    #[serde(deserialize_with = "null_default")]
+    pub custom_cloudunits_price: CloudUnitsPrice,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_addresses_follow_the_reference_vectors() {
+        let check = |address: &str, gateway: &str| {
+            let ip = FarmPublicIp {
+                address: address.parse().ok(),
+                gateway: gateway.parse().ok(),
+                reservation_id: 0,
+            };
+            ip.check().map(drop)
+        };
+        check("185.206.122.1/24", "185.206.122.2").unwrap();
+        check("2a10:b600:1::0cc4:7a30:65b5/64", "2a10:b600:1::1").unwrap();
+        for (address, gateway, why) in [
+            ("185.206.122.1/24", "185.206.122.1", "the same"),
+            ("185.206.122.1/24", "185.206.123.2", "not in the network"),
+            ("185.206.122.1/24", "2a10:b600:1::1", "not in the network"),
+            ("185.206.122.1", "185.206.122.2", "address is required"),
+            ("185.206.122.1/24", "", "gateway is required"),
+            ("127.0.0.2/8", "127.0.0.1", "none of a host"),
+            ("0.0.0.0/0", "1.2.3.4", "none of a host"),
+        ] {
+            let error = check(address, gateway).unwrap_err();
+            assert!(error.contains(why), "{address} {gateway}: {error}");
+        }
+    }
 }

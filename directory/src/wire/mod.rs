@@ -8,25 +8,33 @@
 //! Text that other people choose is [`Untrusted`]: harmless when shown, raw only to compare.
 
 mod capacity;
+mod enrolment;
 mod farm;
+mod gateway;
 mod node;
+mod reports;
 mod scalar;
+mod search;
 mod user;
 
 pub use capacity::{
     CapacityPost, DiskDevice, DiskProof, Dmi, DmiProperty, DmiSection, DmiSubsection, DmiTooling,
-    Proof, UptimePost, legacy_hash,
+    Proof, legacy_hash,
 };
+pub use enrolment::{EnrolmentToken, EnrolmentTokenCreated, EnrolmentTokenInfo, NewEnrolmentToken};
 pub use farm::{
-    CloudUnitsPrice, Farm, FarmCreated, FarmPublicIp, Location, ResourcePrice, WalletAddress,
-    is_valid_farm_name,
+    CloudUnitsPrice, Farm, FarmCreated, FarmPublicIp, FarmThreebotPrice, Location, ResourcePrice,
+    WalletAddress, is_valid_farm_name,
 };
+pub use gateway::Gateway;
 pub use hw_probe::text::Untrusted;
 pub use node::{
     Iface, Node, NodeState, PublicIface, Registration, ResourceAmount, StatePost, Workloads,
 };
+pub use reports::{FreePost, PortsPost, UptimePost, UsagePost};
 pub use scalar::{Cidr, Date, GIB, MacAddr, ParseError, bytes_to_gib, gib_to_bytes};
-pub use user::{NewUser, User, is_valid_email};
+pub use search::{CapacityPage, Changes, Gone, GoneKind, Offer};
+pub use user::{NewUser, User, UserUpdate, ValidatePost, Validity, is_valid_email};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +47,17 @@ pub struct ErrorBody {
     /// refused because the two clocks differ too much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_difference_seconds: Option<i64>,
+}
+
+impl ErrorBody {
+    /// An error without more to say.
+    #[must_use]
+    pub fn new(error: impl Into<Untrusted>) -> Self {
+        Self {
+            error: error.into(),
+            clock_difference_seconds: None,
+        }
+    }
 }
 
 /// The answer of `GET /health` (extension).

@@ -6,6 +6,7 @@ use hw_probe::text::Untrusted;
 use serde::{Deserialize, Serialize};
 
 use super::capacity::Proof;
+use super::enrolment::EnrolmentToken;
 use super::farm::Location;
 use super::scalar::{Cidr, Date, MacAddr, bytes_to_gib, go_float, list, null_default, or_empty};
 use crate::identity::{NodeId, Seed};
@@ -252,6 +253,28 @@ pub struct PublicIface {
     pub version: i64,
 }
 
+impl PublicIface {
+    /// Whether a server takes it: all of it is there, and each address of the right family.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if !(1..=16).contains(&self.master.raw().chars().count()) {
+            return Err("master must be the name of an interface, 1 to 16 characters");
+        }
+        if self.kind != 0 {
+            return Err("type must be 0 (macvlan)");
+        }
+        let network = |cidr: Option<Cidr>, v4: bool| cidr.filter(|c| c.addr.is_ipv4() == v4);
+        let address = |ip: Option<IpAddr>, v4: bool| ip.filter(|ip| ip.is_ipv4() == v4);
+        network(self.ipv4, true).ok_or("ipv4 must be an IPv4 address with its network")?;
+        network(self.ipv6, false).ok_or("ipv6 must be an IPv6 address with its network")?;
+        address(self.gw4, true).ok_or("gw4 must be an IPv4 address")?;
+        address(self.gw6, false).ok_or("gw6 must be an IPv6 address")?;
+        Ok(())
+    }
+}
+
 /// The body of `POST /nodes`: the part of a node that registration takes.
 ///
 /// The original sends a whole node and the server ignores the rest; so does ours.
@@ -285,6 +308,9 @@ pub struct Registration {
     /// 64 hexadecimal digits that match `node_id`.
     #[serde(deserialize_with = "null_default")]
     pub public_key_hex: Untrusted,
+    /// Extension: the farm's leave to be approved at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment_token: Option<EnrolmentToken>,
 }
 
 impl Registration {

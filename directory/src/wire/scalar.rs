@@ -200,6 +200,20 @@ impl Cidr {
         }
         Ok(Self { addr, prefix_len })
     }
+
+    /// Whether an address of the same family lies in this network.
+    #[must_use]
+    pub fn contains(&self, other: IpAddr) -> bool {
+        let (network, other, bits) = match (self.addr, other) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                (u128::from(a.to_bits()), u128::from(b.to_bits()), 32)
+            }
+            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
+            _ => return false,
+        };
+        let host_bits = bits - u32::from(self.prefix_len);
+        (network ^ other).checked_shr(host_bits).unwrap_or(0) == 0
+    }
 }
 
 impl FromStr for Cidr {
@@ -449,6 +463,21 @@ mod tests {
         ] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn networks_contain_their_addresses_and_no_others() {
+        let contains = |network: &str, address: &str| {
+            let network: Cidr = network.parse().unwrap();
+            network.contains(address.parse().unwrap())
+        };
+        assert!(contains("185.206.122.1/24", "185.206.122.2"));
+        assert!(!contains("185.206.122.1/24", "185.206.123.2"));
+        assert!(contains("2a10:b600:1::cc4:7a30:65b5/64", "2a10:b600:1::1"));
+        assert!(!contains("2a10:b600:1::1/64", "2a10:b600:2::1"));
+        assert!(contains("0.0.0.0/0", "255.255.255.255") && contains("::/0", "ff::1"));
+        assert!(contains("1.2.3.4/32", "1.2.3.4") && !contains("1.2.3.4/32", "1.2.3.5"));
+        assert!(!contains("::/0", "1.2.3.4") && !contains("0.0.0.0/0", "::1"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::farm::WalletAddress;
 use super::scalar::null_default;
-use crate::identity::PublicKey;
+use crate::identity::{PublicKey, Seed};
 
 /// A user: the identity that owns farms ("threebot").
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -29,11 +29,14 @@ pub struct User {
     /// Free text.
     #[serde(deserialize_with = "null_default")]
     pub description: Untrusted,
-    /// Wallets of the user. (The original spells the key without the second "ess".)
+    /// Wallets of the user.
     #[serde(deserialize_with = "null_default")]
-    pub wallet_addrs: Vec<WalletAddress>,
-    /// Legacy signature inside the record.
-    #[serde(deserialize_with = "null_default")]
+    pub wallet_addresses: Vec<WalletAddress>,
+    /// Legacy signature inside the record; left out when empty.
+    #[serde(
+        deserialize_with = "null_default",
+        skip_serializing_if = "is_empty_text"
+    )]
     pub signature: Untrusted,
     /// Set by the grid's operators.
     #[serde(deserialize_with = "null_default")]
@@ -59,6 +62,12 @@ pub struct NewUser {
     /// Free text.
     #[serde(deserialize_with = "null_default")]
     pub description: Untrusted,
+    /// Wallets of the user.
+    #[serde(
+        deserialize_with = "null_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub wallet_addresses: Vec<WalletAddress>,
 }
 
 impl NewUser {
@@ -72,6 +81,85 @@ impl NewUser {
             ..Self::default()
         }
     }
+}
+
+/// The body of `PUT /users/{id}`: the fields to change (empty ones stay as they are) and the user's
+/// signature over them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UserUpdate {
+    /// Must be the user's name or empty: names cannot be changed.
+    #[serde(deserialize_with = "null_default")]
+    pub name: Untrusted,
+    /// A new e-mail address.
+    #[serde(deserialize_with = "null_default")]
+    pub email: Untrusted,
+    /// A new key; the request is still signed with the old one.
+    #[serde(deserialize_with = "null_default")]
+    pub pubkey: Untrusted,
+    /// Free text.
+    #[serde(deserialize_with = "null_default")]
+    pub host: Untrusted,
+    /// Free text.
+    #[serde(deserialize_with = "null_default")]
+    pub description: Untrusted,
+    /// Wallets of the user.
+    #[serde(deserialize_with = "null_default")]
+    pub wallet_addresses: Vec<WalletAddress>,
+    /// ed25519 over [`UserUpdate::signed_text`], hexadecimal.
+    #[serde(deserialize_with = "null_default")]
+    pub sender_signature_hex: Untrusted,
+}
+
+impl UserUpdate {
+    /// What `sender_signature_hex` covers, when user `id` is changed: id, name, e-mail address,
+    /// host, description and key, one after the other. (The wallets are not covered.)
+    #[must_use]
+    pub fn signed_text(&self, id: u64) -> String {
+        let fields = [
+            &self.name,
+            &self.email,
+            &self.host,
+            &self.description,
+            &self.pubkey,
+        ];
+        let mut text = id.to_string();
+        for field in fields {
+            text.push_str(field.raw());
+        }
+        text
+    }
+
+    /// Signs it for user `id`.
+    #[must_use]
+    pub fn signed(mut self, id: u64, seed: &Seed) -> Self {
+        let signature = seed.sign(self.signed_text(id).as_bytes());
+        self.sender_signature_hex = hex::encode(signature).into();
+        self
+    }
+}
+
+/// The body of `POST /users/{id}/validate`: did this user sign this?
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ValidatePost {
+    /// The signed bytes, hexadecimal.
+    #[serde(deserialize_with = "null_default")]
+    pub payload: Untrusted,
+    /// The signature, hexadecimal.
+    #[serde(deserialize_with = "null_default")]
+    pub signature: Untrusted,
+}
+
+/// The answer to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validity {
+    /// Whether the signature is the user's.
+    pub is_valid: bool,
+}
+
+fn is_empty_text(text: &Untrusted) -> bool {
+    text.raw().is_empty()
 }
 
 /// Whether the directory takes this e-mail address: empty, or one `@` with text that holds no

@@ -4,7 +4,8 @@ use directory::client::{Error, FarmFilter, PageRequest};
 use directory::sign::{RequestParts, Signer};
 use directory::wire::{ResourcePrice, Untrusted};
 
-use crate::support::{Fixture, farm, get, request, user_id};
+use super::Fixture;
+use crate::support::{farm, get, request, user_id};
 
 #[tokio::test]
 async fn a_farm_keeps_every_field() {
@@ -22,6 +23,7 @@ async fn a_farm_keeps_every_field() {
     wanted.enable_custom_pricing = true;
     wanted.id = fx.client.create_farm(&wanted, &owner).await.unwrap().value;
     wanted.is_grid3_compliant = true;
+    wanted.verified = Some(true);
 
     let mine = fx.client.farm(wanted.id, Some(&owner)).await.unwrap();
     assert_eq!(mine.value, wanted);
@@ -236,25 +238,10 @@ async fn data_survives_a_restart() {
     let fx = Fixture::strict().await;
     let (farm_id, owner) = fx.farm("alpha", 1).await;
     let node = fx.node(farm_id, 10).await;
-    let Fixture {
-        dir, clock, server, ..
-    } = fx;
-    server.shutdown().await.unwrap();
-    let left: Vec<_> = std::fs::read_dir(dir.path().join("data"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(
-        left,
-        ["directory.sqlite"],
-        "the log is folded in when the server stops"
-    );
-
-    let mut config =
-        directory::server::ServerConfig::new(([127, 0, 0, 1], 0).into(), dir.path().join("data"));
-    config.clock = clock.clone();
+    let config = fx.config();
+    fx.server.shutdown().await.unwrap();
     let server = directory::server::start(config).await.unwrap();
-    let options = crate::support::options(&server, clock);
+    let options = crate::support::options(&server, fx.clock.clone());
     let client = directory::client::Client::new(&options).unwrap();
     assert_eq!(
         client.farm(farm_id, None).await.unwrap().value.name,
@@ -281,62 +268,34 @@ async fn data_survives_a_restart() {
     assert_eq!(next, farm_id + 1);
 }
 
+/// Changes that come at once may share a transaction: one that fails does not spoil the others.
 #[tokio::test]
-async fn the_data_is_for_the_servers_eyes_only() {
-    use std::os::unix::fs::PermissionsExt;
+async fn of_farms_made_at_once_each_name_is_given_once() {
     let fx = Fixture::strict().await;
-    fx.farm("alpha", 1).await;
-    let data = fx.dir.path().join("data");
-    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&data), 0o700);
-    for entry in std::fs::read_dir(&data).unwrap() {
-        let path = entry.unwrap().path();
-        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    let owner = fx.user("alice", 1).await;
+    let made = (0..40).map(|number| {
+        let (client, owner) = (fx.client.clone(), owner.clone());
+        let name = format!("farm-{}", number % 10);
+        tokio::spawn(async move {
+            client
+                .create_farm(&farm(&name, user_id(&owner)), &owner)
+                .await
+        })
+    });
+    let mut ids = std::collections::HashSet::new();
+    for made in made.collect::<Vec<_>>() {
+        match made.await.unwrap() {
+            Ok(created) => assert!(ids.insert(created.value)),
+            Err(error) => assert!(format!("{error:?}").contains("taken"), "{error:?}"),
+        }
     }
-}
-
-#[tokio::test]
-async fn a_data_directory_that_cannot_be_made_is_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("file");
-    std::fs::write(&file, "in the way").unwrap();
-    for path in [file.clone(), file.join("below")] {
-        let config = directory::server::ServerConfig::new(([127, 0, 0, 1], 0).into(), &path);
-        let Err(error) = directory::server::start(config).await else {
-            panic!("it started")
-        };
-        assert!(
-            error.to_string().contains("cannot use data directory"),
-            "{error}"
-        );
-        assert!(error.hint().is_some());
-    }
-}
-
-#[tokio::test]
-async fn a_newer_database_is_not_touched() {
-    let fx = Fixture::strict().await;
-    let Fixture { dir, server, .. } = fx;
-    server.shutdown().await.unwrap();
-    let data = dir.path().join("data");
-    let status = std::process::Command::new("sqlite3")
-        .arg(data.join("directory.sqlite"))
-        .arg(
-            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-             VALUES (9999, 'from the future', 1, x'00', 0)",
-        )
-        .status()
-        .unwrap();
-    assert!(status.success());
-    let config = directory::server::ServerConfig::new(([127, 0, 0, 1], 0).into(), &data);
-    let Err(error) = directory::server::start(config).await else {
-        panic!("it started")
-    };
-    assert!(
-        error
-            .to_string()
-            .contains("schema 9999, made by a newer program"),
-        "{error}"
+    assert_eq!(ids.len(), 10);
+    let all = FarmFilter::default();
+    let all = fx.client.all_farms(&all, None).await.unwrap();
+    assert_eq!(
+        all.iter()
+            .map(|farm| farm.id)
+            .collect::<std::collections::HashSet<_>>(),
+        ids
     );
-    assert!(error.hint().is_some());
 }

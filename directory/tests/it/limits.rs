@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use directory::clock::{Clock as _, SystemClock};
+use directory::server::Rate;
 use directory::sign::{RequestParts, Signer};
 
-use crate::support::{Fixture, get, request, seed, send_bytes};
+use super::Fixture;
+use crate::support::{get, request, seed, send_bytes};
 
 async fn still_answers(fx: &Fixture) {
     assert_eq!(fx.client.health().await.unwrap().value.status, "ok");
@@ -79,6 +81,9 @@ async fn nonsense_gets_a_client_error() {
     ] {
         let status = get(fx.addr(), target).await.status;
         assert!(matches!(status, 200 | 400 | 404), "{target}: {status}");
+    }
+    for target in ["/explorer/nodes?city=a%00b", "/explorer/farms?name=%00"] {
+        assert_eq!(get(fx.addr(), target).await.status, 400, "{target}");
     }
     assert_eq!(
         send_bytes(fx.addr(), b"\x16\x03\x01 not http\r\n\r\n".to_vec())
@@ -155,4 +160,86 @@ async fn ipv6_works() {
     .await;
     assert!(fx.server.url().starts_with("http://[::1]:"));
     still_answers(&fx).await;
+}
+
+#[tokio::test]
+async fn one_address_that_asks_too_often_is_told_when_to_come_back() {
+    let fx = Fixture::with(|config| {
+        config.limits.bound_loopback = true;
+        config.limits.address_rate = Rate::new(3, Duration::from_millis(2500));
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(get(fx.addr(), "/explorer/farms").await.status, 200);
+    }
+    let answer = get(fx.addr(), "/explorer/farms").await;
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (429, Some("3"))
+    );
+    assert!(
+        answer.json()["error"]
+            .as_str()
+            .unwrap()
+            .contains("too often")
+    );
+    fx.clock.advance(Duration::from_secs(3));
+    still_answers(&fx).await;
+}
+
+#[tokio::test]
+async fn one_key_cannot_take_it_all_nor_use_up_what_another_may() {
+    let fx = Fixture::with(|config| {
+        config.limits.key_rate = Rate::new(4, Duration::from_secs(60));
+    })
+    .await;
+    let (alice, bob) = (fx.user("alice", 1).await, fx.user("bob", 2).await);
+    let parts = RequestParts {
+        method: "GET",
+        target: "/explorer/farms",
+        body: b"",
+    };
+    // Somebody else in her name does not count against her.
+    let Signer::User { id, .. } = &alice else {
+        panic!()
+    };
+    let thief = Signer::User {
+        id: *id,
+        seed: seed(50),
+    };
+    let forged = fx.sign(&thief, &parts, 0);
+    for _ in 0..9 {
+        assert_eq!(request(fx.addr(), &parts, Some(&forged)).await.status, 401);
+    }
+    let signed = fx.sign(&alice, &parts, 0);
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(request(fx.addr(), &parts, Some(&signed)).await.status);
+    }
+    // Her registration was the first of four.
+    assert_eq!(statuses, [200, 200, 200, 429]);
+    let signed = fx.sign(&bob, &parts, 0);
+    assert_eq!(request(fx.addr(), &parts, Some(&signed)).await.status, 200);
+    assert_eq!(get(fx.addr(), "/explorer/farms").await.status, 200);
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_connections() {
+    let fx = Fixture::with(|config| {
+        config.limits.bound_loopback = true;
+        config.limits.connections_per_address = 2;
+    })
+    .await;
+    let idle = [(); 2].map(|()| std::net::TcpStream::connect(fx.addr()).unwrap());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let answer = get(fx.addr(), "/health").await;
+    assert_eq!(answer.status, 0, "closed without a word: {answer:?}");
+    drop(idle);
+    for _ in 0..50 {
+        if get(fx.addr(), "/health").await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the places were not given back");
 }

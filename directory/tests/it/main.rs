@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
-mod compat;
-mod farms;
-mod limits;
-mod nodes;
-mod signatures;
+mod cache;
+mod clients;
+mod cluster;
+mod hostile;
+mod metrics;
+mod on_postgres;
+mod on_sqlite;
+mod postgres;
+mod sqlite;
 mod support;
 mod tls;
-mod users;
 mod wire;

@@ -7,7 +7,8 @@ use directory::sign::{RequestParts, Signer};
 use directory::wire::{CapacityPost, Iface, NodeState, ResourceAmount};
 use serde_json::json;
 
-use crate::support::{Fixture, NOW, get, registration, request, seed};
+use super::Fixture;
+use crate::support::{NOW, get, registration, request, seed};
 
 fn status(error: &Error) -> u16 {
     match error {

@@ -7,7 +7,8 @@ use directory::clock::{ManualClock, UnixTime};
 use directory::identity::NodeId;
 use directory::sign::{RequestParts, SignatureMode, Signer, sign};
 
-use crate::support::{Fixture, NOW, farm, options, registration, request, seed, user_id};
+use super::Fixture;
+use crate::support::{NOW, farm, options, registration, request, seed, user_id};
 
 fn post<'a>(target: &'a str, body: &'a [u8]) -> RequestParts<'a> {
     RequestParts {

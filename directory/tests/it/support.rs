@@ -1,14 +1,16 @@
 //! A server on a free port, a clock under control, and requests that no proper client would send.
 
 use std::io::{Read, Write};
+use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use directory::client::{Client, ClientOptions};
 use directory::clock::{Clock, ManualClock, UnixTime};
 use directory::identity::Seed;
-use directory::server::{RunningServer, ServerConfig, ServerMode, start};
+use directory::server::{Data, RunningServer, ServerConfig, ServerMode, start};
 use directory::sign::{RequestParts, SignatureMode, SignedHeaders, Signer, sign};
 use directory::wire::{Farm, Location, NewUser, Registration, WalletAddress};
 use tempfile::TempDir;
@@ -16,14 +18,31 @@ use tempfile::TempDir;
 /// 2026-01-01T00:00:00Z.
 pub const NOW: i64 = 1_767_225_600;
 
-pub struct Fixture {
+/// A kind of database.
+pub trait Database {
+    /// An empty one; what is of files lies below this directory.
+    fn data(dir: &Path) -> Data;
+}
+
+/// A file of its own.
+pub struct Sqlite;
+
+impl Database for Sqlite {
+    fn data(dir: &Path) -> Data {
+        Data::Directory(dir.join("data"))
+    }
+}
+
+pub struct FixtureOn<D> {
     pub dir: TempDir,
     pub clock: Arc<ManualClock>,
     pub server: RunningServer,
     pub client: Client,
+    config: ServerConfig,
+    database: PhantomData<D>,
 }
 
-impl Fixture {
+impl<D: Database> FixtureOn<D> {
     pub async fn strict() -> Self {
         Self::with(|_| {}).await
     }
@@ -31,11 +50,12 @@ impl Fixture {
     pub async fn with(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(UnixTime::from_secs(NOW)));
-        let mut config = ServerConfig::new(([127, 0, 0, 1], 0).into(), dir.path().join("data"));
+        let data = D::data(dir.path());
+        let mut config = ServerConfig::with_data(([127, 0, 0, 1], 0).into(), data);
         config.clock = clock.clone();
         change(&mut config);
         let mode = config.mode;
-        let server = start(config).await.unwrap();
+        let server = start(config.clone()).await.unwrap();
         let mut options = options(&server, clock.clone());
         if mode == ServerMode::Compat {
             options.signature = SignatureMode::Compat;
@@ -46,7 +66,14 @@ impl Fixture {
             clock,
             server,
             client,
+            config,
+            database: PhantomData,
         }
+    }
+
+    /// Settings of another server on the same data.
+    pub fn config(&self) -> ServerConfig {
+        self.config.clone()
     }
 
     pub fn addr(&self) -> SocketAddr {

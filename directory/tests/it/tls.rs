@@ -7,14 +7,22 @@ use std::time::Duration;
 use directory::Pin;
 use directory::client::{Client, ClientOptions, Error, Trust};
 use directory::clock::{ManualClock, UnixTime};
-use directory::server::{ServerConfig, ServerMode, Tls, start};
+use directory::server::{Data, ServerConfig, ServerMode, Tls, start};
 use directory::sign::SignatureMode;
 
-use crate::support::{Fixture, NOW, options};
+use crate::on_sqlite::Fixture;
+use crate::support::{NOW, options};
+
+fn data_dir(config: &ServerConfig) -> std::path::PathBuf {
+    match &config.data {
+        Data::Directory(dir) => dir.clone(),
+        Data::Postgres(_) => panic!("no directory"),
+    }
+}
 
 fn self_signed(config: &mut ServerConfig) {
     config.tls = Tls::SelfSigned {
-        dir: config.data_dir.clone(),
+        dir: data_dir(config),
         names: vec!["dir.test".into()],
     };
 }

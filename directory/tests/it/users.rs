@@ -3,7 +3,8 @@
 use directory::client::{Error, PageRequest, UserFilter};
 use directory::wire::NewUser;
 
-use crate::support::{Fixture, get, seed, user_id};
+use super::Fixture;
+use crate::support::{get, seed, user_id};
 
 fn status(error: &Error) -> u16 {
     let Error::Status { status, .. } = error else {
@@ -30,6 +31,7 @@ async fn a_user_is_registered_once_and_found_by_name() {
 
     let filter = UserFilter {
         name: Some("ALICE.3bot".into()),
+        ..UserFilter::default()
     };
     let found = fx
         .client

@@ -1,9 +1,14 @@
 //! The JSON, key by key, as 2020 clients read and write it.
 
-use directory::wire::{CapacityPost, Farm, Node, Proof, PublicIface, Registration, User};
+use directory::wire::{
+    CapacityPost, Farm, FarmPublicIp, FarmThreebotPrice, FreePost, Gateway, Iface, Node, PortsPost,
+    Proof, PublicIface, Registration, UptimePost, UsagePost, User, UserUpdate, ValidatePost,
+    Validity,
+};
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, get};
+use crate::on_sqlite::Fixture;
+use crate::support::get;
 
 /// Parsing what the original writes and writing it again changes nothing.
 fn round_trip<T: serde::Serialize + serde::de::DeserializeOwned>(original: Value) {
@@ -52,6 +57,21 @@ fn node() -> Value {
     })
 }
 
+fn gateway() -> Value {
+    json!({
+        "id": 2, "node_id": "FkUfMueBVSK6V1DCHVAtzzaqPqCPVzGguDzCQxq7Ep85", "farm_id": 1,
+        "os_version": "1.0", "created": 1_593_561_600, "updated": 1_593_561_601, "uptime": 60,
+        "address": "", "location": {"city": "Ghent", "country": "Belgium", "continent": "Europe",
+                                    "latitude": 51.05, "longitude": 3.72},
+        "public_key_hex": "db26de5be5a0bd95b775170db6d80f0461d2f7c33742726fd9c6c35d39eeb9de",
+        "workloads": {"network": 0, "network_resource": 0, "volume": 0, "zdb_namespace": 0,
+                      "container": 0, "k8s_vm": 0, "generic_vm": 0, "proxy": 2,
+                      "reverse_proxy": 1, "subdomain": 3, "delegate_domain": 1},
+        "managed_domains": ["gateway.example.org"], "tcp_router_port": 18000,
+        "dns_nameserver": ["ns1.example.org"], "free_to_use": false
+    })
+}
+
 fn capacity() -> Value {
     json!({
         "capacity": {"cru": 8, "mru": 31, "hru": 0, "sru": 931},
@@ -87,9 +107,89 @@ fn every_shape_of_the_original_round_trips() {
     }));
     round_trip::<User>(json!({
         "id": 1, "name": "alice", "email": "a@b", "pubkey": "ab", "host": "", "description": "",
-        "wallet_addrs": [{"asset": "TFT", "address": "G"}], "signature": "",
+        "wallet_addresses": [{"asset": "TFT", "address": "G"}], "signature": "cd",
         "trusted_sales_channel": false
     }));
+    round_trip::<Gateway>(gateway());
+    round_trip::<FarmThreebotPrice>(json!({
+        "threebot_id": 8, "farm_id": 1,
+        "custom_cloudunits_price": {"currency": 1, "cu": 9.5, "su": 7, "nu": 0, "ipv4u": 5}
+    }));
+    round_trip::<FarmPublicIp>(json!({
+        "address": "185.206.122.1/24", "gateway": "185.206.122.2", "reservation_id": 3
+    }));
+    round_trip::<Iface>(json!({
+        "name": "zos", "addrs": [], "gateway": [], "macaddress": ""
+    }));
+    round_trip::<PublicIface>(node()["public_config"].clone());
+    round_trip::<UptimePost>(json!({"uptime": 600}));
+    round_trip::<PortsPost>(json!({"ports": [51820, 51821]}));
+    round_trip::<FreePost>(json!({"free_to_use": true}));
+    round_trip::<UserUpdate>(json!({
+        "name": "alice", "email": "a@b", "pubkey": "ab", "host": "h", "description": "d",
+        "wallet_addresses": [], "sender_signature_hex": "cd"
+    }));
+    round_trip::<ValidatePost>(json!({"payload": "ab", "signature": "cd"}));
+    round_trip::<Validity>(json!({"is_valid": true}));
+}
+
+#[test]
+fn usage_is_one_flat_object() {
+    let body = json!({
+        "cru": 1, "mru": 2, "hru": 0, "sru": 10.5, "network": 1, "network_resource": 0,
+        "volume": 3, "zdb_namespace": 0, "container": 2, "k8s_vm": 0, "generic_vm": 0, "proxy": 0,
+        "reverse_proxy": 0, "subdomain": 0, "delegate_domain": 4
+    });
+    round_trip::<UsagePost>(body.clone());
+    let post: UsagePost = serde_json::from_value(body).unwrap();
+    assert_eq!(
+        (post.resources.sru, post.workloads.delegate_domain),
+        (10.5, 4)
+    );
+    // A node of 2020 knows fewer kinds, and one of tomorrow more.
+    let other = json!({"cru": 1, "mru": null, "volume": null, "virtual_machine": 9});
+    let post: UsagePost = serde_json::from_value(other).unwrap();
+    assert_eq!((post.resources.cru, post.resources.mru), (1, 0.0));
+}
+
+#[test]
+fn an_identity_is_the_reference_vectors() {
+    let seed = directory::identity::Seed::from(*b"helloworldhelloworldhelloworld12");
+    assert_eq!(
+        seed.public_key().to_hex(),
+        "db26de5be5a0bd95b775170db6d80f0461d2f7c33742726fd9c6c35d39eeb9de"
+    );
+    let registration = Registration::new(&seed, 1, "v0.3.5", Default::default());
+    let json = serde_json::to_value(registration).unwrap();
+    assert_eq!(
+        json["node_id"],
+        "FkUfMueBVSK6V1DCHVAtzzaqPqCPVzGguDzCQxq7Ep85"
+    );
+    assert!(json.get("enrolment_token").is_none(), "{json}");
+    let zero = directory::identity::NodeId::from_public_key(
+        directory::identity::PublicKey::from_bytes([0; 32]),
+    );
+    assert_eq!(zero.to_string(), "1".repeat(32));
+}
+
+#[test]
+fn a_users_signature_covers_the_fields_in_the_originals_order() {
+    let update = UserUpdate {
+        name: "alice".into(),
+        email: "a@b".into(),
+        pubkey: "ab12".into(),
+        host: "host".into(),
+        description: "words".into(),
+        ..UserUpdate::default()
+    };
+    assert_eq!(update.signed_text(7), "7alicea@bhostwordsab12");
+    let seed = directory::identity::Seed::from([1; 32]);
+    let signed = update.clone().signed(7, &seed);
+    let signature = hex::decode(signed.sender_signature_hex.raw()).unwrap();
+    assert!(
+        seed.public_key()
+            .verify(update.signed_text(7).as_bytes(), &signature)
+    );
 }
 
 #[test]
@@ -144,7 +244,10 @@ async fn answers_have_exactly_the_originals_keys_and_our_extensions() {
         |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
     let served = get(fx.addr(), "/explorer/farms").await;
     assert_eq!(served.header("content-type"), Some("application/json"));
-    assert_eq!(keys(&served.json()[0]), keys(&farm()));
+    let mut expected = keys(&farm());
+    expected.push("verified".into());
+    expected.sort();
+    assert_eq!(keys(&served.json()[0]), expected);
     let served = get(fx.addr(), &format!("/api/v1/nodes/{}", node_seed.node_id()))
         .await
         .json();

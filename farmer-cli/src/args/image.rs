@@ -62,6 +62,10 @@ pub struct ImageBuildArgs {
     #[arg(long, value_name = "N")]
     pub farm_id: FarmId,
 
+    /// File with an enrolment token of the farm, which approves the node
+    #[arg(long, value_name = "FILE")]
+    pub enrolment_token_file: Option<PathBuf>,
+
     /// The file to write; for a network boot server the directory
     #[arg(long, value_name = "FILE", required = true)]
     pub out: Option<PathBuf>,

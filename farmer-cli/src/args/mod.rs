@@ -2,7 +2,9 @@
 
 mod directory;
 mod farm;
+mod fleet;
 mod hardware;
+mod identity;
 mod image;
 mod kernel;
 mod node;
@@ -13,9 +15,21 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub use directory::{ConnectionArgs, DirectoryCommand, ServeArgs};
-pub use farm::{FarmCommand, FarmCreateArgs, FarmListArgs, FarmShowArgs};
+pub use directory::{
+    BackupArgs, ConnectionArgs, DataCheckArgs, DirectoryCommand, RestoreArgs, ServeArgs,
+    Signatures, UnitArgs,
+};
+pub use farm::{
+    FarmCommand, FarmCreateArgs, FarmIpAddArgs, FarmIpCommand, FarmIpListArgs, FarmIpRemoveArgs,
+    FarmListArgs, FarmShowArgs, FarmTokenCommand, FarmTokenListArgs, FarmTokenNewArgs,
+    FarmTokenRevokeArgs, FarmUpdateArgs,
+};
+pub use fleet::{ApplyArgs, CapacityCommand, CapacityFindArgs, ChangeArgs, CheckArgs, ExportArgs};
 pub use hardware::{ProbeArgs, ProbeCommand};
+pub use identity::{
+    IdentityBackupCheckArgs, IdentityCommand, IdentityExportArgs, IdentityImportArgs,
+    IdentityNewArgs, IdentityShowArgs, PassphraseArgs,
+};
 pub use image::{
     BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
     BootkitVerifyArgs, ExtractPart, FlavourValue, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
@@ -25,10 +39,11 @@ pub use image::{
 };
 pub use kernel::{KernelCheckArgs, KernelCommand};
 pub use node::{
-    NodeCommand, NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
+    NodeCommand, NodeConfigurePublicArgs, NodeDecideArgs, NodeFreeToUseArgs, NodeListArgs,
+    NodeMoveArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
 };
 pub use tools::{CompletionsArgs, ConfigCommand, HelpArgs, ManArgs, TuiArgs};
-pub use value::{LocationValue, StaticAddress, WalletValue};
+pub use value::{LocationValue, StaticAddress};
 
 /// Build boot media, watch a farm and its nodes, and know what they earn.
 #[derive(Debug, Parser)]
@@ -129,12 +144,21 @@ pub enum ColorWhen {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Farms: create, list, show
+    /// Your identity, which owns your farms: new, show, import, export, backup-check
+    #[command(subcommand)]
+    Identity(IdentityCommand),
+    /// Farms: create, list, show, update, their addresses and tokens
     #[command(subcommand)]
     Farm(FarmCommand),
-    /// Nodes: list, show, approve, block, wait
+    /// Nodes: list, show, approve, block, delete, move, configure, wait
     #[command(subcommand)]
     Node(NodeCommand),
+    Apply(ApplyArgs),
+    Export(ExportArgs),
+    Check(CheckArgs),
+    /// Capacity of the grid: find
+    #[command(subcommand)]
+    Capacity(CapacityCommand),
     /// Boot media of the node OS: build, customise, explain, verify, sources, keys
     #[command(subcommand)]
     Image(ImageCommand),
@@ -149,7 +173,7 @@ pub enum Command {
     #[command(after_help = hardware::ESTIMATE_EXAMPLES)]
     Estimate(hw_probe::args::EstimateArgs),
     Tui(TuiArgs),
-    /// The embedded directory server
+    /// The embedded directory server: serve, backup, restore, check, unit
     #[command(subcommand)]
     Directory(DirectoryCommand),
     /// Settings: what is in force and where it comes from

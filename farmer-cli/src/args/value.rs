@@ -3,31 +3,75 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use directory::desired::{Currency, CustomPrices, Prices};
 use node_config::values::Cidr;
 use node_config::{Addressing, LocationConfig};
 
-/// `ASSET:ADDRESS`, a wallet farming rewards go to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WalletValue {
-    /// Asset code, such as `TFT`.
-    pub asset: String,
-    /// Stellar address.
-    pub address: String,
+/// `CURRENCY:key=NUMBER,…` into a currency and numbers in the order of `keys`; those not named are 0.
+fn prices<const N: usize>(text: &str, keys: [&str; N]) -> Result<(Currency, [f64; N]), String> {
+    let (currency, amounts) = text
+        .split_once(':')
+        .ok_or_else(|| format!("a price is CURRENCY:{}=NUMBER,…", keys.join("=NUMBER,")))?;
+    let mut values = [0.0; N];
+    for pair in amounts.split(',') {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("{pair:?} is not key=number"))?;
+        let place = keys
+            .iter()
+            .position(|known| *known == key.trim())
+            .ok_or_else(|| format!("{key:?} is none of {}", keys.join(", ")))?;
+        values[place] = value
+            .trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|price| *price >= 0.0 && price.is_finite())
+            .ok_or_else(|| format!("{value:?} is no price"))?;
+    }
+    Ok((currency.trim().parse()?, values))
 }
 
-impl FromStr for WalletValue {
-    type Err = String;
+/// `USD:cru=1,mru=2,sru=0.1,hru=0.02,nru=0`
+pub fn resource_prices(text: &str) -> Result<Prices, String> {
+    let (currency, [cru, mru, sru, hru, nru]) = prices(text, ["cru", "mru", "sru", "hru", "nru"])?;
+    Ok(Prices {
+        currency,
+        cru,
+        mru,
+        sru,
+        hru,
+        nru,
+    })
+}
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let good = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
-        match text.split_once(':') {
-            Some((asset, address)) if good(asset) && good(address) => Ok(Self {
-                asset: asset.to_owned(),
-                address: address.to_owned(),
-            }),
-            _ => Err("a wallet is ASSET:ADDRESS, such as TFT:GA47…".to_owned()),
-        }
-    }
+/// `USD:cu=8,su=6,nu=0,ipv4u=5`
+pub fn custom_prices(text: &str) -> Result<CustomPrices, String> {
+    let (currency, [cu, su, nu, ipv4u]) = prices(text, ["cu", "su", "nu", "ipv4u"])?;
+    Ok(CustomPrices {
+        currency,
+        cu,
+        su,
+        nu,
+        ipv4u,
+    })
+}
+
+/// `90s`, `30m`, `24h`, `7d`, in seconds.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    let bad = || format!("{text:?} is no time such as 90s, 30m, 24h or 7d");
+    let unit = text.chars().last().ok_or_else(bad)?;
+    let factor = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(bad()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| bad())?;
+    number
+        .checked_mul(factor)
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(bad)
 }
 
 /// `country=BE,city=Ghent,lat=51.05,lon=3.72`
@@ -114,14 +158,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wallets() {
-        let wallet: WalletValue = "TFT:GABC".parse().unwrap();
+    fn prices_name_their_currency() {
+        let price = resource_prices("usd:cru=1.5, mru=2").unwrap();
         assert_eq!(
-            (wallet.asset.as_str(), wallet.address.as_str()),
-            ("TFT", "GABC")
+            (price.currency, price.cru, price.sru),
+            (Currency::USD, 1.5, 0.0)
         );
-        for bad in ["", "TFT", "TFT:", ":G", "TFT:G A", "T=1:G"] {
-            assert!(bad.parse::<WalletValue>().is_err(), "{bad}");
+        assert_eq!(custom_prices("TFT:ipv4u=5").unwrap().ipv4u, 5.0);
+        for bad in [
+            "",
+            "USD",
+            "USD:",
+            "XXX:cru=1",
+            "USD:cu=1",
+            "USD:cru=-1",
+            "USD:cru=inf",
+        ] {
+            assert!(resource_prices(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(seconds("7d"), Ok(604_800));
+        for bad in ["", "7", "d", "0h", "-1h", "1w", "99999999999999999d", "1é"] {
+            assert!(seconds(bad).is_err(), "{bad}");
         }
     }
 

@@ -1,14 +1,14 @@
 //! From settings to a client of the directory, and to the identity that signs.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use directory::client::{Client, ClientOptions, Error, PageRequest, Trust, UserFilter};
 use directory::identity::{FileError, IdentityError, UserIdentity};
-use directory::sign::Signer;
+use directory::sign::{SignatureMode, Signer};
 use directory::wire::{NewUser, User};
 use node_config::DirectoryConfig;
 
+use crate::args::Signatures;
 use crate::exit::ExitStatus;
 use crate::failure::{Classify, Doing as _, Failure, Outcome};
 use crate::settings::Settings;
@@ -59,7 +59,7 @@ pub struct Connection {
 }
 
 /// Prepares a client; nothing is sent.
-pub fn client(directory: &DirectoryConfig) -> Outcome<Client> {
+fn client(directory: &DirectoryConfig, signature: SignatureMode) -> Outcome<Client> {
     let trust =
         match (&directory.pin, &directory.ca_pem) {
             (Some(pin), _) => Trust::Pin(pin.as_str().parse().map_err(|error| {
@@ -71,6 +71,7 @@ pub fn client(directory: &DirectoryConfig) -> Outcome<Client> {
     let options = ClientOptions {
         trust,
         insecure_http: directory.insecure_http,
+        signature,
         user_agent: concat!("farmer/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..ClientOptions::new(directory.url.as_str())
     };
@@ -90,19 +91,18 @@ pub fn client(directory: &DirectoryConfig) -> Outcome<Client> {
 
 /// A client that asks for what everybody may see.
 pub fn anonymous(settings: &Settings) -> Outcome<Client> {
-    client(&settings.directory()?)
+    let signature = match settings.signatures() {
+        Signatures::Strict => SignatureMode::Strict,
+        Signatures::Compat => SignatureMode::Compat,
+    };
+    client(&settings.directory()?, signature)
 }
 
 /// A client, and the signature of the user's identity if there is one: for reading what the owner
 /// may see and others may not.
 pub async fn reading(settings: &Settings) -> Outcome<Connection> {
     let client = anonymous(settings)?;
-    let signer = match identity(settings)? {
-        Some(identity) => known_user(&client, &identity)
-            .await?
-            .map(|id| signer(id, &identity)),
-        None => None,
-    };
+    let signer = known_owner(settings, &client).await?;
     Ok(Connection { client, signer })
 }
 
@@ -111,11 +111,7 @@ pub async fn patient_reading(settings: &Settings) -> Outcome<Connection> {
     match reading(settings).await {
         Ok(connection) => Ok(connection),
         Err(failure) => {
-            let is_passing = failure
-                .error
-                .downcast_ref::<Error>()
-                .is_some_and(Error::is_retryable);
-            if !is_passing {
+            if !failure.is_passing() {
                 return Err(failure);
             }
             Ok(Connection {
@@ -135,7 +131,7 @@ pub async fn writing(settings: &Settings) -> Outcome<(Client, Signer)> {
             ExitStatus::Unauthorised,
             format!("there is no identity at {path}"),
         )
-        .with_hint("`farmer farm create` makes one; or name yours with `--identity FILE`")
+        .with_hint("`farmer identity new` makes one, `farmer identity import` restores one; or name yours with `--identity FILE`")
     })?;
     let id = known_user(&client, &identity).await?.ok_or_else(|| {
         let server = client.server();
@@ -147,6 +143,16 @@ pub async fn writing(settings: &Settings) -> Outcome<(Client, Signer)> {
     })?;
     let signer = signer(id, &identity);
     Ok((client, signer))
+}
+
+/// The signature of the user's identity, if there is one and this directory knows it.
+pub async fn known_owner(settings: &Settings, client: &Client) -> Outcome<Option<Signer>> {
+    match identity(settings)? {
+        Some(identity) => Ok(known_user(client, &identity)
+            .await?
+            .map(|id| signer(id, &identity))),
+        None => Ok(None),
+    }
 }
 
 /// The identity, made now if there is none.
@@ -192,13 +198,7 @@ pub async fn owner(settings: &Settings, client: &Client, email: &str) -> Outcome
 
 fn make_identity(path: &Path) -> Outcome<UserIdentity> {
     let identity = UserIdentity::generate()?;
-    if let Some(parent) = path.parent() {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(parent)
-            .map_err(|error| Failure::io("creating", parent, error))?;
-    }
+    super::identity::make_directory(path)?;
     identity.create(path)?;
     Ok(identity)
 }
@@ -244,6 +244,7 @@ async fn known_user(client: &Client, identity: &UserIdentity) -> Outcome<Option<
     }
     let filter = UserFilter {
         name: Some(user_name(identity)),
+        ..UserFilter::default()
     };
     let users = client.users(&filter, PageRequest::default()).await?.value;
     Ok(users.iter().find(|user| is_ours(user)).map(|user| user.id))

@@ -1,7 +1,10 @@
-//! `farmer directory serve`
+//! `farmer directory`
+
+pub mod data;
+pub mod unit;
 
 use directory::Pin;
-use directory::server::{self, ServerConfig, ServerError, Tls};
+use directory::server::{self, Data, DatabaseUrl, ServerConfig, ServerError, Tls};
 use node_config::ConfigError;
 use serde::Serialize;
 
@@ -26,6 +29,8 @@ struct Serving {
     #[serde(serialize_with = "pin_text")]
     pin: Option<Pin>,
     listen: std::net::SocketAddr,
+    compat_listen: Option<std::net::SocketAddr>,
+    metrics_listen: Option<std::net::SocketAddr>,
     data: String,
 }
 
@@ -42,24 +47,76 @@ impl Show for Serving {
         if let Some(pin) = &self.pin {
             page.field("pin", pin);
         }
-        page.field("listen", self.listen).field("data", &self.data);
+        page.field("listen", self.listen);
+        if let Some(address) = self.compat_listen {
+            page.field("clients of 2020", address);
+        }
+        if let Some(address) = self.metrics_listen {
+            page.field("metrics", address);
+        }
+        page.field("data", &self.data);
+    }
+}
+
+/// Where the data lives: a PostgreSQL database if one is named, else the directory.
+fn data(context: &Context<'_>, args: &ServeArgs) -> Outcome<Data> {
+    let named = match (
+        &args.database_file,
+        context.environment.get("FARMER_DATABASE_URL"),
+    ) {
+        (Some(file), _) => {
+            let doing = "reading the address of the database in";
+            let text = std::fs::read_to_string(file);
+            let text = text.map_err(|error| Failure::io(doing, file, error))?;
+            Some((text, format!("{doing} {}", file.display())))
+        }
+        (None, Some(text)) => Some((
+            text.to_owned(),
+            "reading the variable FARMER_DATABASE_URL".to_owned(),
+        )),
+        (None, None) => None,
+    };
+    match (named, &args.data) {
+        (Some((text, doing)), _) => {
+            let url: DatabaseUrl = text.parse().map_err(|error: server::DatabaseUrlError| {
+                Failure::new(ExitStatus::Usage, error.to_string())
+                    .context(doing)
+                    .with_hint("write it as postgres://USER:PASSWORD@ADDRESS/NAME")
+            })?;
+            Ok(Data::Postgres(url))
+        }
+        (None, Some(dir)) => Ok(Data::Directory(dir.clone())),
+        (None, None) => Err(
+            Failure::new(ExitStatus::Usage, "no place for the data is named").with_hint(
+                "name a directory with `--data DIR`, or a PostgreSQL database with \
+                 `--database-file FILE` or FARMER_DATABASE_URL",
+            ),
+        ),
     }
 }
 
 /// Serves until the process is asked to stop; then requests under way are answered first.
 pub async fn serve(context: &Context<'_>, args: ServeArgs) -> Outcome<ExitStatus> {
+    let data = data(context, &args)?;
     let tls = match (args.tls_cert, args.tls_key) {
         (Some(cert), Some(key)) => Tls::Files { cert, key },
         _ if args.self_signed => Tls::SelfSigned {
-            dir: args.data.clone(),
+            dir: args.data.ok_or_else(|| {
+                Failure::new(ExitStatus::Usage, "no place for the certificate is named")
+                    .with_hint("name a directory with `--data DIR`")
+            })?,
             names: args.names,
         },
         _ => Tls::None,
     };
     let is_plain = matches!(tls, Tls::None);
-    if is_plain && !args.listen.ip().is_loopback() && !args.insecure_http {
+    let mut addresses = std::iter::once(args.listen).chain(args.compat_listen);
+    let open = addresses.find(|address| is_plain && !address.ip().is_loopback());
+    if let Some(address) = open
+        && !args.insecure_http
+    {
         let error = ConfigError::InsecureHttp {
-            url: format!("http://{}", args.listen),
+            url: format!("http://{address}"),
         };
         return Err(Failure::from(error).with_hint(
             "serve https with `--self-signed` or `--tls-cert` and `--tls-key`, or allow plain http \
@@ -68,23 +125,32 @@ pub async fn serve(context: &Context<'_>, args: ServeArgs) -> Outcome<ExitStatus
     }
     // Before anything is told: whoever reads the address may stop us at once.
     let stop = Stop::listen()?;
+    let place = match &data {
+        Data::Directory(dir) => dir.display().to_string(),
+        Data::Postgres(url) => url.to_string(),
+    };
     let config = ServerConfig {
         tls,
-        ..ServerConfig::new(args.listen, &args.data)
+        compat_listen: args.compat_listen,
+        metrics_listen: args.metrics_listen,
+        unsigned_farms_from: args.unsigned_farms_from,
+        ..ServerConfig::with_data(args.listen, data)
     };
     let server = server::start(config).await?;
     let serving = Serving {
         url: server.url(),
         pin: server.pin(),
         listen: server.local_addr(),
-        data: args.data.display().to_string(),
+        compat_listen: server.compat_addr(),
+        metrics_listen: server.metrics_addr(),
+        data: place,
     };
     let told = context.printer.event(&serving);
     if let Err(failure) = told {
         server.shutdown().await?;
         return Err(failure);
     }
-    if is_plain && !args.listen.ip().is_loopback() {
+    if open.is_some() {
         context
             .printer
             .warning("serving unencrypted http: anyone on the way can read and change it");

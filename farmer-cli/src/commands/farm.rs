@@ -1,21 +1,22 @@
 //! `farmer farm`
 
+pub mod token;
+pub mod update;
+
 use ::tui::node::{Liveness, capacity, decision};
 use directory::client::{FarmFilter, NodeFilter};
 use directory::clock::{Clock as _, SystemClock};
-use directory::wire::{Farm, Location, NodeState, WalletAddress, is_valid_farm_name};
+use directory::desired::{DesiredFarm, DesiredLocation, NO_WALLET};
+use directory::wire::{Farm, NodeState, is_valid_farm_name};
 use hw_probe::capacity::Capacity;
 use serde::Serialize;
 
 use super::{Context, connect};
-use crate::args::{FarmCreateArgs, FarmListArgs, FarmShowArgs, WalletValue};
+use crate::args::{FarmCreateArgs, FarmListArgs, FarmShowArgs};
 use crate::exit::ExitStatus;
 use crate::failure::{Doing as _, Failure, Outcome};
 use crate::page::{Align, Page};
 use crate::printer::Show;
-
-/// Address of a farm without a wallet. No ledger has such an account.
-const NO_WALLET: &str = "none";
 
 /// A farm that was just created.
 #[derive(Serialize)]
@@ -65,30 +66,27 @@ pub async fn create(context: &Context<'_>, args: FarmCreateArgs) -> Outcome<Exit
     let owner = connect::owner(&settings, &client, &args.email).await?;
     let identity_file = settings.identity().display().to_string();
     if owner.is_new {
-        context.printer.warning(&format!(
-            "a new identity was made: {identity_file}\n         it is the only key to your farm. \
-             Keep a copy in a safe place"
-        ));
+        announce_identity(context, &identity_file);
     }
-    let wallets = wallets(&args.wallets);
     if args.wallets.is_empty() {
         context.printer.warning(
             "no wallet is given, so no reward can be paid; `--wallet ASSET:ADDRESS` names one",
         );
     }
-    let farm = Farm {
-        threebot_id: owner.id,
-        name: args.name.as_str().into(),
-        email: args.email.into(),
-        wallet_addresses: wallets,
-        location: Location {
-            country: args.country.into(),
-            city: args.city.into(),
-            ..Location::default()
-        },
-        ..Farm::default()
+    let desired = DesiredFarm {
+        name: Some(args.name.clone()),
+        email: Some(args.email),
+        wallets: Some(args.wallets),
+        location: Some(DesiredLocation {
+            country: Some(args.country),
+            city: Some(args.city),
+            ..DesiredLocation::default()
+        }),
+        ..DesiredFarm::default()
     };
-    let created = client.create_farm(&farm, &owner.signer).await;
+    let created = client
+        .create_farm(&desired.new_farm(owner.id), &owner.signer)
+        .await;
     let id = match created {
         Ok(answer) => answer.value,
         // Somebody was faster.
@@ -111,16 +109,12 @@ pub async fn create(context: &Context<'_>, args: FarmCreateArgs) -> Outcome<Exit
     Ok(ExitStatus::Ok)
 }
 
-/// Directories demand at least one wallet. A farm may start without; its entry then says so.
-fn wallets(given: &[WalletValue]) -> Vec<WalletAddress> {
-    let wallet = |asset: &str, address: &str| WalletAddress {
-        asset: asset.into(),
-        address: address.into(),
-    };
-    if given.is_empty() {
-        return vec![wallet("TFT", NO_WALLET)];
-    }
-    given.iter().map(|w| wallet(&w.asset, &w.address)).collect()
+/// Tells that an identity was made on the way, and what that means.
+pub fn announce_identity(context: &Context<'_>, file: &str) {
+    context.printer.warning(&format!(
+        "a new identity was made: {file}\n         it is the only key to your farm. Keep a copy in \
+         a safe place:\n         `farmer identity export --out FILE` seals one by a passphrase"
+    ));
 }
 
 fn name_taken(name: &str, id: Option<u64>) -> Failure {
@@ -225,6 +219,11 @@ impl Show for Shown {
                 _ => format!("{} {}", wallet.asset, wallet.address),
             };
             page.field("wallet", text);
+        }
+        if !farm.ipaddresses.is_empty() {
+            let used = farm.ipaddresses.iter().filter(|ip| ip.reservation_id != 0);
+            let text = format!("{} ({} in use)", farm.ipaddresses.len(), used.count());
+            page.field("public IPs", text);
         }
         let counts = &self.nodes;
         let total = &self.total_capacity;

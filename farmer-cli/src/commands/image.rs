@@ -23,7 +23,7 @@ use image_builder::kernel_arguments::{self, KernelArgumentError};
 use image_builder::medium::SerialConsole;
 use image_builder::payload::Supplies;
 use image_builder::regions::PayloadKind;
-use node_config::{FarmId, NodeConfig};
+use node_config::{EnrolmentToken, FarmId, NodeConfig};
 
 use super::Context;
 use super::bootkit::{Wanted, apt_config};
@@ -165,11 +165,22 @@ fn node_config(context: &Context<'_>, args: &ImageBuildArgs) -> Outcome<NodeConf
     config.run_mode = args.network;
     config.location = args.location.clone().map(|location| location.0);
     config.debug = args.debug;
+    config.enrolment_token = enrolment_token(args.enrolment_token_file.as_deref())?;
     if let Some(address) = &args.static_address {
         config.addressing = address.0.clone();
     }
     config.check()?;
     Ok(config)
+}
+
+/// The token in the first line of a file. (An argument would be seen by everybody on the machine.)
+fn enrolment_token(file: Option<&Path>) -> Outcome<Option<EnrolmentToken>> {
+    let Some(path) = file else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::io("reading the enrolment token in", path, error))?;
+    let token = EnrolmentToken::new(text.lines().next().unwrap_or_default().trim());
+    token.check()?;
+    Ok(Some(token))
 }
 
 /// Refuses at once what would be refused after minutes of work.

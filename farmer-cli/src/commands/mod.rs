@@ -2,12 +2,17 @@
 //! answer to the printer.
 
 mod bootkit;
+mod capacity;
+mod change;
+mod check;
 mod config;
 mod connect;
 mod directory;
 mod docs;
 mod farm;
+mod fleet;
 mod hardware;
+mod identity;
 mod image;
 mod kernel;
 mod node;
@@ -15,9 +20,11 @@ mod tui;
 
 use tokio::runtime::Builder;
 
+use self::node::decide::Decision;
 use crate::args::{
-    BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
-    GlobalArgs, ImageCommand, KernelCommand, KeysCommand, NodeCommand,
+    BootkitCommand, CapacityCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand,
+    FarmCommand, FarmIpCommand, FarmTokenCommand, GlobalArgs, IdentityCommand, ImageCommand,
+    KernelCommand, KeysCommand, NodeCommand,
 };
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -62,21 +69,55 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
                 BootkitCommand::Verify(args) => bootkit::verify(&context, args).await,
             }
         }),
+        Command::Identity(command) => match command {
+            IdentityCommand::New(args) => identity::new(&context, &args),
+            IdentityCommand::Show(args) => identity::show(&context, &args),
+            IdentityCommand::Import(args) => identity::import(&context, &args),
+            IdentityCommand::Export(args) => identity::export(&context, &args),
+            IdentityCommand::BackupCheck(args) => identity::backup_check(&context, &args),
+        },
         Command::Farm(FarmCommand::Create(args)) => block_on(farm::create(&context, args)),
         Command::Farm(FarmCommand::List(args)) => block_on(farm::list(&context, args)),
         Command::Farm(FarmCommand::Show(args)) => block_on(farm::show(&context, args)),
+        Command::Farm(FarmCommand::Update(args)) => block_on(farm::update::update(&context, *args)),
+        Command::Farm(FarmCommand::Ip(command)) => block_on(async {
+            match command {
+                FarmIpCommand::List(args) => farm::update::list_addresses(&context, args).await,
+                FarmIpCommand::Add(args) => farm::update::add_addresses(&context, args).await,
+                FarmIpCommand::Remove(args) => farm::update::remove_addresses(&context, args).await,
+            }
+        }),
+        Command::Farm(FarmCommand::Token(command)) => block_on(async {
+            match command {
+                FarmTokenCommand::New(args) => farm::token::new(&context, args).await,
+                FarmTokenCommand::List(args) => farm::token::list(&context, args).await,
+                FarmTokenCommand::Revoke(args) => farm::token::revoke(&context, args).await,
+            }
+        }),
+        Command::Apply(args) => block_on(fleet::apply(&context, args)),
+        Command::Export(args) => block_on(fleet::export(&context, args)),
+        Command::Check(args) => block_on(check::check(&context, args)),
+        Command::Capacity(CapacityCommand::Find(args)) => block_on(capacity::find(&context, args)),
         Command::Node(NodeCommand::List(args)) => block_on(node::list(&context, args)),
         Command::Node(NodeCommand::Show(args)) => block_on(node::show(&context, args)),
-        Command::Node(NodeCommand::Approve(args)) => block_on(node::decide(
-            &context,
-            args,
-            ::directory::wire::NodeState::Approved,
-        )),
-        Command::Node(NodeCommand::Block(args)) => block_on(node::decide(
-            &context,
-            args,
-            ::directory::wire::NodeState::Blocked,
-        )),
+        Command::Node(NodeCommand::Approve(args)) => {
+            block_on(node::decide::decide(&context, args, Decision::Approved))
+        }
+        Command::Node(NodeCommand::Block(args)) => {
+            block_on(node::decide::decide(&context, args, Decision::Blocked))
+        }
+        Command::Node(NodeCommand::Delete(args)) => {
+            block_on(node::decide::decide(&context, args, Decision::Deleted))
+        }
+        Command::Node(NodeCommand::Move(args)) => {
+            block_on(node::configure::prepare_move(&context, args))
+        }
+        Command::Node(NodeCommand::ConfigurePublic(args)) => {
+            block_on(node::configure::configure_public(&context, args))
+        }
+        Command::Node(NodeCommand::FreeToUse(args)) => {
+            block_on(node::configure::free_to_use(&context, args))
+        }
         Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
         Command::Kernel(KernelCommand::Check(args)) => run_itself(kernel::check(&context, args)),
@@ -98,6 +139,16 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Directory(DirectoryCommand::Serve(args)) => {
             run_on_all_processors(directory::serve(&context, args))
         }
+        Command::Directory(DirectoryCommand::Backup(args)) => {
+            block_on(directory::data::backup(&context, args))
+        }
+        Command::Directory(DirectoryCommand::Restore(args)) => {
+            block_on(directory::data::restore(&context, args))
+        }
+        Command::Directory(DirectoryCommand::Check(args)) => {
+            block_on(directory::data::check(&context, args))
+        }
+        Command::Directory(DirectoryCommand::Unit(args)) => directory::unit::print(&context, &args),
         Command::Tui(args) => run_on_all_processors(tui::run(&context, args)),
     }
 }

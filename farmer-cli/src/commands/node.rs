@@ -1,6 +1,9 @@
 //! `farmer node`
 
-use std::io::{self, IsTerminal as _};
+pub mod configure;
+pub mod decide;
+mod seen;
+
 use std::time::Duration;
 
 use ::tui::columns::place;
@@ -11,11 +14,11 @@ use ::tui::node::{
 use directory::client::NodeFilter;
 use directory::clock::{Clock as _, SystemClock, UnixTime};
 use directory::identity::NodeId;
-use directory::wire::{Node, NodeState};
+use directory::wire::Node;
 use serde::Serialize;
 
 use super::{Context, connect};
-use crate::args::{NodeDecideArgs, NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter};
+use crate::args::{NodeListArgs, NodeShowArgs, NodeWaitArgs, StateFilter};
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
 use crate::page::{Align, Page};
@@ -97,13 +100,56 @@ fn row(listed: &Listed) -> Vec<String> {
 /// `farmer node list`
 pub async fn list(context: &Context<'_>, args: NodeListArgs) -> Outcome<ExitStatus> {
     let settings = context.settings(&args.connection)?;
-    let connection = connect::reading(&settings).await?;
+    if args.offline {
+        let client = connect::anonymous(&settings)?;
+        let (nodes, when) = seen::recall(context, client.base_url(), &args).await?;
+        let now = SystemClock.now();
+        let age = duration_text(now.seconds_since(when));
+        context.printer.message(&format!(
+            "as seen {age} ago, without asking {}",
+            client.server()
+        ));
+        context.printer.data(&listed(nodes, args.state, now))?;
+        return Ok(ExitStatus::Ok);
+    }
+    let Some(seconds) = args.watch else {
+        let connection = connect::reading(&settings).await?;
+        let nodes = ask(context, &connection, &args).await?;
+        let now = SystemClock.now();
+        let is_whole = args.country.is_none() && args.city.is_none();
+        let kept = is_whole.then(|| nodes.clone());
+        context.printer.data(&listed(nodes, args.state, now))?;
+        if let Some(nodes) = kept {
+            let (address, farm_id) = (connection.client.base_url(), args.farm.map(u64::from));
+            seen::remember(context, address, farm_id, &nodes, now).await;
+        }
+        return Ok(ExitStatus::Ok);
+    };
+    let connection = connect::patient_reading(&settings).await?;
+    loop {
+        match ask(context, &connection, &args).await {
+            Ok(nodes) => {
+                let nodes = listed(nodes, args.state, SystemClock.now());
+                context.printer.refresh(&nodes)?;
+            }
+            Err(failure) if failure.is_passing() => context.printer.failure(&failure),
+            Err(failure) => return Err(failure),
+        }
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+}
+
+async fn ask(
+    context: &Context<'_>,
+    connection: &connect::Connection,
+    args: &NodeListArgs,
+) -> Outcome<Vec<Node>> {
     let (client, signer) = (&connection.client, connection.signer.as_ref());
     let farm_id = args.farm.map(u64::from);
     let filter = NodeFilter {
         farm_id,
-        country: args.country,
-        city: args.city,
+        country: args.country.clone(),
+        city: args.city.clone(),
         ..NodeFilter::default()
     };
     let nodes = client.all_nodes(&filter, signer).await?;
@@ -114,16 +160,18 @@ pub async fn list(context: &Context<'_>, args: NodeListArgs) -> Outcome<ExitStat
             .printer
             .message(&format!("no node has registered in farm {id} yet"));
     }
-    let now = SystemClock.now();
+    Ok(nodes)
+}
+
+fn listed(nodes: Vec<Node>, state: Option<StateFilter>, now: UnixTime) -> Nodes {
     let nodes = nodes.into_iter().map(|node| Listed::new(node, now));
-    let nodes = nodes.filter(|listed| match args.state {
+    let nodes = nodes.filter(|listed| match state {
         None => true,
         Some(StateFilter::Up) => listed.liveness == Liveness::Up,
         Some(StateFilter::Late) => listed.liveness == Liveness::Late,
         Some(StateFilter::Down) => listed.liveness == Liveness::Down,
     });
-    context.printer.data(&Nodes(nodes.collect()))?;
-    Ok(ExitStatus::Ok)
+    Nodes(nodes.collect())
 }
 
 /// One node and what follows from its hardware.
@@ -304,7 +352,7 @@ pub async fn show(context: &Context<'_>, args: NodeShowArgs) -> Outcome<ExitStat
     Ok(ExitStatus::Ok)
 }
 
-fn node_id(text: &str) -> Outcome<NodeId> {
+pub fn node_id(text: &str) -> Outcome<NodeId> {
     text.parse().map_err(|error| {
         Failure::new(
             ExitStatus::Usage,
@@ -312,121 +360,6 @@ fn node_id(text: &str) -> Outcome<NodeId> {
         )
         .with_hint("`farmer node list` shows the ids")
     })
-}
-
-/// What was decided about one node.
-#[derive(Serialize)]
-struct Decided {
-    node_id: NodeId,
-    farm_id: Option<u64>,
-    state: NodeState,
-    done: bool,
-    error: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Decisions(Vec<Decided>);
-
-impl Show for Decisions {
-    fn show(&self, page: &mut Page) {
-        for decided in &self.0 {
-            let text = match (&decided.error, decided.done) {
-                (Some(error), _) => format!("failed: {error}"),
-                (None, true) => decided.state.to_string(),
-                (None, false) => format!("would be {}", decided.state),
-            };
-            page.field(&decided.node_id.to_string(), text);
-        }
-    }
-}
-
-/// `farmer node approve` and `farmer node block`
-pub async fn decide(
-    context: &Context<'_>,
-    args: NodeDecideArgs,
-    state: NodeState,
-) -> Outcome<ExitStatus> {
-    let ids: Vec<NodeId> = args
-        .node_ids
-        .iter()
-        .map(|text| node_id(text))
-        .collect::<Outcome<_>>()?;
-    let settings = context.settings(&args.connection)?;
-    let (client, signer) = connect::writing(&settings).await?;
-    // Asked for first: the question then names the farm, and a wrong id changes nothing.
-    let mut decisions = Vec::new();
-    for id in ids {
-        let node = client.node(id, false, Some(&signer)).await?.value;
-        let farm_id = Some(node.farm_id);
-        decisions.push(Decided {
-            node_id: id,
-            farm_id,
-            state,
-            done: false,
-            error: None,
-        });
-    }
-    if args.dry_run {
-        context.printer.data(&Decisions(decisions))?;
-        return Ok(ExitStatus::Ok);
-    }
-    if !args.yes {
-        confirm(context, &decisions, state)?;
-    }
-    let total = decisions.len();
-    let mut failures = 0;
-    for decided in &mut decisions {
-        match client
-            .set_node_state(decided.node_id, state, None, &signer)
-            .await
-        {
-            Ok(_) => decided.done = true,
-            // With one node its error is the command's.
-            Err(error) if total == 1 => return Err(error.into()),
-            Err(error) => {
-                failures += 1;
-                decided.error = Some(error.to_string());
-            }
-        }
-    }
-    context.printer.data(&Decisions(decisions))?;
-    Ok(match failures {
-        0 => ExitStatus::Ok,
-        n if n == total => ExitStatus::Failed,
-        _ => ExitStatus::Partial,
-    })
-}
-
-/// Asks on the terminal; the default is no.
-fn confirm(context: &Context<'_>, decisions: &[Decided], state: NodeState) -> Outcome<()> {
-    let verb = match state {
-        NodeState::Blocked => "block",
-        NodeState::Approved | NodeState::Pending => "approve",
-    };
-    if !io::stdin().is_terminal() {
-        return Err(
-            Failure::new(ExitStatus::Usage, "nobody is there to confirm")
-                .with_hint(format!("add `--yes` to {verb} without being asked")),
-        );
-    }
-    for decided in decisions {
-        let farm = decided
-            .farm_id
-            .map_or(String::new(), |id| format!(" of farm {id}"));
-        context
-            .printer
-            .prompt(&format!("{verb} node {}{farm}\n", decided.node_id));
-    }
-    context.printer.prompt("go ahead? [y/N] ");
-    let mut answer = String::new();
-    io::stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::io("reading", std::path::Path::new("your answer"), error))?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    Err(Failure::new(ExitStatus::Interrupted, "nothing was changed"))
 }
 
 /// `farmer node wait`

@@ -289,3 +289,57 @@ fn a_port_in_use_is_named() {
         .fails_with(1);
     assert!(said.contains(&listen) && said.contains("hint: "), "{said}");
 }
+
+#[test]
+fn a_directory_on_postgresql_serves_and_names_it_without_the_password() {
+    let home = Home::new();
+    let database = home.path().join("database");
+    let url = crate::cluster::new_database();
+    std::fs::write(
+        &database,
+        format!("{}\n", url.replace("farmer@", "farmer:s3cret@")),
+    )
+    .expect("a file");
+    let mut directory = Directory::on_postgres(&home, &database);
+    assert!(directory.data.starts_with("postgres://") && !directory.data.contains("s3cret"));
+    home.json(&directory, &["farm", "create", "first", "--country", "BE"]);
+    directory.stop();
+    directory.start_again(&home);
+    let farms = home.json(&directory, &["farm", "list"]);
+    assert_eq!(farms[0]["name"], "first");
+}
+
+#[test]
+fn a_directory_without_a_place_for_its_data_is_told_what_to_name() {
+    let home = Home::new();
+    let serve = ["directory", "serve", "--listen", "127.0.0.1:0"];
+    let said = home.farmer(&serve).fails_with(2);
+    assert!(
+        said.contains("--data DIR") && said.contains("FARMER_DATABASE_URL"),
+        "{said}"
+    );
+    for (url, why) in [
+        (
+            "postgres://me:s3cret@192.0.2.1/farms",
+            "sslmode=verify-full",
+        ),
+        ("postgres://me:s3cret@db.example/farms", "IP address"),
+        ("mysql://me:s3cret@127.0.0.1/farms", "postgres://"),
+    ] {
+        let said = home
+            .farmer(&serve)
+            .env("FARMER_DATABASE_URL", url)
+            .fails_with(2);
+        assert!(
+            said.contains(why) && said.contains("FARMER_DATABASE_URL"),
+            "{said}"
+        );
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+    let said = home
+        .farmer(&serve)
+        .arg("--database-file")
+        .arg(home.path().join("none"))
+        .fails_with(6);
+    assert!(said.contains("none"), "{said}");
+}

@@ -429,3 +429,36 @@ fn a_stick_is_changed_like_an_image() {
     run("umount", &[mount.as_ref()]);
     assert!(said.contains("in use by another program"), "{said}");
 }
+
+/// Whoever reads a log or a bug report must not be able to bring nodes into the farm.
+#[test]
+fn a_token_goes_into_an_image_and_is_shown_nowhere() {
+    let farm = Farm::new();
+    let token = format!("fet1_{}", "Ab-9_".repeat(9).get(..43).expect("long enough"));
+    let file = farm.path("token");
+    std::fs::write(&file, format!("{token}\n")).expect("a file");
+    let image = farm.path("enrolled.iso");
+    let said = |output: std::process::Output| {
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!text.contains(&token), "{text}");
+        text
+    };
+    let change = farm.image("customize", &farm.image, &["--enrolment-token-file"]);
+    let told = said(change.arg(&file).arg("--out").arg(&image).run());
+    assert!(told.contains("fet1_(hidden)"), "{told}");
+    let bytes = std::fs::read(&image).expect("the image");
+    let is_inside = |bytes: &[u8]| {
+        bytes
+            .windows(token.len())
+            .any(|part| part == token.as_bytes())
+    };
+    assert!(is_inside(&bytes));
+    said(farm.image("show", &image, &[]).run());
+    said(farm.image("reset", &image, &["--in-place"]).run());
+    assert!(!is_inside(&std::fs::read(&image).expect("the image")));
+
+    std::fs::write(&file, "fet1_secret").expect("a file");
+    let change = farm.image("customize", &farm.image, &["--enrolment-token-file"]);
+    let said = change.arg(&file).arg("--dry-run").fails_with(2);
+    assert!(!said.contains("secret"), "{said}");
+}

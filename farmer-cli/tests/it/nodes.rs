@@ -10,7 +10,18 @@ use crate::support::{Directory, Home};
 const GIB: u64 = 1 << 30;
 
 /// Registers a virtual machine with 8 threads, 32 GiB and a 1000 GiB SSD, as a node does.
-fn register(directory: &Directory, farm_id: u64, seed: [u8; 32], reports: bool) -> String {
+pub fn register(directory: &Directory, farm_id: u64, seed: [u8; 32], reports: bool) -> String {
+    register_with(directory, farm_id, seed, reports, |_| {})
+}
+
+/// As [`register`], with something said differently.
+pub fn register_with(
+    directory: &Directory,
+    farm_id: u64,
+    seed: [u8; 32],
+    reports: bool,
+    differently: impl FnOnce(&mut Registration),
+) -> String {
     let seed = Seed::from(seed);
     let options = ClientOptions {
         trust: Trust::Pin(directory.pin.parse().expect("a pin")),
@@ -28,6 +39,7 @@ fn register(directory: &Directory, farm_id: u64, seed: [u8; 32], reports: bool) 
         location,
     );
     registration.hostname = "evil\u{1b}[31m\u{202e}host".into();
+    differently(&mut registration);
     let capacity = CapacityPost {
         capacity: ResourceAmount::from_bytes(8, 32 * GIB, 1000 * GIB, 0),
         hardware: Some(json!({

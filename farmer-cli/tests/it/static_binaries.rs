@@ -55,7 +55,7 @@ fn farm_node_is_static_pie_and_small() {
 
 /// Runs a program under strace in a root whose `nsswitch.conf` names modules, and returns what it
 /// opened.
-fn opened(program: &Path, arguments: &[&str]) -> String {
+fn opened(program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let root = tempfile::tempdir().expect("a directory");
     let at = |name: &str| root.path().join(name);
     for directory in ["etc", "tmp"] {
@@ -63,7 +63,7 @@ fn opened(program: &Path, arguments: &[&str]) -> String {
     }
     std::fs::write(
         at("etc/nsswitch.conf"),
-        "hosts: files myhostname resolve dns\n",
+        "hosts: files myhostname resolve dns\npasswd: files systemd\n",
     )
     .expect("file");
     // Nobody answers on port 53 there, and at once.
@@ -84,6 +84,8 @@ fn opened(program: &Path, arguments: &[&str]) -> String {
         .arg("/program")
         .args(arguments)
         .env("XDG_CONFIG_HOME", "/tmp")
+        .env_remove("PGUSER")
+        .envs(variables.iter().copied())
         .output()
         .expect("strace (Debian: apt-get install strace)");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -91,14 +93,12 @@ fn opened(program: &Path, arguments: &[&str]) -> String {
     let (_, of_program) = log.split_once("execve(\"/program\"").unwrap_or_else(|| {
         panic!("the program never started: {said}\n{log}");
     });
-    assert!(
-        of_program.contains("resolv.conf"),
-        "no name was looked up: {said}\n{of_program}"
-    );
+    assert!(!said.is_empty(), "it fails, and says so: {of_program}");
     of_program.to_owned()
 }
 
-fn assert_no_host_library(opened: &str) {
+fn assert_no_host_library(opened: &str, is_told_by: &str) {
+    assert!(opened.contains(is_told_by), "it ended early: {opened}");
     for library in ["libnss_", "libc.so", "ld-linux", "nsswitch.conf"] {
         assert!(
             !opened.contains(library),
@@ -110,13 +110,22 @@ fn assert_no_host_library(opened: &str) {
 #[test]
 fn farmer_looks_names_up_without_the_hosts_libraries() {
     let arguments = ["farm", "list", "--directory", "https://directory.invalid"];
-    assert_no_host_library(&opened(farmer(), &arguments));
+    assert_no_host_library(&opened(farmer(), &arguments, &[]), "resolv.conf");
+}
+
+/// PostgreSQL's client asks for the user's name unless it is told one.
+#[test]
+fn a_directory_on_postgresql_asks_no_name_service() {
+    let arguments = ["directory", "serve", "--listen", "127.0.0.1:0"];
+    let database = ("FARMER_DATABASE_URL", "postgres://me@127.0.0.1:1/farms");
+    assert_no_host_library(&opened(farmer(), &arguments, &[database]), "/program");
 }
 
 #[test]
 fn farm_node_looks_names_up_without_the_hosts_libraries() {
     let arguments = ["--check-directory", "/etc/node.toml"];
-    assert_no_host_library(&opened(crate::support::farm_node(), &arguments));
+    let opened = opened(crate::support::farm_node(), &arguments, &[]);
+    assert_no_host_library(&opened, "resolv.conf");
 }
 
 /// Workspace feature unification must not bring the server or the documentation tools into PID 1.

@@ -80,6 +80,13 @@ impl Farmer {
         self
     }
 
+    /// This file as standard input.
+    pub fn reads(mut self, file: impl AsRef<Path>) -> Self {
+        let file = std::fs::File::open(file).expect("the input");
+        self.command.stdin(file);
+        self
+    }
+
     /// Asks this directory, trusting its pin.
     pub fn at(self, directory: &Directory) -> Self {
         self.env("FARMER_DIRECTORY", &directory.url)
@@ -89,6 +96,12 @@ impl Farmer {
     /// Runs it and returns whatever came of it.
     pub fn output(mut self) -> Output {
         self.command.output().expect("farmer starts")
+    }
+
+    /// Starts it with its output in a pipe.
+    pub fn spawn(mut self) -> Child {
+        let command = self.command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().expect("farmer starts")
     }
 
     /// Runs it; it must succeed.
@@ -122,8 +135,10 @@ impl Farmer {
 /// A running `farmer directory serve` with a self-signed certificate; killed when dropped.
 pub struct Directory {
     child: Option<Child>,
-    data: PathBuf,
+    database_file: Option<PathBuf>,
     port: u16,
+    /// Where it says its data lives.
+    pub data: String,
     /// Its base URL, on 127.0.0.1.
     pub url: String,
     /// The pin of its certificate.
@@ -133,14 +148,24 @@ pub struct Directory {
 impl Directory {
     /// Starts one with its data in this home.
     pub fn start(home: &Home) -> Self {
+        Self::start_on(home, None)
+    }
+
+    /// Starts one on the PostgreSQL database that this file names.
+    pub fn on_postgres(home: &Home, database_file: &Path) -> Self {
+        Self::start_on(home, Some(database_file.to_owned()))
+    }
+
+    fn start_on(home: &Home, database_file: Option<PathBuf>) -> Self {
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
             .port();
         let mut directory = Self {
             child: None,
-            data: home.path().join("directory"),
+            database_file,
             port,
+            data: String::new(),
             url: String::new(),
             pin: String::new(),
         };
@@ -162,7 +187,10 @@ impl Directory {
                 &listen,
             ])
             .arg("--data")
-            .arg(&self.data);
+            .arg(home.path().join("directory"));
+        if let Some(file) = &self.database_file {
+            farmer = farmer.arg("--database-file").arg(file);
+        }
         let mut child = farmer
             .command
             .stdout(Stdio::piped())
@@ -177,6 +205,7 @@ impl Directory {
         let text = |key: &str| told[key].as_str().expect(key).to_owned();
         self.url = text("url");
         self.pin = text("pin");
+        self.data = text("data");
         self.child = Some(child);
     }
 

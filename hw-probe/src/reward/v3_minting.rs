@@ -29,6 +29,12 @@ pub const fn period_end(number: u64) -> u64 {
     period_start(number.saturating_add(1))
 }
 
+/// The period that a moment, in Unix time, belongs to; 0 for all before it.
+#[must_use]
+pub const fn period_at(unix_seconds: u64) -> u64 {
+    unix_seconds.saturating_sub(GENESIS_SECONDS) / PERIOD_SECONDS
+}
+
 /// Prices of a farming policy, in thousandths of a US dollar per unit and period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tariff {
@@ -147,8 +153,7 @@ impl RewardPolicy for V3Minting {
 
         let uptime = permille(inputs.uptime_seconds.unwrap_or(PERIOD_SECONDS));
         let minimum = match (self.policy.is_proportional(), inputs.certification) {
-            (true, Certification::Diy) => 950,
-            (true, Certification::Certified) => 980,
+            (true, certification) => certification.minimum_uptime_permille(),
             (false, _) => self.policy.minimal_uptime,
         };
         let zero_because = if inputs.virtualised {
@@ -466,6 +471,9 @@ mod tests {
             assert_eq!(period_start(number), start);
         }
         assert_eq!(period_end(80), period_start(81));
+        assert_eq!(period_at(period_start(81)), 81);
+        assert_eq!(period_at(period_start(81) - 1), 80);
+        assert_eq!(period_at(0), 0);
     }
 
     proptest! {

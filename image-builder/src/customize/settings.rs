@@ -29,6 +29,7 @@ impl SettingsChange {
         let mut layer = self.replace.clone().or(present).unwrap_or_default();
         let set = &self.set;
         layer.farm_id = set.farm_id.or(layer.farm_id);
+        layer.enrolment_token = set.enrolment_token.clone().or(layer.enrolment_token);
         layer.runmode = set.runmode.or(layer.runmode);
         layer.debug = set.debug.or(layer.debug);
         if set.directory.url.is_some() && set.directory.url != layer.directory.url {

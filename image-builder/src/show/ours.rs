@@ -1,6 +1,6 @@
 //! What only media of ours have: regions, settings, the node.
 
-use node_config::{Effective, Layer, Origin, cmdline};
+use node_config::{Effective, Layer, Origin, cmdline, without_secrets};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -77,7 +77,7 @@ pub(super) fn describe(
                     Some(Err(error)) => description.problems.push(error.to_string()),
                     None => {}
                 }
-                description.config_toml = text;
+                description.config_toml = text.as_deref().map(without_secrets);
             }
             _ => {}
         }

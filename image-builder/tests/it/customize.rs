@@ -94,6 +94,25 @@ fn a_customised_image_is_the_one_built_for_that_farm() {
 }
 
 #[test]
+fn an_enrolment_token_is_set_and_never_shown() {
+    let token = format!("fet1_{}", "A".repeat(43));
+    let mut image = bytes(&built(&node_config(1)));
+    let mut request = Request::default();
+    request.settings.set.enrolment_token = Some(node_config::EnrolmentToken::new(&token));
+    let edit = plan(&image, &request).expect("planned");
+    apply(&mut image, &edit);
+    assert!(
+        image.windows(token.len()).any(|at| at == token.as_bytes()),
+        "the node finds it"
+    );
+    let shown = image_builder::show::describe(&mut Cursor::new(&image)).expect("described");
+    let json = serde_json::to_string(&shown).expect("JSON");
+    assert!(!json.contains(&token), "{json}");
+    let setting = shown.settings.iter().find(|s| s.key == "enrolment_token");
+    assert_eq!(setting.map(|s| s.value.as_str()), Some("(hidden)"));
+}
+
+#[test]
 fn nothing_but_the_regions_changes_and_both_paths_change_at_once() {
     let planned = built(&node_config(1));
     let original = bytes(&planned);

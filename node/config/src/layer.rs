@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 use crate::schema::{DirectoryConfig, DiskWord, LocationConfig, NodeConfig, SCHEMA_VERSION};
-use crate::values::{Addressing, Cidr, DirectoryUrl, FarmId, Pin, RunMode};
+use crate::values::{
+    Addressing, Cidr, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode, without_secrets,
+};
 
 /// Where a setting came from, lowest precedence first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +49,9 @@ pub struct Layer {
     /// See [`NodeConfig::farm_id`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub farm_id: Option<FarmId>,
+    /// See [`NodeConfig::enrolment_token`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment_token: Option<EnrolmentToken>,
     /// See [`NodeConfig::run_mode`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runmode: Option<RunMode>,
@@ -165,7 +170,7 @@ impl Layer {
         }
         toml::from_str(text).map_err(|error| ConfigError::Syntax {
             origin: origin.to_owned(),
-            message: error.to_string().trim_end().to_owned(),
+            message: without_secrets(error.to_string().trim_end()),
         })
     }
 
@@ -235,6 +240,7 @@ impl From<&NodeConfig> for Layer {
         Self {
             schema: Some(SCHEMA_VERSION),
             farm_id: Some(config.farm_id),
+            enrolment_token: config.enrolment_token.clone(),
             runmode: Some(config.run_mode),
             debug: Some(config.debug),
             directory: DirectoryLayer {
@@ -283,6 +289,10 @@ impl Effective {
         let farm_id =
             last(&layers, |layer| layer.farm_id).ok_or(ConfigError::Missing { key: "farm_id" })?;
         note(&mut settings, "farm_id", &farm_id);
+        let enrolment_token = last(&layers, |layer| layer.enrolment_token.clone());
+        if let Some(token) = &enrolment_token {
+            note(&mut settings, "enrolment_token", token);
+        }
         let run_mode = last(&layers, |layer| layer.runmode).unwrap_or_default();
         note(&mut settings, "runmode", &run_mode);
         let url =
@@ -347,6 +357,7 @@ impl Effective {
 
         let config = NodeConfig {
             farm_id: farm_id.value,
+            enrolment_token: enrolment_token.map(|token| token.value),
             run_mode: run_mode.value,
             directory: DirectoryConfig {
                 url: url.value,

@@ -21,4 +21,4 @@ pub mod values;
 pub use error::ConfigError;
 pub use layer::{Effective, Layer, Origin};
 pub use schema::{DirectoryConfig, DiskKind, DiskWord, LocationConfig, NodeConfig, SCHEMA_VERSION};
-pub use values::{Addressing, DirectoryUrl, FarmId, Pin, RunMode};
+pub use values::{Addressing, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode, without_secrets};

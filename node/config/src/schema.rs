@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::values::{Addressing, DirectoryUrl, FarmId, Pin, RunMode};
+use crate::values::{Addressing, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode};
 use crate::{ConfigError, Layer};
 
 /// Version of the schema this program writes and the newest it accepts.
@@ -14,7 +14,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// Names of all settings of the TOML form, sorted and separated by blanks; `*` stands for a name the
 /// farmer chooses.
 pub const KEYS: &str = "debug directory.ca directory.insecure_http directory.pin directory.url \
-    disks.*.ignore disks.*.kind farm_id location.city location.continent location.country \
+    disks.*.ignore disks.*.kind enrolment_token farm_id location.city location.continent location.country \
     location.latitude location.longitude network.address network.dhcp network.dns network.gateway \
     network.interface runmode schema";
 
@@ -119,6 +119,8 @@ impl fmt::Display for DiskWord {
 pub struct NodeConfig {
     /// The farm the node belongs to.
     pub farm_id: FarmId,
+    /// The farm's leave to be approved at once; see [`EnrolmentToken`].
+    pub enrolment_token: Option<EnrolmentToken>,
     /// Grid network.
     pub run_mode: RunMode,
     /// The directory to register in.
@@ -139,6 +141,7 @@ impl NodeConfig {
     pub const fn new(farm_id: FarmId, directory: DirectoryConfig) -> Self {
         Self {
             farm_id,
+            enrolment_token: None,
             run_mode: RunMode::Prod,
             directory,
             addressing: Addressing::Dhcp,
@@ -154,6 +157,9 @@ impl NodeConfig {
     /// The first [`ConfigError`] found.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.directory.check()?;
+        if let Some(token) = &self.enrolment_token {
+            token.check()?;
+        }
         if let Addressing::Static {
             address, gateway, ..
         } = &self.addressing

@@ -301,6 +301,76 @@ impl fmt::Display for Pin {
     }
 }
 
+/// A farm's leave for a node to be approved without being asked about, as `farmer farm token new`
+/// prints it. A secret: neither `Debug` nor `Display` shows it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EnrolmentToken(String);
+
+/// What every token begins with.
+const TOKEN_PREFIX: &str = "fet1_";
+/// Characters behind it: 32 bytes in base64.
+const TOKEN_CHARS: usize = 43;
+
+fn is_token_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+impl EnrolmentToken {
+    /// Takes any text; [`EnrolmentToken::check`] says whether it is a token.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The secret itself, for the directory.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Refuses what is no token, without repeating it. (Not done while reading: the TOML parser
+    /// shows the line it stumbles over.)
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let rest = self.0.strip_prefix(TOKEN_PREFIX);
+        if rest.is_some_and(|rest| rest.len() == TOKEN_CHARS && rest.chars().all(is_token_char)) {
+            return Ok(());
+        }
+        Err(ConfigError::value(
+            "enrolment_token",
+            "is not a token as `farmer farm token new` prints it (fet1_ and 43 characters)",
+        ))
+    }
+}
+
+impl fmt::Debug for EnrolmentToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("EnrolmentToken(..)")
+    }
+}
+
+impl fmt::Display for EnrolmentToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("(hidden)")
+    }
+}
+
+/// A text of settings as it may be shown: the secrets in it are left out.
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
+    let mut parts = text.split(TOKEN_PREFIX);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shown.push_str(TOKEN_PREFIX);
+        shown.push_str("(hidden)");
+        shown.push_str(part.trim_start_matches(is_token_char));
+    }
+    shown
+}
+
 /// An address with the length of its network prefix (`192.0.2.5/24`, `2001:db8::5/64`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

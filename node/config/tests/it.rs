@@ -275,10 +275,48 @@ fn words_on_disks_of_all_layers_add_up() {
     }
 }
 
+#[test]
+fn an_enrolment_token_is_kept_and_never_shown() {
+    let token = format!("fet1_{}", "A-_z".repeat(11).split_at(43).0);
+    let text = format!(
+        "farm_id = 1\nenrolment_token = \"{token}\"\n[directory]\nurl = \"https://d.example\"\n"
+    );
+    let layer = Layer::from_toml(&text, "image").unwrap();
+    assert!(!format!("{layer:?}").contains(&token));
+    let effective = Effective::of(vec![(Origin::Image, layer)]).unwrap();
+    let setting = effective
+        .settings
+        .iter()
+        .find(|setting| setting.key == "enrolment_token")
+        .unwrap();
+    assert_eq!(setting.value, "(hidden)");
+    let config = effective.config;
+    assert!(!format!("{config:?}").contains(&token));
+    assert_eq!(config.enrolment_token.as_ref().unwrap().expose(), token);
+    let toml = config.to_toml();
+    assert!(toml.contains(&token));
+    assert_eq!(NodeConfig::from_toml(&toml, "image").unwrap(), config);
+    let shown = node_config::without_secrets(&toml);
+    assert!(
+        shown.contains("enrolment_token = \"fet1_(hidden)\"") && !shown.contains(&token),
+        "{shown}"
+    );
+
+    // Nor when something is wrong with it, or with its line.
+    for wrong in [
+        text.replace(&token, &token[..47]),
+        text.replace("\"fet1", "fet1"),
+    ] {
+        let error = NodeConfig::from_toml(&wrong, "farm.toml").unwrap_err();
+        assert!(!error.to_string().contains(&token[5..40]), "{error}");
+        assert!(error.to_string().contains("enrolment_token"), "{error}");
+    }
+}
+
 /// The list of known settings is what a text with every setting has.
 #[test]
 fn the_list_of_keys_is_complete() {
-    let text = "schema = 1\nfarm_id = 1\nrunmode = \"dev\"\ndebug = true\n\
+    let text = "schema = 1\nfarm_id = 1\nenrolment_token = \"x\"\nrunmode = \"dev\"\ndebug = true\n\
         [directory]\nurl = \"https://d.example\"\nca = \"x\"\ninsecure_http = false\n\
         pin = \"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n\
         [network]\ndhcp = false\naddress = \"192.0.2.5/24\"\ngateway = \"192.0.2.1\"\n\

@@ -26,6 +26,10 @@ pub struct ImageCustomizeArgs {
     #[arg(long, value_name = "N")]
     pub farm_id: Option<FarmId>,
 
+    /// File with an enrolment token of the farm, which approves the node
+    #[arg(long, value_name = "FILE")]
+    pub enrolment_token_file: Option<PathBuf>,
+
     /// The directory's address; pin, CA and leave for http of another go
     #[arg(long, value_name = "URL")]
     pub directory: Option<DirectoryUrl>,

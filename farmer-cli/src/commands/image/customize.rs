@@ -8,7 +8,7 @@ use image_builder::customize::{self, CustomizeError, Edit, Request, Warning, in_
 use image_builder::emit::{self, EmitOptions};
 use image_builder::rope::SourceFile;
 use node_config::layer::{DirectoryLayer, NetworkLayer};
-use node_config::{Addressing, Layer};
+use node_config::{Addressing, Layer, without_secrets};
 use serde::Serialize;
 
 use super::Target;
@@ -149,6 +149,7 @@ fn request(args: &ImageCustomizeArgs) -> Outcome<Request> {
     };
     request.settings.set = Layer {
         farm_id: args.farm_id,
+        enrolment_token: super::enrolment_token(args.enrolment_token_file.as_deref())?,
         debug: (args.debug || args.no_debug).then_some(args.debug),
         directory: DirectoryLayer {
             url: args.directory.clone(),
@@ -292,8 +293,8 @@ fn changed(image: &Path, written: Option<String>, edit: &Edit) -> Changed {
             region: write.name.clone(),
             offset: write.offset,
             length: write.after.len() as u64,
-            before,
-            after,
+            before: before.as_deref().map(without_secrets),
+            after: after.as_deref().map(without_secrets),
         }
     });
     Changed {
