@@ -11,7 +11,6 @@
 
 #![expect(
     clippy::disallowed_macros,
-    clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "a program of its own, which measures real time"
 )]
