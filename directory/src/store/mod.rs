@@ -18,6 +18,8 @@ mod leads;
 mod node_list;
 mod node_settings;
 mod nodes;
+#[cfg(test)]
+mod plans;
 mod postgres;
 mod sql;
 mod sqlite;

@@ -113,10 +113,17 @@ pub(super) struct Sql {
     values: Vec<Value>,
 }
 
+/// Every statement that ran, for the test of their plans.
+#[cfg(test)]
+pub(super) static STATEMENTS: std::sync::Mutex<std::collections::BTreeSet<String>> =
+    std::sync::Mutex::new(std::collections::BTreeSet::new());
+
 /// Runs a statement on whichever connection it is.
 macro_rules! run {
     ($sql:expr, $conn:expr, $method:ident, $wrap_sqlite:expr, $wrap_postgres:expr) => {{
         let Sql { text, values } = $sql;
+        #[cfg(test)]
+        STATEMENTS.lock().unwrap().insert(text.to_string());
         match $conn {
             Conn::Sqlite(conn) => {
                 let arguments = arguments::<Sqlite, SqliteArguments>(values)?;

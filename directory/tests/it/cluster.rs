@@ -19,7 +19,7 @@ dir=$(mktemp -d)
 cd "$dir"
 PATH=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n1):$PATH
 initdb -D data -U farmer -A trust -E UTF8 --locale=C --no-sync >initdb.log
-postgres -D data -k "$dir" -c listen_addresses= -c max_connections=500 >postgres.log 2>&1 &
+postgres -D data -k "$dir" -c listen_addresses= -c max_connections=500 -c log_line_prefix=%d: >postgres.log 2>&1 &
 until pg_isready -q -h "$dir"; do kill -0 $! || { cat postgres.log >&2; exit 1; }; sleep 0.05; done
 echo "ready $dir"
 read -r _ || true
@@ -75,6 +75,22 @@ pub fn new_database() -> String {
     query("postgres", &format!("CREATE DATABASE {name}"));
     let dir = cluster().dir.display();
     format!("postgres://farmer@localhost/{name}?host={dir}")
+}
+
+/// What the server has logged about this database.
+pub fn log_of(database: &str) -> Vec<String> {
+    let log = std::fs::read_to_string(cluster().dir.join("postgres.log")).unwrap();
+    let mut entries: Vec<String> = Vec::new();
+    for line in log.lines() {
+        match (line.starts_with('\t'), entries.last_mut()) {
+            // What belongs to the line before is indented.
+            (true, Some(entry)) => *entry += &format!("\n{line}"),
+            _ => entries.push(line.to_owned()),
+        }
+    }
+    let prefix = format!("{database}:");
+    entries.retain(|entry| entry.starts_with(&prefix));
+    entries
 }
 
 /// What PostgreSQL's own client prints.

@@ -6,9 +6,9 @@ use directory::client::{Client, FarmFilter, NodeFilter, PageRequest};
 use directory::server::{Data, ServerConfig, start};
 use directory::sign::RequestParts;
 
-use crate::cluster::{new_database, query};
+use crate::cluster::{log_of, new_database, query};
 use crate::on_postgres::Fixture;
-use crate::support::{Database, farm, options, request, user_id};
+use crate::support::{Database, farm, get, options, request, user_id};
 
 /// A database of its own in the cluster.
 pub struct Postgres;
@@ -173,4 +173,120 @@ async fn a_newer_or_missing_database_is_told_without_the_password() {
         shown.contains("127.0.0.1:1/none") && !shown.contains("s3cret"),
         "{shown}"
     );
+}
+
+/// The server itself tells the plans of all statements that the requests bring about.
+#[tokio::test]
+async fn no_statement_reads_all_nodes() {
+    const NODES: u64 = 20_000;
+    let url = new_database();
+    let name = url.split(['/', '?']).nth(3).unwrap().to_owned();
+    let listen = ([127, 0, 0, 1], 0).into();
+    let config = ServerConfig::with_data(listen, Data::Postgres(url.parse().unwrap()));
+    start(config.clone())
+        .await
+        .unwrap()
+        .shutdown()
+        .await
+        .unwrap();
+    query(
+        &name,
+        "INSERT INTO farms (threebot_id, name, iyo_organization, email, city, country, continent, \
+             latitude, longitude, prefix_zero, wallet_addresses, resource_prices, ipaddresses, \
+             farm_cloudunits_price, enable_custom_pricing, is_grid3_compliant, created) \
+         SELECT 1, 'farm-' || n, '', '', '', '', '', 0, 0, '', '[]', '[]', '[]', '{}', false, \
+             true, 1 FROM generate_series(1, 200) AS n",
+    );
+    let ids = (0..NODES).map(|number| {
+        let mut bytes = [3; 32];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        format!("('{}')", directory::identity::Seed::from(bytes).node_id())
+    });
+    let ids: Vec<String> = ids.collect();
+    for (part, ids) in ids.chunks(1000).enumerate() {
+        query(
+            &name,
+            &format!(
+                "INSERT INTO nodes (node_id, node_id_v1, farm_id, hostname, os_version, address, \
+                     public_key_hex, created, updated, uptime_secs, city, country, continent, \
+                     latitude, longitude, total_cru, total_mru_bytes, state, free_to_use) \
+                 SELECT id, '', 1 + n % 200, '', '', '', '', 1, n, 1, 'city-' || n % 90, \
+                     'country-' || n % 30, '', 0, 0, n % 64, n % 977, 'approved', n % 9 = 0 \
+                 FROM (SELECT id, {part} * 1000 + row_number() OVER () AS n \
+                     FROM (VALUES {}) AS ids (id)) AS nodes",
+                ids.join(", ")
+            ),
+        );
+    }
+    query(&name, "VACUUM ANALYZE");
+    query(
+        &name,
+        &format!(
+            "ALTER DATABASE {name} SET session_preload_libraries = 'auto_explain'; \
+             ALTER DATABASE {name} SET auto_explain.log_min_duration = 0; \
+             ALTER DATABASE {name} SET auto_explain.log_analyze = on"
+        ),
+    );
+    let server = start(config).await.unwrap();
+    for target in [
+        "/nodes",
+        "/nodes?page=150",
+        "/nodes?farm=7",
+        "/nodes?country=country-3",
+        "/nodes?city=city-3&page=2",
+        "/nodes?cru=63",
+        "/nodes?cru=1",
+        "/nodes?cru=1&country=country-3",
+        "/capacity",
+        "/capacity?cru=63",
+        "/capacity?cru=5&country=country-3",
+        "/capacity?cru=999",
+        "/capacity?mru=900&cru=2",
+        "/capacity?free_to_use=true&cru=2",
+        "/capacity?farm=7&cru=2",
+        "/capacity?city=city-3&cru=2",
+        "/capacity?online=true",
+        "/capacity?after=8000.0",
+        "/changes?since=20000",
+        "/changes",
+        "/changes?farm=7",
+    ] {
+        let answer = get(server.local_addr(), &format!("/api/v1{target}")).await;
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+    }
+    server.shutdown().await.unwrap();
+    let plans = log_of(&name);
+    let plans: Vec<_> = plans
+        .iter()
+        .filter(|entry| entry.contains("plan:"))
+        .collect();
+    assert!(plans.len() > 40, "{} plans", plans.len());
+    for plan in &plans {
+        // Row after row is fine where a limit ends it early.
+        if let Some((_, scan)) = plan
+            .split_once("Seq Scan on nodes")
+            .or_else(|| plan.split_once("Seq Scan on node_pulse"))
+        {
+            let number = |(_, rest): (&str, &str)| {
+                let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+                digits.unwrap().parse::<u64>().unwrap()
+            };
+            let (_, actual) = scan.split_once("(actual ").unwrap();
+            let kept = actual.split_once("rows=").map_or(NODES, number);
+            let dropped = actual
+                .split_once("Rows Removed by Filter: ")
+                .map_or(0, number);
+            assert!(kept + dropped < NODES * 3 / 4, "{plan}");
+        }
+        // Nothing large is sorted.
+        for (_, rest) in plan
+            .match_indices("Memory: ")
+            .map(|(at, _)| plan.split_at(at + 8))
+        {
+            let kib: u64 = rest.split("kB").next().unwrap().trim().parse().unwrap_or(0);
+            assert!(kib < 2048, "{plan}");
+        }
+        assert!(!plan.contains("external"), "{plan}");
+    }
+    assert!(plans.iter().any(|plan| plan.contains("nodes_fit")));
 }
