@@ -3,6 +3,13 @@
 //!
 //! `FARMER_SCHEMATHESIS` names the program; `scripts/test` installs it. The seed is fixed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests are tests too, and this one is told where schemathesis is"
+)]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
