@@ -78,6 +78,10 @@ pub fn new_database() -> String {
 }
 
 /// What the server has logged about this database.
+#[allow(
+    dead_code,
+    reason = "other crates' tests that use this file may not ask for it"
+)]
 pub fn log_of(database: &str) -> Vec<String> {
     let log = std::fs::read_to_string(cluster().dir.join("postgres.log")).unwrap();
     let mut entries: Vec<String> = Vec::new();

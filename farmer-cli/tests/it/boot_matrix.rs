@@ -152,7 +152,11 @@ fn every_uki_cell_boots() {
     every_cell_boots(&UKI);
 }
 
-#[expect(clippy::disallowed_macros, reason = "a test tells how far it is")]
+#[expect(
+    clippy::disallowed_macros,
+    clippy::print_stderr,
+    reason = "a test tells how far it is"
+)]
 fn every_cell_boots(flavour: &Flavour) {
     if !is_full() {
         eprintln!("the quick set; every cell with FARMER_TEST_FULL=1 (scripts/test --full)");
