@@ -6,6 +6,8 @@
 )]
 
 mod binaries;
+mod corpus;
 mod lints;
+mod oracle;
 mod sanitized;
 mod twin;
