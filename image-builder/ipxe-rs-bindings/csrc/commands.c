@@ -5,7 +5,7 @@
 
 #define FETCH_OPTIONS \
 	{ 'n', IPXS_TEXT, 0, "name" }, { 't', IPXS_NUMBER, 0, "timeout" }, \
-	{ 'a', IPXS_FLAG, 0, "autofree" }, { 'q', IPXS_FLAG, 1, "quiet" }
+	{ 'a', IPXS_FLAG, 0, "autofree" }, { 'q', IPXS_FLAG, 2, "quiet" }
 #define EXEC_OPTIONS FETCH_OPTIONS, { 'r', IPXS_FLAG, 0, "replace" }
 #define IMAGE_OPTIONS \
 	{ 'n', IPXS_TEXT, 0, "name" }, { 't', IPXS_NUMBER, 0, "timeout" }, \
@@ -15,14 +15,15 @@
 static const struct ipxs_command commands[] = {
 	{ "autoboot", "[<interface>...]", 0, ANY, IPXS_HANDOVER, { { 0 } } },
 	{ "boot", "[<uri|image> [<arguments>...]]", 0, ANY, IPXS_HANDOVER, { EXEC_OPTIONS } },
-	{ "certfree", "[<certificate>...]", 0, ANY, IPXS_OTHER, { { 0 } } },
-	{ "certstat", "[<certificate>...]", 0, ANY, IPXS_OTHER, { { 0 } } },
+	{ "certfree", "", 0, 0, IPXS_OTHER, { { 's', IPXS_TEXT, 1, "subject" } } },
+	{ "certstat", "", 0, 0, IPXS_OTHER, { { 's', IPXS_TEXT, 1, "subject" } } },
 	{ "certstore", "[<uri|image>]", 0, 1, IPXS_FETCH,
 	  { { 's', IPXS_TEXT, 0, "subject" }, { 'k', IPXS_FLAG, 0, "keep" } } },
 	{ "chain", "[<uri|image> [<arguments>...]]", 0, ANY, IPXS_HANDOVER, { EXEC_OPTIONS } },
 	{ "choose", "<setting>", 1, 1, IPXS_INTERACTIVE,
 	  { { 'm', IPXS_TEXT, 0, "menu" }, { 'd', IPXS_TEXT, 0, "default" },
-	    { 't', IPXS_NUMBER, 0, "timeout" }, { 'k', IPXS_FLAG, 0, "keep" } } },
+	    { 't', IPXS_NUMBER, 0, "timeout" }, { 'k', IPXS_FLAG, 0, "keep" },
+	    { 'r', IPXS_NUMBER, 1, "retimeout" } } },
 	{ "clear", "<setting>", 1, 1, IPXS_PURE, { { 0 } } },
 	{ "colour", "<colour>", 1, 1, IPXS_OTHER,
 	  { { 'b', IPXS_TEXT, 0, "basic" }, { 'r', IPXS_TEXT, 0, "rgb" } } },
@@ -31,7 +32,8 @@ static const struct ipxs_command commands[] = {
 	  { { 'x', IPXS_NUMBER, 0, "x" }, { 'y', IPXS_NUMBER, 0, "y" },
 	    { 'l', IPXS_NUMBER, 0, "left" }, { 'r', IPXS_NUMBER, 0, "right" },
 	    { 't', IPXS_NUMBER, 0, "top" }, { 'b', IPXS_NUMBER, 0, "bottom" },
-	    { 'd', IPXS_NUMBER, 0, "depth" }, { 'p', IPXS_TEXT, 0, "picture" } } },
+	    { 'd', IPXS_NUMBER, 0, "depth" }, { 'p', IPXS_TEXT, 0, "picture" },
+	    { 'k', IPXS_FLAG, 0, "keep" } } },
 	{ "cpair", "<pair>", 1, 1, IPXS_OTHER,
 	  { { 'f', IPXS_TEXT, 0, "foreground" }, { 'b', IPXS_TEXT, 0, "background" } } },
 	{ "cpuid", "<bit>", 1, 1, IPXS_OTHER,
@@ -74,7 +76,8 @@ static const struct ipxs_command commands[] = {
 	{ "isset", "<value>", 1, 1, IPXS_PURE, { { 0 } } },
 	{ "item", "[<label> [<text>]]", 0, ANY, IPXS_OTHER,
 	  { { 'm', IPXS_TEXT, 0, "menu" }, { 'k', IPXS_TEXT, 0, "key" },
-	    { 'd', IPXS_FLAG, 0, "default" }, { 'g', IPXS_FLAG, 0, "gap" } } },
+	    { 'd', IPXS_FLAG, 0, "default" }, { 'g', IPXS_FLAG, 0, "gap" },
+	    { 'f', IPXS_TEXT, 1, "form" }, { 's', IPXS_FLAG, 1, "secret" } } },
 	{ "iwlist", "[<interface>...]", 0, ANY, IPXS_OTHER, { { 0 } } },
 	{ "iwstat", "[<interface>...]", 0, ANY, IPXS_OTHER, { { 0 } } },
 	{ "kernel", "<uri|image> [<arguments>...]", 1, ANY, IPXS_FETCH, { FETCH_OPTIONS } },
@@ -95,7 +98,8 @@ static const struct ipxs_command commands[] = {
 	  { { 's', IPXS_NUMBER, 0, "size" }, { 't', IPXS_NUMBER, 0, "timeout" },
 	    { 'c', IPXS_NUMBER, 0, "count" }, { 'q', IPXS_FLAG, 0, "quiet" } } },
 	{ "poweroff", "", 0, 0, IPXS_HANDOVER, { { 0 } } },
-	{ "present", "[<title>]", 0, ANY, IPXS_INTERACTIVE, { { 0 } } },
+	{ "present", "", 0, 0, IPXS_INTERACTIVE,
+	  { { 'f', IPXS_TEXT, 1, "form" }, { 'k', IPXS_FLAG, 1, "keep" } } },
 	{ "prompt", "[<text>]", 0, ANY, IPXS_INTERACTIVE,
 	  { { 'k', IPXS_TEXT, 0, "key" }, { 't', IPXS_NUMBER, 0, "timeout" } } },
 	{ "pxebs", "<interface> <server type>", 2, 2, IPXS_NETWORK, { { 0 } } },
@@ -122,7 +126,7 @@ static const struct ipxs_command commands[] = {
 	{ "time", "<command>", 1, ANY, IPXS_OTHER, { { 0 } } },
 	{ "vcreate", "<trunk interface>", 1, 1, IPXS_NETWORK,
 	  { { 't', IPXS_NUMBER, 0, "tag" }, { 'p', IPXS_NUMBER, 0, "priority" } } },
-	{ "vdestroy", "[<interface>...]", 0, ANY, IPXS_NETWORK, { { 0 } } },
+	{ "vdestroy", "<VLAN interface>", 1, 1, IPXS_NETWORK, { { 0 } } },
 };
 
 static int equals(struct ipxs_span text, const char *name)
@@ -168,11 +172,11 @@ static void fail(struct ipxs_arguments *arguments, int verdict, size_t where, st
 
 /* Stores a value; false if it is wrong. */
 static int take(struct ipxs_arguments *arguments, const struct ipxs_option *option, int place,
-		size_t where, struct ipxs_span value)
+		int newer, size_t where, struct ipxs_span value)
 {
 	uint32_t number;
 
-	if (option->kind == IPXS_NUMBER && ipxs_integer(value, &number) != IPXS_OK) {
+	if (option->kind == IPXS_NUMBER && ipxs_integer(value, newer, &number) != IPXS_OK) {
 		fail(arguments, IPXS_ARGS_NOT_A_NUMBER, where, value);
 		return 0;
 	}
@@ -199,7 +203,7 @@ static int long_option(const struct ipxs_command *command, const struct ipxs_spa
 	for (place = 0; place < options; place++) {
 		const struct ipxs_option *option = &command->options[place];
 
-		if ((option->newer && !newer) || !equals(name, option->name))
+		if (option->newer > newer || !equals(name, option->name))
 			continue;
 		if (option->kind == IPXS_FLAG) {
 			arguments->values[place] = name;
@@ -213,7 +217,7 @@ static int long_option(const struct ipxs_command *command, const struct ipxs_spa
 			}
 			value = words[++*at];
 		}
-		if (!take(arguments, option, place, *at, value))
+		if (!take(arguments, option, place, newer, *at, value))
 			return 0;
 		++*at;
 		return 1;
@@ -239,7 +243,7 @@ static int short_options(const struct ipxs_command *command, const struct ipxs_s
 
 		for (place = 0; place < options; place++) {
 			option = &command->options[place];
-			if ((newer || !option->newer) && (uint8_t)option->letter == word.data[i])
+			if (option->newer <= newer && (uint8_t)option->letter == word.data[i])
 				break;
 		}
 		if (place == options) {
@@ -263,7 +267,7 @@ static int short_options(const struct ipxs_command *command, const struct ipxs_s
 			}
 			letter = words[++*at];
 		}
-		if (!take(arguments, option, place, *at, letter))
+		if (!take(arguments, option, place, newer, *at, letter))
 			return 0;
 		break;
 	}

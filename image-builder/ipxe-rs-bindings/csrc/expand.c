@@ -79,7 +79,7 @@ static void move(uint8_t *to, const uint8_t *from, size_t length)
 }
 
 int ipxs_expand(struct ipxs_span word, const struct ipxs_setting *settings, size_t count,
-		unsigned features, uint8_t *out, size_t size, size_t *length)
+		int newer, uint8_t *out, size_t size, size_t *length)
 {
 	size_t used = word.length, i;
 	unsigned rounds;
@@ -111,7 +111,7 @@ int ipxs_expand(struct ipxs_span word, const struct ipxs_setting *settings, size
 		name.data = out + head + 2;
 		name.length = end - head - 2;
 		name = ipxs_setting_name(name, &type);
-		if (type == IPXS_GUID && !(features & IPXS_HAS_GUID))
+		if (type == IPXS_GUID && !newer)
 			type = -2;
 		index = ipxs_find_setting(name, settings, count);
 		if (index >= 0 && type != -2) {

@@ -62,8 +62,7 @@ enum ipxs_type {
 	IPXS_TYPE_COUNT
 };
 
-/* What types a build knows. */
-enum { IPXS_HAS_GUID = 1 };
+/* Builds differ: 0 is iPXE of 2019, 1 of 2025, 2 later. */
 
 /* The type of this name, or -1. */
 int ipxs_type_named(struct ipxs_span name);
@@ -75,9 +74,9 @@ int ipxs_type_of_setting(struct ipxs_span name);
  * cannot show is IPXS_INVALID, which expands to nothing. */
 int ipxs_format(int type, struct ipxs_span value, uint8_t *out, size_t size, size_t *length);
 /* Reads a value from text. */
-int ipxs_parse(int type, struct ipxs_span text, uint8_t *out, size_t size, size_t *length);
-/* An integer as commands take it. */
-int ipxs_integer(struct ipxs_span text, uint32_t *value);
+int ipxs_parse(int type, int newer, struct ipxs_span text, uint8_t *out, size_t size, size_t *length);
+/* An integer as commands take it; nothing at all was 0 in 2019. */
+int ipxs_integer(struct ipxs_span text, int newer, uint32_t *value);
 
 /* A setting that has a value. */
 struct ipxs_setting {
@@ -94,7 +93,7 @@ ptrdiff_t ipxs_find_setting(struct ipxs_span name, const struct ipxs_setting *se
 
 /* Expands every ${name:type} of a word, innermost first. */
 int ipxs_expand(struct ipxs_span word, const struct ipxs_setting *settings, size_t count,
-		unsigned features, uint8_t *out, size_t size, size_t *length);
+		int newer, uint8_t *out, size_t size, size_t *length);
 
 enum { IPXS_OPTION_LIMIT = 9 };
 
@@ -105,7 +104,7 @@ enum { IPXS_FLAG, IPXS_TEXT, IPXS_NUMBER };
 struct ipxs_option {
 	char letter;
 	uint8_t kind;
-	uint8_t newer; /* not in iPXE of 2019 */
+	uint8_t newer; /* 0: in iPXE of 2019, 1: of 2025, 2: later */
 	const char *name;
 };
 

@@ -344,11 +344,14 @@ static uint32_t digits(struct ipxs_span text, size_t *at)
 	return value;
 }
 
-int ipxs_integer(struct ipxs_span text, uint32_t *value)
+int ipxs_integer(struct ipxs_span text, int newer, uint32_t *value)
 {
 	size_t at = 0;
 	int negative = 0;
 
+	*value = 0;
+	if (text.length == 0)
+		return newer ? IPXS_INVALID : IPXS_OK;
 	if (text.length > 0 && (text.data[0] == '-' || text.data[0] == '+')) {
 		negative = text.data[0] == '-';
 		at = 1;
@@ -364,7 +367,7 @@ static int parse_integer(struct ipxs_span text, unsigned bytes, struct writer *t
 	uint32_t value;
 	unsigned i;
 
-	if (ipxs_integer(text, &value) != IPXS_OK)
+	if (ipxs_integer(text, 0, &value) != IPXS_OK)
 		return IPXS_INVALID;
 	for (i = bytes; i > 0; i--)
 		put(to, (uint8_t)(value >> (8 * (i - 1))));
@@ -532,7 +535,34 @@ static void parse_uri(struct ipxs_span text, struct writer *to)
 	}
 }
 
-int ipxs_parse(int type, struct ipxs_span text, uint8_t *out, size_t size, size_t *length)
+/* Sixteen bytes as 8-4-4-4-12 digits. */
+static int parse_uuid(struct ipxs_span text, int is_guid, struct writer *to)
+{
+	static const uint8_t swapped[] = { 3, 2, 1, 0, 5, 4, 7, 6 };
+	struct ipxs_span digits;
+	uint8_t bytes[16];
+	size_t at = 0;
+	unsigned i;
+
+	if (text.length != 36)
+		return IPXS_INVALID;
+	for (i = 0; i < 16; i++) {
+		struct writer one = { bytes + i, 1, 0 };
+
+		if ((i == 4 || i == 6 || i == 8 || i == 10) && text.data[at++] != '-')
+			return IPXS_INVALID;
+		digits.data = text.data + at;
+		digits.length = 2;
+		if (parse_hex(digits, 0, &one) != IPXS_OK)
+			return IPXS_INVALID;
+		at += 2;
+	}
+	for (i = 0; i < 16; i++)
+		put(to, bytes[is_guid && i < 8 ? swapped[i] : i]);
+	return IPXS_OK;
+}
+
+int ipxs_parse(int type, int newer, struct ipxs_span text, uint8_t *out, size_t size, size_t *length)
 {
 	struct writer to = { out, size, 0 };
 	size_t i;
@@ -576,6 +606,12 @@ int ipxs_parse(int type, struct ipxs_span text, uint8_t *out, size_t size, size_
 		break;
 	case IPXS_BASE64:
 		status = parse_base64(text, &to);
+		break;
+	case IPXS_UUID:
+	case IPXS_GUID:
+		if (!newer)
+			return IPXS_UNSUPPORTED;
+		status = parse_uuid(text, type == IPXS_GUID, &to);
 		break;
 	default:
 		return IPXS_UNSUPPORTED;

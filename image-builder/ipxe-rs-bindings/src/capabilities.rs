@@ -229,10 +229,14 @@ impl Capabilities {
         }
         let head = &binary[..binary.len().min(4096)];
         if contains(head, b"PXENV+") && contains(head, b"!PXE") {
-            let oldest = Generation::Debian12;
-            return Ok(Self::like(Kind::Pxe, oldest, None, Evidence::Assumed));
+            return Ok(Self::oldest(Kind::Pxe));
         }
         Err(BinaryError::Unknown)
+    }
+
+    /// Those of the oldest build in use: what it takes, all take.
+    pub fn oldest(kind: Kind) -> Self {
+        Self::like(kind, Generation::Debian12, None, Evidence::Assumed)
     }
 
     /// Those of a build, for a program of this kind.
@@ -244,7 +248,7 @@ impl Capabilities {
                 Some(version.to_owned()),
                 Evidence::Version,
             ),
-            None => Self::like(kind, Generation::Debian12, None, Evidence::Assumed),
+            None => Self::oldest(kind),
         }
     }
 
@@ -291,10 +295,14 @@ impl Capabilities {
             .filter_map(|word| std::str::from_utf8(word).ok())
             .find(|word| is_version(word))
             .map(str::to_owned);
-        let commands: BTreeSet<_> = Command::all()
+        let mut commands: BTreeSet<_> = Command::all()
             .map(Command::name)
             .filter(|name| words.contains(name.as_bytes()) || ALWAYS.contains(name))
             .collect();
+        // They come together, and "form" may be the end of "platform".
+        if commands.contains("present") {
+            commands.insert("form");
+        }
         let schemes: BTreeSet<_> = SCHEMES
             .iter()
             .copied()
@@ -327,6 +335,15 @@ impl Capabilities {
     /// Whether it can fetch over TLS.
     pub fn https(&self) -> bool {
         self.schemes.contains("https")
+    }
+
+    /// How new its options are, as [`Command::options`] counts.
+    pub fn level(&self) -> u8 {
+        match self.generation {
+            Generation::Debian12 => 0,
+            Generation::Debian13 => 1,
+            Generation::V2 => 2,
+        }
     }
 
     /// Whether options and types of builds after 2019 are known to it.

@@ -5,7 +5,7 @@
 )]
 
 use std::borrow::Cow;
-use std::ffi::{CStr, c_char, c_int, c_uint};
+use std::ffi::{CStr, c_char, c_int};
 
 /// Longest word that expansion may make, in bytes.
 const WORD_LIMIT: usize = 64 << 10;
@@ -100,14 +100,21 @@ unsafe extern "C" {
     fn ipxs_type_name(t: c_int) -> *const c_char;
     fn ipxs_type_of_setting(name: Span) -> c_int;
     fn ipxs_format(t: c_int, value: Span, out: *mut u8, size: usize, length: *mut usize) -> c_int;
-    fn ipxs_parse(t: c_int, text: Span, out: *mut u8, size: usize, length: *mut usize) -> c_int;
-    fn ipxs_integer(text: Span, value: *mut u32) -> c_int;
+    fn ipxs_parse(
+        t: c_int,
+        newer: c_int,
+        text: Span,
+        out: *mut u8,
+        size: usize,
+        length: *mut usize,
+    ) -> c_int;
+    fn ipxs_integer(text: Span, newer: c_int, value: *mut u32) -> c_int;
     fn ipxs_find_setting(name: Span, settings: *const RawSetting, count: usize) -> isize;
     fn ipxs_expand(
         word: Span,
         settings: *const RawSetting,
         count: usize,
-        features: c_uint,
+        newer: c_int,
         out: *mut u8,
         size: usize,
         length: *mut usize,
@@ -308,6 +315,11 @@ impl Type {
         (found >= 0).then_some(Self(found))
     }
 
+    /// Whether builds as new as `newer` know it (see [`Command::options`]).
+    pub fn is_in(self, newer: u8) -> bool {
+        newer > 0 || self.name() != "guid"
+    }
+
     /// The type that a setting of this name has by itself.
     pub fn of_setting(name: &str) -> Self {
         // SAFETY: the span is valid for the call.
@@ -349,11 +361,11 @@ impl Type {
         (status == OK).then_some(out)
     }
 
-    /// The value that this text means.
+    /// The value that this text means, to a build as new as `newer` (see [`Command::options`]).
     ///
     /// # Errors
     /// [`ValueError`]
-    pub fn parse(self, text: &[u8]) -> Result<Vec<u8>, ValueError> {
+    pub fn parse(self, text: &[u8], newer: u8) -> Result<Vec<u8>, ValueError> {
         // Nothing is longer than its text, but for fixed lengths up to 16.
         let mut out = vec![0; text.len() + 16];
         let mut length = 0;
@@ -361,6 +373,7 @@ impl Type {
         let status = unsafe {
             ipxs_parse(
                 self.0,
+                newer.into(),
                 Span::of(text),
                 out.as_mut_ptr(),
                 out.len(),
@@ -389,11 +402,12 @@ pub enum ValueError {
     CannotBeSet,
 }
 
-/// A number as commands take it: decimal, `0x…` or `0…`, signed.
-pub fn integer(text: &[u8]) -> Option<u32> {
+/// A number as commands take it: decimal, `0x…` or `0…`, signed. Nothing at all is 0 to the oldest
+/// builds.
+pub fn integer(text: &[u8], newer: u8) -> Option<u32> {
     let mut value = 0;
     // SAFETY: the span is valid for the call.
-    let status = unsafe { ipxs_integer(Span::of(text), &raw mut value) };
+    let status = unsafe { ipxs_integer(Span::of(text), newer.into(), &raw mut value) };
     (status == OK).then_some(value)
 }
 
@@ -438,11 +452,12 @@ pub enum ExpandError {
     TooLong,
 }
 
-/// Expands every `${name:type}` of a word, innermost first.
+/// Expands every `${name:type}` of a word, innermost first, with the types of a build as new as
+/// `newer` (see [`Command::options`]).
 ///
 /// # Errors
 /// [`ExpandError`]
-pub fn expand(word: &str, settings: &[Setting], has_guid: bool) -> Result<Vec<u8>, ExpandError> {
+pub fn expand(word: &str, settings: &[Setting], newer: u8) -> Result<Vec<u8>, ExpandError> {
     if !word.contains("${") {
         return Ok(word.as_bytes().to_vec());
     }
@@ -458,7 +473,7 @@ pub fn expand(word: &str, settings: &[Setting], has_guid: bool) -> Result<Vec<u8
                 Span::of(word.as_bytes()),
                 raw.as_ptr(),
                 raw.len(),
-                has_guid.into(),
+                newer.into(),
                 out.as_mut_ptr(),
                 out.len(),
                 &raw mut length,
@@ -541,17 +556,17 @@ impl Command {
         }
     }
 
-    /// Its options as they are written, with those of newer builds or without.
-    pub fn options(self, newer: bool) -> Vec<String> {
+    /// Its options as they are written: 0 for those of 2019, 1 also of 2025, 2 all.
+    pub fn options(self, newer: u8) -> Vec<String> {
         let options = self.0.options.iter().take_while(|o| o.letter != 0);
         options
-            .filter(|option| newer || option.newer == 0)
+            .filter(|option| option.newer <= newer)
             .map(|option| format!("--{}", table_text(option.name)))
             .collect()
     }
 
-    /// Reads the words behind its name.
-    pub fn arguments(self, words: &[Cow<'_, [u8]>], newer: bool) -> Arguments {
+    /// Reads the words behind its name, with options as new as `newer` (see [`Self::options`]).
+    pub fn arguments(self, words: &[Cow<'_, [u8]>], newer: u8) -> Arguments {
         let spans: Vec<Span> = words.iter().map(|word| Span::of(word)).collect();
         let nothing = Span {
             data: std::ptr::null(),
@@ -685,10 +700,10 @@ mod tests {
         // Read through the C side: the last fields of the structures arrive where they belong.
         let chain = Command::named(b"chain").expect("chain is a command");
         assert_eq!(chain.effect(), Effect::Handover);
-        let options = chain.options(true);
+        let options = chain.options(2);
         assert_eq!(options.last().map(String::as_str), Some("--replace"));
         let words: Vec<Cow<'_, [u8]>> = ["-t", "5", "-r", "x"].map(|w| w.as_bytes().into()).into();
-        let arguments = chain.arguments(&words, false);
+        let arguments = chain.arguments(&words, 0);
         assert_eq!(arguments.first, 3);
         assert_eq!(arguments.options[0], ("timeout", b"5".to_vec()));
         assert_eq!(arguments.options[1].0, "replace");
@@ -701,7 +716,7 @@ mod tests {
             value: b"${x}".to_vec(),
             r#type: Type::STRING,
         }];
-        assert_eq!(expand("${x}", &settings, false), Err(ExpandError::Endless));
+        assert_eq!(expand("${x}", &settings, 0), Err(ExpandError::Endless));
         let grows = [Setting {
             name: "x".into(),
             value:
@@ -709,6 +724,6 @@ mod tests {
                     .to_vec(),
             r#type: Type::STRING,
         }];
-        assert_eq!(expand("${x}", &grows, false), Err(ExpandError::TooLong));
+        assert_eq!(expand("${x}", &grows, 0), Err(ExpandError::TooLong));
     }
 }

@@ -235,7 +235,7 @@ impl Linter<'_> {
                 }
             })
             .collect();
-        let newer = self.capabilities.is_newer();
+        let newer = self.capabilities.level();
         let arguments = command.arguments(&rest, newer);
         let at = |index: usize| words.get(index + 1).map_or(words[0].at, |word| word.at);
         let options = || {
@@ -258,7 +258,7 @@ impl Linter<'_> {
                 "remove the option".into(),
             ),
             Some(Problem::UnknownOption { at: index, option }) => {
-                if command.arguments(&rest, true).problem.is_none() {
+                if command.arguments(&rest, u8::MAX).problem.is_none() {
                     let (build, hint) = self.build();
                     let message = format!("{} {option} is not in {build}", command.name());
                     self.error(at(index), "option-missing", message, hint);
@@ -306,7 +306,7 @@ impl Linter<'_> {
             }
             "sleep" | "exit" => {
                 if let Some(number) = values.first().filter(fixed)
-                    && core::integer(number.text.as_bytes()).is_none()
+                    && core::integer(number.text.as_bytes(), self.capabilities.level()).is_none()
                 {
                     self.error(
                         number.at,
@@ -335,16 +335,29 @@ impl Linter<'_> {
             self.no_type(name.at, type_name);
             return;
         };
+        self.type_in(name.at, r#type);
         if value.is_empty() || value.iter().any(|word| word.text.contains("${")) {
             return;
         }
         let text: Vec<&str> = value.iter().map(|word| word.text.as_str()).collect();
-        if let Err(error) = r#type.parse(text.join(" ").as_bytes()) {
+        if let Err(error) = r#type.parse(text.join(" ").as_bytes(), self.capabilities.level()) {
             self.error(
                 value[0].at,
                 "value",
                 format!("{:?} as {type_name}: {error}", text.join(" ")),
                 "correct the value or the type".into(),
+            );
+        }
+    }
+
+    fn type_in(&mut self, at: usize, found: Type) {
+        if !found.is_in(self.capabilities.level()) {
+            let (build, hint) = self.build();
+            self.error(
+                at,
+                "type",
+                format!("type {} is not in {build}", found.name()),
+                hint,
             );
         }
     }
@@ -413,16 +426,9 @@ impl Linter<'_> {
             let Some((_, type_name)) = expression.split_once(':') else {
                 continue;
             };
-            if type_name == "guid" && !self.capabilities.is_newer() {
-                let (build, hint) = self.build();
-                self.error(
-                    word.at,
-                    "type",
-                    format!("type guid is not in {build}"),
-                    hint,
-                );
-            } else if Type::named(type_name).is_none() {
-                self.no_type(word.at, type_name);
+            match Type::named(type_name) {
+                Some(found) => self.type_in(word.at, found),
+                None => self.no_type(word.at, type_name),
             }
         }
     }

@@ -72,15 +72,15 @@ impl Settings {
         self
     }
 
-    fn is_newer(&self) -> bool {
+    fn level(&self) -> u8 {
         let known = self.capabilities.as_ref();
-        known.is_none_or(Capabilities::is_newer)
+        known.map_or(u8::MAX, Capabilities::level)
     }
 
     fn store(&mut self, name: &str, value: &[u8]) -> Result<(), SettingError> {
         let (bare, r#type) = match name.split_once(':') {
             Some((bare, type_name)) => {
-                let found = Type::named(type_name);
+                let found = Type::named(type_name).filter(|found| found.is_in(self.level()));
                 let found = found.ok_or_else(|| SettingError::Type { name: name.into() })?;
                 (bare, found)
             }
@@ -89,11 +89,13 @@ impl Settings {
         let bytes = if value.is_empty() {
             Vec::new()
         } else {
-            r#type.parse(value).map_err(|_| SettingError::Value {
-                name: bare.to_owned(),
-                value: lossy(value),
-                type_name: r#type.name(),
-            })?
+            r#type
+                .parse(value, self.level())
+                .map_err(|_| SettingError::Value {
+                    name: bare.to_owned(),
+                    value: lossy(value),
+                    type_name: r#type.name(),
+                })?
         };
         self.put(bare, bytes, r#type);
         Ok(())
@@ -243,7 +245,7 @@ impl Run<'_> {
     fn command(&mut self, words: &[Word]) -> Next {
         let expanded: Result<Vec<Vec<u8>>, ExpandError> = words
             .iter()
-            .map(|word| core::expand(&word.text, &self.machine.settings, self.machine.is_newer()))
+            .map(|word| core::expand(&word.text, &self.machine.settings, self.machine.level()))
             .collect();
         let place = Place::of(self.script, words[0].at);
         let (shown, result) = match expanded {
@@ -276,7 +278,7 @@ impl Run<'_> {
             return self.say(format!("{name}: command not found"));
         };
         let rest: Vec<Cow<'_, [u8]>> = words[1..].iter().map(|word| word.into()).collect();
-        let arguments = command.arguments(&rest, self.machine.is_newer());
+        let arguments = command.arguments(&rest, self.machine.level());
         if let Some(problem) = &arguments.problem {
             return self.refuse(command, problem);
         }
@@ -295,7 +297,7 @@ impl Run<'_> {
             "isset" => truth(!values[0].is_empty(), "it is not set"),
             "iseq" => truth(values[0] == values[1], "they differ"),
             "show" => self.show(&values[0]),
-            "sleep" => match core::integer(&values[0]) {
+            "sleep" => match core::integer(&values[0], self.machine.level()) {
                 Some(_) => Ok((Outcome::Done, Next::Go)),
                 None => self.not_a_number(&values[0]),
             },
@@ -303,7 +305,10 @@ impl Run<'_> {
                 Some(position) => Ok((Outcome::Done, Next::Jump(position))),
                 None => Err(format!("there is no label {}", lossy(&values[0]))),
             },
-            "exit" => match core::integer(values.first().map_or(b"0", |v| &v[..])) {
+            "exit" => match core::integer(
+                values.first().map_or(b"0", |v| &v[..]),
+                self.machine.level(),
+            ) {
                 Some(0) => Ok((Outcome::Done, Next::End(End::Exit(0)))),
                 Some(status) => Ok((Outcome::Done, Next::End(End::Exit(status)))),
                 None => self.not_a_number(&values[0]),
@@ -382,7 +387,10 @@ impl Run<'_> {
 
     fn inc(&mut self, values: &[Vec<u8>]) -> Result<(Outcome, Next), String> {
         let name = lossy(&values[0]);
-        let Some(by) = core::integer(values.get(1).map_or(b"1", |value| &value[..])) else {
+        let Some(by) = core::integer(
+            values.get(1).map_or(b"1", |value| &value[..]),
+            self.machine.level(),
+        ) else {
             return self.not_a_number(&values[1]);
         };
         let (old, r#type) = match self.machine.get(&name) {
@@ -400,7 +408,7 @@ impl Run<'_> {
             return self.could_not_store(&name);
         }
         let sum = old.wrapping_add(by).to_string();
-        match r#type.parse(sum.as_bytes()) {
+        match r#type.parse(sum.as_bytes(), 0) {
             Ok(value) => {
                 self.machine.put(&name, value, r#type);
                 Ok((Outcome::Done, Next::Go))

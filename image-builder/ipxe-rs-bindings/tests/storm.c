@@ -75,8 +75,8 @@ static void values(void)
 	int type = (int)pick(IPXS_TYPE_COUNT + 2) - 1;
 
 	ipxs_format(type, value, out, size, &length);
-	ipxs_parse(type, value, out, size, &length);
-	ipxs_integer(value, &number);
+	ipxs_parse(type, (int)pick(2), value, out, size, &length);
+	ipxs_integer(value, (int)pick(2), &number);
 	ipxs_type_of_setting(value);
 	drop(value);
 	free(out);
@@ -95,7 +95,7 @@ static void expansions(void)
 		settings[i].value = text();
 		settings[i].type = (int)pick(IPXS_TYPE_COUNT);
 	}
-	ipxs_expand(word, settings, 3, pick(2), out, size, &length);
+	ipxs_expand(word, settings, 3, (int)pick(2), out, size, &length);
 	for (i = 0; i < 3; i++)
 		drop(settings[i].value);
 	drop(word);

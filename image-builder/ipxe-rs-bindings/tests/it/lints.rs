@@ -72,7 +72,7 @@ fn each_rule_has_a_place() {
 
 #[test]
 fn newer_builds_can_more() {
-    let script = "#!ipxe\nconsole && imgfetch -q https://a/b || poweroff ||\n";
+    let script = "#!ipxe\nconsole && dhcp -t 5 || chain https://a/b || poweroff ||\n";
     assert_eq!(findings(script, DEBIAN_12).len(), 4);
     assert_eq!(findings(script, DEBIAN_13), Vec::<String>::new());
 }

@@ -3,6 +3,7 @@
 //! One boot runs all scripts: `ipxe.lkrn` of the Debian package `ipxe` chains them one by one from a
 //! server on the host's loopback. `FARMER_IPXE_LKRN` names another binary to hold the trace to.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -53,23 +54,21 @@ fn the_trace_is_what_real_ipxe_does() {
 fn run(binary: &std::path::Path, cases: &[Case]) -> Vec<String> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let names = names(cases);
     let mut main = String::from("#!ipxe\ndhcp\n");
-    let mut clear = String::from("#!ipxe\n");
-    for name in names {
-        writeln!(clear, "clear {name} ||").unwrap();
-    }
-    for index in 0..cases.len() {
+    for (index, case) in cases.iter().enumerate() {
         write!(
             main,
             "echo\necho @@BEGIN {index}\nchain -a http://10.0.2.2:{port}/{index} && \
-             echo @@STATUS ok || echo @@STATUS ${{errno}}\nchain -a http://10.0.2.2:{port}/clear ||\n"
+             echo @@STATUS ok || echo @@STATUS ${{errno}}\n"
         )
         .unwrap();
+        for name in names(&case.script) {
+            writeln!(main, "clear {name} ||").unwrap();
+        }
     }
     main.push_str("echo @@DONE\nsleep 5\n:hang\nsleep 100\ngoto hang\n");
     let scripts: Vec<String> = cases.iter().map(|case| case.script.clone()).collect();
-    std::thread::spawn(move || serve(&listener, &scripts, &clear));
+    std::thread::spawn(move || serve(&listener, &scripts));
 
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("main.ipxe");
@@ -88,7 +87,7 @@ fn run(binary: &std::path::Path, cases: &[Case]) -> Vec<String> {
         ..Machine::new(Firmware::SeaBios)
     };
     let mut guest = machine.boot("the corpus").unwrap();
-    guest.wait_for("@@DONE", Duration::from_secs(240)).unwrap();
+    guest.wait_for("@@DONE", Duration::from_secs(600)).unwrap();
     let console = guest.console();
     drop(guest);
     (0..cases.len())
@@ -102,34 +101,26 @@ fn run(binary: &std::path::Path, cases: &[Case]) -> Vec<String> {
         .collect()
 }
 
-/// The settings the corpus sets, so that no script sees those of another.
-fn names(cases: &[Case]) -> Vec<String> {
-    let mut names: Vec<String> = cases
-        .iter()
-        .flat_map(|case| {
-            case.script
-                .split_whitespace()
-                .collect::<Vec<_>>()
-                .windows(2)
-                .map(|pair| {
-                    (
-                        pair[0].to_owned(),
-                        pair[1].split(':').next().unwrap_or_default().to_owned(),
-                    )
-                })
-                .collect::<Vec<_>>()
-        })
-        .filter(|(command, name)| ["set", "inc"].contains(&command.as_str()) && !name.is_empty())
-        .map(|(_, name)| name)
+/// The settings a script sets, so that the next one does not see them.
+fn names(script: &str) -> BTreeSet<String> {
+    let words: Vec<&str> = script.split_whitespace().collect();
+    let set = words
+        .windows(2)
+        .filter(|pair| ["set", "inc"].contains(&pair[0]));
+    set.map(|pair| pair[1].split(':').next().unwrap_or_default())
+        .filter(|name| name.starts_with(|c: char| c.is_ascii_alphanumeric()))
         .filter(|name| {
             name.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b))
         })
-        .chain(["foo", "a-foo"].map(str::to_owned))
-        .collect();
-    names.sort();
-    names.dedup();
-    names
+        // Those whose names a script puts together.
+        .chain(
+            ["foo", "a-foo"]
+                .into_iter()
+                .filter(|_| script.contains("${n}")),
+        )
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Errors of iPXE itself are numbers above all that `exit` gives.
@@ -167,21 +158,18 @@ fn in_our_words(text: &str) -> String {
     out
 }
 
-fn serve(listener: &TcpListener, scripts: &[String], clear: &str) {
+fn serve(listener: &TcpListener, scripts: &[String]) {
     for stream in listener.incoming() {
         let Ok(mut stream) = stream else { continue };
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         let mut head = String::new();
         while reader.read_line(&mut head).is_ok_and(|length| length > 2) {}
         let path = head.split(' ').nth(1).unwrap_or_default();
-        let body = match path.trim_start_matches('/') {
-            "clear" => Some(clear),
-            index => index
-                .parse()
-                .ok()
-                .and_then(|i: usize| scripts.get(i))
-                .map(|s| &s[..]),
-        };
+        let index = path.trim_start_matches('/').parse();
+        let body = index
+            .ok()
+            .and_then(|index: usize| scripts.get(index))
+            .map(|s| &s[..]);
         let (status, body) = body.map_or(("404 Not Found", ""), |body| ("200 OK", body));
         let _ = write!(
             stream,
