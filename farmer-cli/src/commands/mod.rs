@@ -9,6 +9,7 @@ mod docs;
 mod farm;
 mod hardware;
 mod image;
+mod ipxe;
 mod kernel;
 mod node;
 mod tui;
@@ -17,7 +18,7 @@ use tokio::runtime::Builder;
 
 use crate::args::{
     BootkitCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand, FarmCommand,
-    GlobalArgs, ImageCommand, KernelCommand, KeysCommand, NodeCommand,
+    GlobalArgs, ImageCommand, IpxeCommand, KernelCommand, KeysCommand, NodeCommand,
 };
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -79,6 +80,9 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         )),
         Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
+        Command::Ipxe(IpxeCommand::Lint(args)) => ipxe::lint(&context, &args),
+        Command::Ipxe(IpxeCommand::Trace(args)) => ipxe::trace(&context, &args),
+        Command::Ipxe(IpxeCommand::Show(args)) => ipxe::show(&context, &args),
         Command::Kernel(KernelCommand::Check(args)) => run_itself(kernel::check(&context, args)),
         Command::Image(ImageCommand::Keys(KeysCommand::New(args))) => {
             run_itself(image::keys::new(&context, args))
@@ -88,6 +92,9 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         }
         // These end by themselves when they are asked to stop.
         Command::Image(ImageCommand::Sources(args)) => run_itself(image::sources(&context, args)),
+        Command::Image(ImageCommand::Serve(args)) => {
+            run_on_all_processors(image::serve(&context, args))
+        }
         Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),
         Command::Image(ImageCommand::Customize(args)) => {
             run_itself(image::customize(&context, *args))

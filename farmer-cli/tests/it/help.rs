@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 42] = [
+const COMMANDS: [&str; 47] = [
     "",
     "farm",
     "farm create",
@@ -25,6 +25,7 @@ const COMMANDS: [&str; 42] = [
     "image verify",
     "image extract",
     "image sources",
+    "image serve",
     "image keys",
     "image keys new",
     "image keys show",
@@ -36,6 +37,10 @@ const COMMANDS: [&str; 42] = [
     "bootkit verify",
     "kernel",
     "kernel check",
+    "ipxe",
+    "ipxe lint",
+    "ipxe trace",
+    "ipxe show",
     "probe",
     "probe snapshot",
     "estimate",
