@@ -174,6 +174,15 @@ pub enum PlanError {
         /// Its value.
         value: String,
     },
+    /// A word cannot be in an iPXE script.
+    #[error("cannot write the iPXE script")]
+    ScriptWord(#[from] ipxe_rs_bindings::WordError),
+    /// iPXE would refuse the script.
+    #[error("iPXE would refuse the script at {finding}")]
+    Script {
+        /// Where, what and what to do.
+        finding: ipxe_rs_bindings::Finding,
+    },
 }
 
 impl PlanError {

@@ -22,3 +22,5 @@ pub mod secureboot;
 pub mod show;
 pub mod verify;
 pub mod zos;
+
+pub use ipxe_rs_bindings as ipxe;

@@ -4,6 +4,7 @@ mod examine;
 mod output;
 mod sources;
 mod supplies;
+mod thin;
 mod zero_os;
 
 mod keys;
@@ -23,6 +24,7 @@ pub use customize::{ImageCustomizeArgs, ImageResetArgs, ImageTargetArgs};
 pub use examine::{ExtractPart, ImageExtractArgs, ImageVerifyArgs};
 pub use output::{ImageFormat, Paper, ResultArgs};
 pub use sources::ImageSourcesArgs;
+pub use thin::{ImageServeArgs, ThinArgs};
 
 use super::{ConnectionArgs, LocationValue, StaticAddress};
 use supplies::SuppliesArgs;
@@ -40,6 +42,7 @@ pub enum ImageCommand {
     Verify(ImageVerifyArgs),
     Extract(ImageExtractArgs),
     Sources(ImageSourcesArgs),
+    Serve(ImageServeArgs),
     /// Secure Boot keys of your own: new, show
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -56,6 +59,7 @@ pub enum ImageCommand {
     farmer image build --farm-id 1 --out node.qcow2\n  \
     farmer image build --farm-id 1 --format pxe --out /srv/farm-boot\n  \
     farmer image build --farm-id 1 --out node.iso --serial ttyS1,115200\n  \
+    farmer image build --farm-id 1 --mirror https://boot.example --out thin.ipxe\n  \
     farmer image build --farm-id 1 --zos zero-os-generic.efi --out zos.iso")]
 pub struct ImageBuildArgs {
     /// The farm's number
@@ -103,6 +107,9 @@ pub struct ImageBuildArgs {
 
     #[command(flatten)]
     pub result: ResultArgs,
+
+    #[command(flatten)]
+    pub thin: ThinArgs,
 
     #[command(flatten)]
     pub uefi: UefiArgs,

@@ -6,6 +6,7 @@ mod fleet;
 mod hardware;
 mod identity;
 mod image;
+mod ipxe;
 mod kernel;
 mod node;
 mod tools;
@@ -33,10 +34,11 @@ pub use identity::{
 pub use image::{
     BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
     BootkitVerifyArgs, ExtractPart, FlavourValue, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
-    ImageExtractArgs, ImageFormat, ImageResetArgs, ImageShowArgs, ImageSourcesArgs,
+    ImageExtractArgs, ImageFormat, ImageResetArgs, ImageServeArgs, ImageShowArgs, ImageSourcesArgs,
     ImageTargetArgs, ImageVerifyArgs, KeysCommand, KeysNewArgs, KeysShowArgs, Paper, ResultArgs,
     UefiArgs,
 };
+pub use ipxe::{IpxeCommand, IpxeLintArgs, IpxeShowArgs, IpxeTraceArgs};
 pub use kernel::{KernelCheckArgs, KernelCommand};
 pub use node::{
     NodeCommand, NodeConfigurePublicArgs, NodeDecideArgs, NodeFreeToUseArgs, NodeListArgs,
@@ -168,6 +170,9 @@ pub enum Command {
     /// Kernel configurations: check what nodes need
     #[command(subcommand)]
     Kernel(KernelCommand),
+    /// iPXE: check and follow scripts, explain binaries
+    #[command(subcommand)]
+    Ipxe(IpxeCommand),
     Probe(ProbeArgs),
     /// Estimate what hardware you name earns and costs per month
     #[command(after_help = hardware::ESTIMATE_EXAMPLES)]

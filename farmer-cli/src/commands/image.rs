@@ -9,8 +9,10 @@ pub mod keys;
 mod medium;
 mod outputs;
 mod papers;
+mod serve;
 mod show;
 mod sources;
+mod thin;
 mod uefi;
 mod verify;
 mod zero_os;
@@ -35,6 +37,7 @@ use crate::printer::Printer;
 
 pub use customize::{customize, reset};
 pub use extract::extract;
+pub use serve::serve;
 pub use show::show;
 pub use sources::sources;
 pub use verify::verify;
@@ -86,6 +89,9 @@ enum Target {
 
 /// `farmer image build`
 pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitStatus> {
+    if thin::is_script(&args) {
+        return thin::build(context, &args);
+    }
     let request = Request::new(&args.result, args.out.as_deref())?;
     let kind = match args.zero_os.zos {
         Some(_) => PayloadKind::ZeroOs,

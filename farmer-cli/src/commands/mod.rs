@@ -14,6 +14,7 @@ mod fleet;
 mod hardware;
 mod identity;
 mod image;
+mod ipxe;
 mod kernel;
 mod node;
 mod tui;
@@ -24,7 +25,7 @@ use self::node::decide::Decision;
 use crate::args::{
     BootkitCommand, CapacityCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand,
     FarmCommand, FarmIpCommand, FarmTokenCommand, GlobalArgs, IdentityCommand, ImageCommand,
-    KernelCommand, KeysCommand, NodeCommand,
+    IpxeCommand, KernelCommand, KeysCommand, NodeCommand,
 };
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -120,6 +121,9 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         }
         Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
         Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
+        Command::Ipxe(IpxeCommand::Lint(args)) => ipxe::lint(&context, &args),
+        Command::Ipxe(IpxeCommand::Trace(args)) => ipxe::trace(&context, &args),
+        Command::Ipxe(IpxeCommand::Show(args)) => ipxe::show(&context, &args),
         Command::Kernel(KernelCommand::Check(args)) => run_itself(kernel::check(&context, args)),
         Command::Image(ImageCommand::Keys(KeysCommand::New(args))) => {
             run_itself(image::keys::new(&context, args))
@@ -129,6 +133,9 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         }
         // These end by themselves when they are asked to stop.
         Command::Image(ImageCommand::Sources(args)) => run_itself(image::sources(&context, args)),
+        Command::Image(ImageCommand::Serve(args)) => {
+            run_on_all_processors(image::serve(&context, args))
+        }
         Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),
         Command::Image(ImageCommand::Customize(args)) => {
             run_itself(image::customize(&context, *args))

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 70] = [
+const COMMANDS: [&str; 75] = [
     "",
     "identity",
     "identity new",
@@ -49,6 +49,7 @@ const COMMANDS: [&str; 70] = [
     "image verify",
     "image extract",
     "image sources",
+    "image serve",
     "image keys",
     "image keys new",
     "image keys show",
@@ -60,6 +61,10 @@ const COMMANDS: [&str; 70] = [
     "bootkit verify",
     "kernel",
     "kernel check",
+    "ipxe",
+    "ipxe lint",
+    "ipxe trace",
+    "ipxe show",
     "probe",
     "probe snapshot",
     "estimate",

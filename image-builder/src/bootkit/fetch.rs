@@ -223,7 +223,8 @@ fn resolve_updated(
 fn resolve(apt: &Apt) -> Result<Vec<Offer>, BootkitError> {
     let mut wanted: Vec<&str> = Loader::ALL.map(Loader::package).to_vec();
     wanted.dedup();
-    let optional = Loader::OPTIONAL.map(Loader::package);
+    let mut optional = Loader::OPTIONAL.map(Loader::package).to_vec();
+    optional.dedup();
     let query: Vec<&str> = wanted
         .iter()
         .chain(&optional)

@@ -77,6 +77,14 @@ pub enum Loader {
     Menu,
     /// systemd-stub, the program of a unified kernel image. Optional: see [`Loader::OPTIONAL`].
     SystemdStub,
+    /// iPXE for BIOS, loaded like a Linux kernel.
+    IpxeLkrn,
+    /// iPXE for BIOS, loaded by PXE.
+    Undionly,
+    /// iPXE for UEFI with network drivers of its own.
+    IpxeEfi,
+    /// iPXE for UEFI that uses the firmware's network driver.
+    SnponlyEfi,
 }
 
 impl Loader {
@@ -95,7 +103,13 @@ impl Loader {
     ];
 
     /// Those that a bootkit has if the packages offered them; only some media need them.
-    pub const OPTIONAL: [Self; 1] = [Self::SystemdStub];
+    pub const OPTIONAL: [Self; 5] = [
+        Self::SystemdStub,
+        Self::IpxeLkrn,
+        Self::Undionly,
+        Self::IpxeEfi,
+        Self::SnponlyEfi,
+    ];
 
     /// Path below the bootkit's directory.
     pub fn path(self) -> &'static str {
@@ -111,6 +125,10 @@ impl Loader {
             Self::Libutil => "bios/libutil.c32",
             Self::Menu => "bios/menu.c32",
             Self::SystemdStub => "efi/linuxx64.efi.stub",
+            Self::IpxeLkrn => "bios/ipxe.lkrn",
+            Self::Undionly => "bios/undionly.kpxe",
+            Self::IpxeEfi => "efi/ipxe.efi",
+            Self::SnponlyEfi => "efi/snponly.efi",
         }
     }
 
@@ -123,23 +141,29 @@ impl Loader {
             Self::Isolinux | Self::IsohybridMbr => "isolinux",
             Self::Ldlinux | Self::Libcom32 | Self::Libutil | Self::Menu => "syslinux-common",
             Self::SystemdStub => "systemd-boot-efi",
+            Self::IpxeLkrn | Self::Undionly | Self::IpxeEfi | Self::SnponlyEfi => "ipxe",
         }
     }
 
-    /// Path inside that package.
-    fn debian_path(self) -> &'static str {
+    /// Paths inside that package, of which it has one.
+    fn debian_paths(self) -> &'static [&'static str] {
         match self {
-            Self::Shim => "usr/lib/shim/shimx64.efi.signed",
-            Self::MokManager => "usr/lib/shim/mmx64.efi.signed",
-            Self::Grub => "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
-            Self::GrubNet => "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
-            Self::Isolinux => "usr/lib/ISOLINUX/isolinux.bin",
-            Self::IsohybridMbr => "usr/lib/ISOLINUX/isohdpfx.bin",
-            Self::Ldlinux => "usr/lib/syslinux/modules/bios/ldlinux.c32",
-            Self::Libcom32 => "usr/lib/syslinux/modules/bios/libcom32.c32",
-            Self::Libutil => "usr/lib/syslinux/modules/bios/libutil.c32",
-            Self::Menu => "usr/lib/syslinux/modules/bios/menu.c32",
-            Self::SystemdStub => "usr/lib/systemd/boot/efi/linuxx64.efi.stub",
+            Self::Shim => &["usr/lib/shim/shimx64.efi.signed"],
+            Self::MokManager => &["usr/lib/shim/mmx64.efi.signed"],
+            Self::Grub => &["usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"],
+            Self::GrubNet => &["usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"],
+            Self::Isolinux => &["usr/lib/ISOLINUX/isolinux.bin"],
+            Self::IsohybridMbr => &["usr/lib/ISOLINUX/isohdpfx.bin"],
+            Self::Ldlinux => &["usr/lib/syslinux/modules/bios/ldlinux.c32"],
+            Self::Libcom32 => &["usr/lib/syslinux/modules/bios/libcom32.c32"],
+            Self::Libutil => &["usr/lib/syslinux/modules/bios/libutil.c32"],
+            Self::Menu => &["usr/lib/syslinux/modules/bios/menu.c32"],
+            Self::SystemdStub => &["usr/lib/systemd/boot/efi/linuxx64.efi.stub"],
+            // Debian 12 has them in /boot, Debian 13 does not.
+            Self::IpxeLkrn => &["boot/ipxe.lkrn", "usr/lib/ipxe/ipxe.lkrn"],
+            Self::Undionly => &["usr/lib/ipxe/undionly.kpxe"],
+            Self::IpxeEfi => &["boot/ipxe.efi", "usr/lib/ipxe/ipxe-amd64.efi"],
+            Self::SnponlyEfi => &["usr/lib/ipxe/snponly.efi"],
         }
     }
 }

@@ -401,7 +401,7 @@ fn part_of(path: &str) -> Option<Part> {
     let loader = Loader::ALL
         .into_iter()
         .chain(Loader::OPTIONAL)
-        .find(|l| l.debian_path() == path)?;
+        .find(|l| l.debian_paths().contains(&path))?;
     Some(Part::File(loader.path().to_owned()))
 }
 

@@ -7,6 +7,7 @@ mod loader_config;
 pub mod pxe;
 mod region_contents;
 mod serial;
+pub mod thin;
 mod uki;
 pub mod universal;
 mod volumes;

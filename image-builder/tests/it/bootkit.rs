@@ -405,8 +405,11 @@ fn apt_gives_a_real_bootkit_and_a_warm_one_needs_no_network() {
     let (kit, _) = real_bootkit();
     kit.verify_all().unwrap();
     let lock = kit.lock();
-    // The optional stub is in every Debian.
-    assert_eq!(lock.packages.len(), 7);
+    // The optional stub and iPXE are in every Debian.
+    assert_eq!(lock.packages.len(), 8);
+    for part in Loader::OPTIONAL {
+        assert!(kit.loader_entry(part).is_some(), "{part:?}");
+    }
     let stub = kit.loader_entry(Loader::SystemdStub).unwrap();
     assert!(stub.sbat.iter().any(|s| s.starts_with("systemd,")));
     for package in &lock.packages {

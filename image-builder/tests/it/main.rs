@@ -22,5 +22,6 @@ mod readers;
 mod secureboot;
 mod supplies;
 mod support;
+mod thin;
 mod uki;
 mod verify;

@@ -49,6 +49,8 @@ pub enum ImageFormat {
     Initramfs,
     /// The whole system as one EFI program
     Uki,
+    /// An iPXE script that fetches the system over the network
+    Script,
 }
 
 impl ImageFormat {
@@ -63,12 +65,13 @@ impl ImageFormat {
             Self::Pxe => "pxe",
             Self::Initramfs => "initramfs",
             Self::Uki => "uki",
+            Self::Script => "script",
         }
     }
 
     /// Whether the output is a disk with regions in it.
     pub const fn is_disk(self) -> bool {
-        !matches!(self, Self::Pxe | Self::Initramfs | Self::Uki)
+        !matches!(self, Self::Pxe | Self::Initramfs | Self::Uki | Self::Script)
     }
 
     /// The format that the ending of a file's name means, if it means one.
@@ -85,6 +88,7 @@ impl ImageFormat {
             (".initramfs", Self::Initramfs),
             (".initrd", Self::Initramfs),
             (".efi", Self::Uki),
+            (".ipxe", Self::Script),
         ];
         endings
             .into_iter()

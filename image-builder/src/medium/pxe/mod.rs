@@ -125,7 +125,7 @@ impl PxeBundle {
             BundleFile::content("shimx64.efi", &self.uefi.shim)?,
             BundleFile::content("grubx64.efi", &self.uefi.grub)?,
             BundleFile::bytes("grub/grub.cfg", texts.grub().as_bytes())?,
-            BundleFile::bytes("boot.ipxe", texts.ipxe().as_bytes())?,
+            BundleFile::bytes("boot.ipxe", texts.ipxe()?.as_bytes())?,
             BundleFile::bytes("dhcp/dnsmasq.conf", texts.dnsmasq().as_bytes())?,
             BundleFile::bytes("dhcp/kea-dhcp4.conf", texts.kea().as_bytes())?,
             BundleFile::bytes("README.txt", texts.readme().as_bytes())?,

@@ -3,7 +3,10 @@
 use super::super::loader_config::{Entry, TIMEOUT_SECONDS, menu};
 use super::super::serial::SerialConsole;
 use super::{CONFIG, KERNEL};
+use crate::error::PlanError;
 use crate::regions::PayloadKind;
+
+use ipxe_rs_bindings::{Capabilities, Kind, Script, Severity};
 
 /// Name of the whole payload as one EFI program.
 pub(super) const UKI: &str = "node.efi";
@@ -83,25 +86,44 @@ impl Texts<'_> {
 
     /// `boot.ipxe`. Names are relative to the script's own address. `initrd=` is what an EFI kernel
     /// finds its files by; a BIOS kernel gets them all and ignores the words.
-    pub fn ipxe(&self) -> String {
+    ///
+    /// Any iPXE may fetch it, so it must be what the oldest in use understands.
+    pub fn ipxe(&self) -> Result<String, PlanError> {
+        let arguments = self.kernel_arguments(self.menu()[0].arguments);
+        if let Some(word) = arguments.split(' ').find(|word| word.contains("${")) {
+            // iPXE would put a setting of its own there.
+            return Err(PlanError::Text {
+                what: "kernel argument",
+                value: word.to_owned(),
+            });
+        }
         let named = self.archives_joined("initrd=", " ");
-        let fetches: String = self
-            .archives()
-            .map(|name| format!("initrd {name} || goto failed\n"))
-            .collect();
-        format!(
-            "#!ipxe\n\
-             # {}: kernel and initramfs from beside this script.\n\
-             kernel {KERNEL} {named} {} || goto failed\n\
-             {fetches}\
-             boot || goto failed\n\
-             :failed\n\
-             echo Not booted: a file above could not be loaded. Trying again in 10 seconds.\n\
-             sleep 10\n\
-             chain boot.ipxe\n",
-            self.title,
-            self.kernel_arguments(self.menu()[0].arguments),
-        )
+        let mut script = Script::new();
+        let title = self.title;
+        script.comment(&format!(
+            "{title}: kernel and initramfs from beside this script."
+        ))?;
+        let words = ["kernel", KERNEL].into_iter();
+        let words = words.chain(named.split(' ')).chain(arguments.split(' '));
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        script.command(&words)?.or_goto("failed")?;
+        for name in self.archives() {
+            script.command(&["initrd", name])?.or_goto("failed")?;
+        }
+        script.command(&["boot"])?.or_goto("failed")?;
+        script.label("failed")?;
+        script.say("Not booted: a file above could not be loaded. Trying again in 10 seconds.")?;
+        script.command(&["sleep", "10"])?;
+        script.command(&["chain", "boot.ipxe"])?.or_goto("failed")?;
+        let finding = [Kind::Lkrn, Kind::Pxe, Kind::EfiX64]
+            .map(Capabilities::oldest)
+            .iter()
+            .flat_map(|oldest| ipxe_rs_bindings::lint(script.as_str(), oldest))
+            .find(|finding| finding.severity == Severity::Error);
+        match finding {
+            Some(finding) => Err(PlanError::Script { finding }),
+            None => Ok(script.into_string()),
+        }
     }
 
     /// `pxelinux.cfg/default`.
