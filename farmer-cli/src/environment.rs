@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 
 /// The variables the program looks at, with what they mean; also the text of
 /// `farmer help environment`.
-pub const VARIABLES: [(&str, &str); 22] = [
+pub const VARIABLES: [(&str, &str); 23] = [
     (
         "FARMER_DIRECTORY",
         "address of the directory, as --directory",
@@ -57,8 +57,12 @@ pub const VARIABLES: [(&str, &str); 22] = [
         "parent of farmer/, where packages and layers are kept",
     ),
     (
+        "XDG_STATE_HOME",
+        "parent of farmer/, where the terminal UI remembers columns and filters",
+    ),
+    (
         "HOME",
-        "the two above are .config and .cache in it by default",
+        "the three above are .config, .cache and .local/state in it by default",
     ),
     ("APT_CONFIG", "apt's own settings file, read by apt"),
     ("NO_COLOR", "no colour, unless --color says otherwise"),
@@ -169,6 +173,11 @@ impl Environment {
     /// Where settings and identity live.
     pub fn config_dir(&self) -> Outcome<PathBuf> {
         self.base("XDG_CONFIG_HOME", ".config")
+    }
+
+    /// Where the terminal UI remembers how it was left.
+    pub fn state_dir(&self) -> Outcome<PathBuf> {
+        self.base("XDG_STATE_HOME", ".local/state")
     }
 
     /// Where packages and layers are kept.

@@ -32,8 +32,13 @@ impl Liveness {
     /// Liveness of `node` at `now`.
     #[must_use]
     pub fn of(node: &Node, now: UnixTime) -> Self {
-        let age = report_age_seconds(node, now);
-        match age {
+        Self::by_age(report_age_seconds(node, now))
+    }
+
+    /// Liveness by the seconds since the last report, `None` before the first.
+    #[must_use]
+    pub fn by_age(age_seconds: Option<i64>) -> Self {
+        match age_seconds {
             None => Self::New,
             Some(age) if age <= UP_MAX_AGE_SECONDS => Self::Up,
             Some(age) if age <= LATE_MAX_AGE_SECONDS => Self::Late,
@@ -174,6 +179,16 @@ pub fn duration_text(seconds: i64) -> String {
         3_600.. => format!("{hours}h {minutes:02}m"),
         60.. => format!("{minutes}m {rest:02}s"),
         _ => format!("{rest}s"),
+    }
+}
+
+/// As [`duration_text`], without seconds once there are minutes: what is shown does not change every
+/// second.
+#[must_use]
+pub fn brief_duration_text(seconds: i64) -> String {
+    match seconds {
+        60..3_600 => format!("{}m", seconds / 60),
+        _ => duration_text(seconds),
     }
 }
 

@@ -1,22 +1,32 @@
 //! The loop: one channel of events in, effects out, a picture after each batch of events.
 
-use std::io;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event as TerminalEvent, EventStream};
+use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode};
 use directory::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::event::{Effect, Event, NodeAnswer};
+use crate::prefs::Preferences;
+use crate::record::{Head, Recorder, Replay, ReplayError};
 use crate::source::Source;
-use crate::state::{Effect, Event, Settings, State};
+use crate::state::{Settings, State};
 use crate::terminal::Screen;
 
-/// Ages are shown in seconds.
-const TICK: Duration = Duration::from_secs(1);
+/// While nothing happens, ages follow in steps of this; the directory is asked in steps of it too.
+const TICK: Duration = Duration::from_secs(2);
+/// The steps while something is under way.
+const BUSY_TICK: Duration = Duration::from_secs(1);
+/// The first picture waits this long for the cache; then it is drawn without.
+const FIRST_PICTURE: Duration = Duration::from_millis(40);
+/// A replay does not wait longer than this for the next event.
+const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
-/// The UI could not use the terminal.
+/// The UI could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The terminal refused to be taken or drawn on.
@@ -25,6 +35,18 @@ pub enum RunError {
     /// The signals that end or suspend the program cannot be listened for.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
+    /// The session cannot be recorded.
+    #[error("cannot record the session in {path}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The recording cannot be replayed.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
 }
 
 impl RunError {
@@ -36,9 +58,25 @@ impl RunError {
                 "the terminal UI needs a terminal; `farmer node list` says the same elsewhere"
                     .to_owned(),
             ),
-            Self::Signals(_) => None,
+            Self::Record { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                Some("name a file that is not there yet".to_owned())
+            }
+            Self::Signals(_) | Self::Record { .. } | Self::Replay(_) => None,
         }
     }
+}
+
+/// What a session begins with.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// What is shown, and how.
+    pub settings: Settings,
+    /// What was remembered.
+    pub preferences: Preferences,
+    /// Where it is remembered.
+    pub preferences_file: Option<PathBuf>,
+    /// Where to record the session.
+    pub record: Option<PathBuf>,
 }
 
 /// Runs the UI until the user quits or the process is asked to stop. A directory that does not
@@ -47,58 +85,265 @@ impl RunError {
 /// # Errors
 /// [`RunError`] when the terminal cannot be used.
 pub async fn run(
-    settings: Settings,
+    session: Session,
     source: Arc<dyn Source>,
     clock: Arc<dyn Clock>,
 ) -> Result<(), RunError> {
     let size = crossterm::terminal::size().map_err(RunError::Terminal)?;
+    let recorder = session.record.as_deref().map(|path| {
+        let head = Head::new(&session.settings, &session.preferences, size);
+        Recorder::create(path, &head).map_err(|source| RunError::Record {
+            path: path.to_owned(),
+            source,
+        })
+    });
+    let recorder = recorder.transpose()?;
     let (sender, mut receiver) = unbounded_channel();
+    let mut state = State::new(session.settings, &session.preferences, size);
+    let begin = state.start();
+    let mut runner = Runner {
+        source,
+        sender: sender.clone(),
+        recorder,
+        preferences_file: session.preferences_file,
+        unsaved: None,
+        keys: None,
+    };
+    runner.ask(begin);
     listen_for_signals(&sender)?;
-    let mut screen = Screen::take().map_err(RunError::Terminal)?;
-    let mut keys = listen_to_terminal(&sender);
-    let mut state = State::new(settings, size);
     let mut events = vec![tick(&*clock)];
+    // Most caches answer before anybody could see an empty picture.
+    if let Ok(Some(event)) = tokio::time::timeout(FIRST_PICTURE, receiver.recv()).await {
+        events.push(event);
+    }
+    let mut screen = Screen::take().map_err(RunError::Terminal)?;
+    runner.keys = Some(listen_to_terminal(&sender));
     loop {
         for event in std::mem::take(&mut events) {
+            runner.record(&event);
+            let is_tick = matches!(event, Event::Tick { .. });
             for effect in state.update(event) {
-                match effect {
-                    Effect::FetchNodes { generation } => {
-                        fetch_nodes(&source, generation, sender.clone());
-                    }
-                    Effect::FetchNode { generation, id } => {
-                        let answer = source.node(id);
-                        let sender = sender.clone();
-                        tokio::spawn(async move {
-                            let answer = answer.await.map(Box::new);
-                            let _ = sender.send(Event::Node { generation, answer });
-                        });
-                    }
-                    Effect::Repaint => screen.clear().map_err(RunError::Terminal)?,
-                    Effect::Suspend => {
-                        // Two readers of one terminal would take each other's keys.
-                        keys.abort();
-                        suspend(&mut screen).map_err(RunError::Terminal)?;
-                        keys = listen_to_terminal(&sender);
-                        let (width, height) =
-                            crossterm::terminal::size().map_err(RunError::Terminal)?;
-                        let _ = sender.send(Event::Resize { width, height });
-                    }
-                    Effect::Quit => return Ok(()),
+                if runner.do_it(effect, &mut screen).await? {
+                    runner.save();
+                    return Ok(());
                 }
+            }
+            if is_tick {
+                runner.save();
             }
         }
         screen.draw(&state).map_err(RunError::Terminal)?;
-        next_events(&mut receiver, &mut events, &*clock).await;
+        let step = if state.is_busy() { BUSY_TICK } else { TICK };
+        next_events(&mut receiver, &mut events, step, &*clock).await;
     }
 }
 
-/// Waits for an event or the next second, and takes along whatever else has come.
+/// Shows a recorded session; `q` ends it.
+///
+/// # Errors
+/// The recording cannot be read, or the terminal cannot be used.
+pub async fn replay(path: &Path, settings: &Settings) -> Result<(), RunError> {
+    let recording = Replay::open(path)?;
+    let head = recording.head.clone();
+    let mut state = State::new(head.settings(settings), &head.preferences, head.size);
+    state.start();
+    let (sender, mut receiver) = unbounded_channel();
+    listen_for_signals(&sender)?;
+    let mut screen = Screen::take().map_err(RunError::Terminal)?;
+    let keys = listen_to_terminal(&sender);
+    let mut shown = Duration::ZERO;
+    let ends = |event: &Event| match event {
+        Event::Key(key) => key.code == KeyCode::Char('q'),
+        Event::Stop => true,
+        _ => false,
+    };
+    for event in recording {
+        let event = event?;
+        if let Event::Tick { now, .. } = event {
+            screen.draw(&state).map_err(RunError::Terminal)?;
+            let pause = now.saturating_sub(shown).min(LONGEST_PAUSE);
+            shown = now;
+            match tokio::time::timeout(pause, receiver.recv()).await {
+                Ok(None) => break,
+                Ok(Some(event)) if ends(&event) => return Ok(()),
+                Ok(Some(_)) | Err(_) => {}
+            }
+        }
+        for effect in state.update(event) {
+            if effect == Effect::Fault {
+                fault();
+            }
+        }
+    }
+    screen.draw(&state).map_err(RunError::Terminal)?;
+    while let Some(event) = receiver.recv().await {
+        if ends(&event) {
+            break;
+        }
+    }
+    keys.abort();
+    Ok(())
+}
+
+/// Only recordings ask for this: it proves that a panic gives the terminal back.
+fn fault() {
+    panic!("the recording asks for a panic");
+}
+
+struct Runner {
+    source: Arc<dyn Source>,
+    sender: UnboundedSender<Event>,
+    recorder: Option<Recorder>,
+    preferences_file: Option<PathBuf>,
+    unsaved: Option<Box<Preferences>>,
+    keys: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Runner {
+    fn ask(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.request(effect);
+        }
+    }
+
+    /// Does what an effect says; whether it is the end.
+    async fn do_it(&mut self, effect: Effect, screen: &mut Screen) -> Result<bool, RunError> {
+        match effect {
+            Effect::Quit => return Ok(true),
+            Effect::Repaint => screen.clear().map_err(RunError::Terminal)?,
+            Effect::Copy(text) => screen.copy(&text).map_err(RunError::Terminal)?,
+            Effect::Suspend => {
+                // Two readers of one terminal would take each other's keys.
+                if let Some(keys) = self.keys.take() {
+                    keys.abort();
+                    let _ = keys.await;
+                }
+                suspend(screen).map_err(RunError::Terminal)?;
+                self.keys = Some(listen_to_terminal(&self.sender));
+                let (width, height) = crossterm::terminal::size().map_err(RunError::Terminal)?;
+                let _ = self.sender.send(Event::Resize { width, height });
+            }
+            Effect::Fault => fault(),
+            effect => self.request(effect),
+        }
+        Ok(false)
+    }
+
+    /// Does what needs no terminal. The UI may have ended before an answer comes.
+    fn request(&mut self, effect: Effect) {
+        let sender = self.sender.clone();
+        let source = Arc::clone(&self.source);
+        match effect {
+            Effect::Load { generation, first } => {
+                tokio::spawn(async move {
+                    let answer = match first {
+                        Some((limit, sort, descending)) => source.first(limit, sort, descending),
+                        None => source.all(),
+                    };
+                    let answer = answer.await;
+                    let _ = sender.send(Event::Loaded { generation, answer });
+                });
+            }
+            Effect::Refresh { generation } => {
+                tokio::spawn(async move {
+                    let teller = sender.clone();
+                    let progress = Box::new(move |entries, of| {
+                        let _ = teller.send(Event::Progress {
+                            generation,
+                            entries,
+                            of,
+                        });
+                    });
+                    let answer = source.refresh(progress).await;
+                    let _ = sender.send(Event::Refreshed { generation, answer });
+                });
+            }
+            Effect::FetchNode { generation, id } => {
+                tokio::spawn(async move {
+                    if let Ok(Some(node)) = source.cached_node(id).await {
+                        let answer = Ok(NodeAnswer {
+                            node: Box::new(node),
+                            live: false,
+                        });
+                        let _ = sender.send(Event::Node { generation, answer });
+                    }
+                    let answer = source.node(id).await.map(|node| NodeAnswer {
+                        node: Box::new(node),
+                        live: true,
+                    });
+                    let _ = sender.send(Event::Node { generation, answer });
+                });
+            }
+            Effect::Act { job, action } => {
+                tokio::spawn(async move {
+                    let answer = source.act(action).await;
+                    let _ = sender.send(Event::Done { job, answer });
+                });
+            }
+            Effect::WriteFile {
+                job,
+                path,
+                contents,
+            } => {
+                tokio::task::spawn_blocking(move || {
+                    let answer = write_new(&path, contents.as_bytes());
+                    let _ = sender.send(Event::Done { job, answer });
+                });
+            }
+            Effect::Remember(preferences) => self.unsaved = Some(preferences),
+            Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Fault | Effect::Quit => {}
+        }
+    }
+
+    fn record(&mut self, event: &Event) {
+        // A full disk ends the recording, not the session.
+        if let Some(recorder) = &mut self.recorder
+            && recorder.event(event).is_err()
+        {
+            self.recorder = None;
+        }
+    }
+
+    /// Remembers what was changed; a disk that refuses is not worth a word.
+    fn save(&mut self) {
+        if let (Some(preferences), Some(path)) = (self.unsaved.take(), &self.preferences_file) {
+            let _ = replace(path, preferences.to_json().as_bytes());
+        }
+    }
+}
+
+fn write_new(path: &Path, contents: &[u8]) -> Result<String, String> {
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path);
+    match file.and_then(|mut file| file.write_all(contents)) {
+        Ok(()) => Ok(format!("wrote {}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err("it is there already; choose another name".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Puts a file in the place of another, whole or not at all.
+fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let new = path.with_extension("new");
+    std::fs::write(&new, contents)?;
+    std::fs::rename(&new, path)
+}
+
+/// Waits for an event or the next step of time, and takes along whatever else has come.
 async fn next_events(
     receiver: &mut UnboundedReceiver<Event>,
     events: &mut Vec<Event>,
+    step: Duration,
     clock: &dyn Clock,
 ) {
-    match tokio::time::timeout(TICK, receiver.recv()).await {
+    match tokio::time::timeout(step, receiver.recv()).await {
         Ok(Some(event)) => {
             // Time first, so that the event is seen at the right time.
             events.push(tick(clock));
@@ -114,18 +359,9 @@ async fn next_events(
 
 fn tick(clock: &dyn Clock) -> Event {
     Event::Tick {
-        wall: clock.now(),
+        wall: clock.now().secs,
         now: clock.monotonic(),
     }
-}
-
-fn fetch_nodes(source: &Arc<dyn Source>, generation: u64, sender: UnboundedSender<Event>) {
-    let (farm, nodes) = (source.farm(), source.nodes());
-    tokio::spawn(async move {
-        let answer = tokio::try_join!(farm, nodes);
-        // The UI may have ended meanwhile.
-        let _ = sender.send(Event::Nodes { generation, answer });
-    });
 }
 
 fn listen_to_terminal(sender: &UnboundedSender<Event>) -> tokio::task::JoinHandle<()> {
@@ -138,6 +374,7 @@ fn listen_to_terminal(sender: &UnboundedSender<Event>) -> tokio::task::JoinHandl
             });
             let event = match next.await {
                 Some(Ok(TerminalEvent::Key(key))) => Event::Key(key),
+                Some(Ok(TerminalEvent::Paste(text))) => Event::Paste(text),
                 Some(Ok(TerminalEvent::Resize(width, height))) => Event::Resize { width, height },
                 Some(Ok(_)) => continue,
                 // The terminal is gone; nobody is there to look.
@@ -152,16 +389,20 @@ fn listen_to_terminal(sender: &UnboundedSender<Event>) -> tokio::task::JoinHandl
 }
 
 fn listen_for_signals(sender: &UnboundedSender<Event>) -> Result<(), RunError> {
-    for kind in [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
+    for (kind, event) in [
+        (SignalKind::interrupt(), Event::Stop),
+        (SignalKind::terminate(), Event::Stop),
+        (SignalKind::hangup(), Event::Stop),
+        // SIGTSTP; Ctrl-Z comes as a key.
+        (SignalKind::from_raw(20), Event::Suspend),
     ] {
         let mut signals = signal(kind).map_err(RunError::Signals)?;
         let sender = sender.clone();
         tokio::spawn(async move {
-            if signals.recv().await.is_some() {
-                let _ = sender.send(Event::Stop);
+            while signals.recv().await.is_some() {
+                if sender.send(event.clone()).is_err() {
+                    break;
+                }
             }
         });
     }

@@ -1,96 +1,40 @@
 //! The whole state of the UI and the one function that changes it.
 //!
 //! [`State::update`] is pure: time comes in with events, and what has to be done outside comes out
-//! as effects. Answers carry the generation of their request; late ones are dropped.
+//! as effects. Answers carry the number of their request; one that is older than what is shown is
+//! dropped.
 
-use std::cmp::Ordering;
+mod actions;
+mod keys;
+mod prompt;
+
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::KeyEventKind;
 use directory::clock::UnixTime;
 use directory::identity::NodeId;
 use directory::wire::{Farm, Node};
 
 use crate::columns::Column;
+use crate::command::View;
+use crate::event::{Effect, Event, NodeAnswer, Refreshed, Snapshot};
 use crate::health::Health;
+use crate::jobs::{Entry, Job, Toast, keep};
+use crate::prefs::{Preferences, TablePreferences};
+use crate::row::NodeRow;
+use crate::summary::Summary;
+use crate::table::{Scope, Table};
 use crate::theme::Theme;
+
+pub(crate) use prompt::{Confirm, Consent, Palette, Prompt};
 
 /// A request without an answer for this long counts as failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 /// A directory that does not answer is asked at least this often.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-
-/// Something that happened.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// Time has passed.
-    Tick {
-        /// Wall clock, for ages of what the directory dates.
-        wall: UnixTime,
-        /// Monotonic clock, for everything else.
-        now: Duration,
-    },
-    /// A key.
-    Key(KeyEvent),
-    /// The terminal has another size.
-    Resize {
-        /// Columns.
-        width: u16,
-        /// Rows.
-        height: u16,
-    },
-    /// The answer about the farm and its nodes.
-    Nodes {
-        /// Of the request.
-        generation: u64,
-        /// Farm (if the view is of one) and nodes, or a line about what went wrong.
-        answer: Result<(Option<Box<Farm>>, Vec<Node>), String>,
-    },
-    /// The answer about one node.
-    Node {
-        /// Of the request.
-        generation: u64,
-        /// The node, or a line about what went wrong.
-        answer: Result<Box<Node>, String>,
-    },
-    /// The process was asked to stop.
-    Stop,
-}
-
-/// Something to do outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Ask for the farm and its nodes.
-    FetchNodes {
-        /// To be sent back with the answer.
-        generation: u64,
-    },
-    /// Ask for one node.
-    FetchNode {
-        /// To be sent back with the answer.
-        generation: u64,
-        /// Which.
-        id: NodeId,
-    },
-    /// Give the terminal back and stop this process until the shell continues it.
-    Suspend,
-    /// Draw everything anew.
-    Repaint,
-    /// End.
-    Quit,
-}
-
-/// What lies over or beside the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Overlay {
-    /// Nothing.
-    #[default]
-    None,
-    /// The selected node's details.
-    Detail,
-    /// Help.
-    Help,
-}
+/// States that follow from time are looked at again this often.
+const RECOUNT: Duration = Duration::from_secs(30);
 
 /// How the state is set up.
 #[derive(Debug, Clone)]
@@ -103,6 +47,23 @@ pub struct Settings {
     pub interval: Duration,
     /// Colours and shapes.
     pub theme: Theme,
+    /// Whether nothing may be changed.
+    pub read_only: bool,
+    /// Why nodes can be neither approved nor blocked in this directory, if they cannot.
+    pub no_decisions: Option<String>,
+    /// What is looked at first.
+    pub first: View,
+}
+
+/// A node that is looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    pub id: NodeId,
+    pub node: Option<Box<Node>>,
+    pub health: Health,
+    /// Lines scrolled.
+    pub top: usize,
+    generation: u64,
 }
 
 /// The state of the UI.
@@ -112,284 +73,411 @@ pub struct State {
     pub(crate) wall: UnixTime,
     pub(crate) now: Duration,
     pub(crate) size: (u16, u16),
+    pub(crate) rows: Vec<NodeRow>,
+    pub(crate) total: u64,
+    pub(crate) summary: Summary,
     pub(crate) farm: Option<Box<Farm>>,
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) selected: Option<NodeId>,
+    pub(crate) farms: Vec<Farm>,
+    /// When the directory last said what is shown, Unix seconds.
+    pub(crate) as_of: Option<i64>,
+    pub(crate) health: Health,
+    pub(crate) progress: Option<(u64, Option<u64>)>,
+    pub(crate) view: View,
+    pub(crate) nodes: Table,
+    pub(crate) registrations: Table,
+    pub(crate) rewards: Table,
+    pub(crate) marks: HashSet<NodeId>,
+    pub(crate) open: Option<Open>,
+    pub(crate) prompt: Option<Prompt>,
+    pub(crate) toast: Option<Toast>,
+    pub(crate) jobs: VecDeque<Job>,
+    pub(crate) log: VecDeque<Entry>,
+    /// Lines scrolled in views without a table.
     pub(crate) top: usize,
-    pub(crate) sort: Column,
-    pub(crate) descending: bool,
-    pub(crate) overlay: Overlay,
-    pub(crate) detail_top: usize,
-    pub(crate) list_health: Health,
-    pub(crate) detail: Option<Box<Node>>,
-    pub(crate) detail_health: Health,
-    list_generation: u64,
-    detail_generation: u64,
+    no_changes: Option<String>,
+    last_job: u64,
+    last_open: u64,
+    asked_load: u64,
+    shown_load: u64,
+    is_loading: bool,
+    load_again: bool,
+    generation: u64,
+    refresh_now: bool,
+    quit_asked: bool,
+    counted_at: Duration,
 }
 
 impl State {
-    /// An empty view; the first tick asks for data.
+    /// An empty view that remembers `preferences`; [`State::start`] asks for data.
     #[must_use]
-    pub fn new(settings: Settings, size: (u16, u16)) -> Self {
+    pub fn new(settings: Settings, preferences: &Preferences, size: (u16, u16)) -> Self {
+        let mut nodes = Table::new(Scope::All, &Column::NODES, Column::State);
+        let mut registrations = Table::new(Scope::Undecided, &Column::REGISTRATIONS, Column::State);
+        let mut rewards = Table::new(Scope::All, &Column::REWARDS, Column::Reward);
+        preferences.nodes.apply(&mut nodes);
+        preferences.registrations.apply(&mut registrations);
+        preferences.rewards.apply(&mut rewards);
         Self {
+            view: settings.first,
             settings,
             wall: UnixTime::default(),
             now: Duration::ZERO,
             size,
+            rows: Vec::new(),
+            total: 0,
+            summary: Summary::default(),
             farm: None,
-            nodes: Vec::new(),
-            selected: None,
+            farms: Vec::new(),
+            as_of: None,
+            health: Health::default(),
+            progress: None,
+            nodes,
+            registrations,
+            rewards,
+            marks: HashSet::new(),
+            open: None,
+            prompt: None,
+            toast: None,
+            jobs: VecDeque::new(),
+            log: VecDeque::new(),
             top: 0,
-            sort: Column::State,
-            descending: false,
-            overlay: Overlay::None,
-            detail_top: 0,
-            list_health: Health::default(),
-            detail: None,
-            detail_health: Health::default(),
-            list_generation: 0,
-            detail_generation: 0,
+            no_changes: Some("the directory has not answered yet".to_owned()),
+            last_job: 0,
+            last_open: 0,
+            asked_load: 0,
+            shown_load: 0,
+            is_loading: false,
+            load_again: false,
+            generation: 0,
+            refresh_now: false,
+            quit_asked: false,
+            counted_at: Duration::ZERO,
         }
     }
 
-    /// Whether a request is on its way; tests wait for that to end.
+    /// Asks for the first page of what the cache holds.
+    pub fn start(&mut self) -> Vec<Effect> {
+        let lines = u32::from(self.size.1).max(24);
+        let first = (lines, self.nodes.sort, self.nodes.descending);
+        let mut effects = Vec::new();
+        self.load(Some(first), &mut effects);
+        effects
+    }
+
+    /// Whether something was asked for that has not been answered; tests wait for that to end.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.list_health.asked.is_some() || self.detail_health.asked.is_some()
+        self.is_loading
+            || self.health.asked.is_some()
+            || self
+                .open
+                .as_ref()
+                .is_some_and(|open| open.health.asked.is_some())
+            || self.jobs.iter().any(|job| job.outcome.is_none())
+    }
+
+    /// Whether time matters to the second: a message goes soon, something is under way, or the
+    /// directory is to be asked often.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.toast.is_some()
+            || self.progress.is_some()
+            || self.settings.interval < Duration::from_secs(2)
+            || self.jobs.iter().any(|job| job.outcome.is_none())
     }
 
     /// Takes in one event and tells what to do about it.
     pub fn update(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::Tick { wall, now } => {
-                self.wall = wall;
-                self.now = now;
-                self.give_up_on_the_overdue();
-                self.ask_if_due(&mut effects);
-            }
+            Event::Tick { wall, now } => self.tick(wall, now, &mut effects),
             Event::Key(key) if key.kind == KeyEventKind::Press => self.key(key, &mut effects),
             Event::Key(_) => {}
+            Event::Paste(text) => self.paste(&text),
             Event::Resize { width, height } => self.size = (width, height),
-            Event::Nodes { generation, answer } => {
-                if generation == self.list_generation {
-                    self.take_nodes(answer);
+            Event::Loaded { generation, answer } => {
+                self.take_loaded(generation, answer, &mut effects);
+            }
+            Event::Refreshed { generation, answer } => {
+                if generation == self.generation {
+                    self.take_refreshed(answer, &mut effects);
                     self.ask_if_due(&mut effects);
                 }
             }
-            Event::Node { generation, answer } => {
-                if generation == self.detail_generation {
-                    match answer {
-                        Ok(node) => {
-                            self.detail_health.succeed(self.now);
-                            self.detail = Some(node);
-                        }
-                        Err(error) => self.detail_health.fail(self.now, error),
-                    }
+            Event::Progress {
+                generation,
+                entries,
+                of,
+            } => {
+                if generation == self.generation {
+                    self.health.ask(self.now);
+                    self.progress = Some((entries, of));
                 }
             }
+            Event::Node { generation, answer } => self.take_node(generation, answer),
+            Event::Done { job, answer } => self.take_done(job, answer, &mut effects),
+            Event::Suspend => effects.push(Effect::Suspend),
             Event::Stop => effects.push(Effect::Quit),
+            Event::Fault => effects.push(Effect::Fault),
         }
-        self.scroll_to_selection();
+        self.scroll();
         effects
     }
 
-    fn take_nodes(&mut self, answer: Result<(Option<Box<Farm>>, Vec<Node>), String>) {
-        let (farm, nodes) = match answer {
-            Ok(answer) => answer,
-            Err(error) => return self.list_health.fail(self.now, error),
-        };
-        self.list_health.succeed(self.now);
-        let before = self.selected_index();
-        self.farm = farm;
-        self.nodes = nodes;
-        self.sort_nodes();
-        // The same node if it is still there, else whoever took its place.
-        if self.selected_index().is_none() {
-            let index = before.unwrap_or(0).min(self.nodes.len().saturating_sub(1));
-            self.selected = self.nodes.get(index).map(|node| node.node_id);
-            self.forget_detail();
+    fn tick(&mut self, wall: i64, now: Duration, effects: &mut Vec<Effect>) {
+        self.wall = UnixTime::from_secs(wall);
+        self.now = now;
+        if self.toast.as_ref().is_some_and(|toast| toast.until <= now) {
+            self.toast = None;
+        }
+        if now.saturating_sub(self.counted_at) >= RECOUNT {
+            self.counted_at = now;
+            self.summary = Summary::of(&self.rows, self.wall);
+            self.rebuild_shown();
+        }
+        self.give_up_on_the_overdue();
+        self.ask_if_due(effects);
+    }
+
+    fn take_loaded(
+        &mut self,
+        generation: u64,
+        answer: Result<Snapshot, String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if generation <= self.shown_load {
+            return;
+        }
+        if generation == self.asked_load {
+            self.is_loading = false;
+        }
+        match answer {
+            Ok(snapshot) => {
+                self.shown_load = generation;
+                let is_complete = snapshot.is_complete();
+                let is_older = self.as_of > snapshot.as_of;
+                self.total = snapshot.total;
+                self.rows = snapshot.rows;
+                self.farm = snapshot.farm.or(self.farm.take());
+                self.farms = snapshot.farms;
+                if !is_older {
+                    self.as_of = snapshot.as_of;
+                }
+                if is_complete && !self.marks.is_empty() {
+                    let known: HashSet<NodeId> = self.rows.iter().map(|row| row.node_id).collect();
+                    self.marks.retain(|id| known.contains(id));
+                }
+                self.rebuild();
+                if !is_complete && !self.is_loading {
+                    self.load(None, effects);
+                }
+            }
+            Err(error) => self.note(format!("the cache: {error}"), true),
+        }
+        if self.load_again && !self.is_loading {
+            self.load(None, effects);
         }
     }
 
+    fn take_refreshed(&mut self, answer: Result<Refreshed, String>, effects: &mut Vec<Effect>) {
+        self.progress = None;
+        match answer {
+            Ok(refreshed) => {
+                if self.health.failures > 0 || self.health.last_ok.is_none() {
+                    self.note(format!("{} answers", self.settings.directory), false);
+                }
+                self.health.succeed(self.now);
+                self.as_of = Some(refreshed.as_of);
+                self.no_changes = refreshed.no_changes;
+                if refreshed.changed || self.shown_load == 0 {
+                    self.load(None, effects);
+                }
+            }
+            Err(error) => {
+                if self.health.last_error.as_ref() != Some(&error) {
+                    self.note(error.clone(), true);
+                }
+                self.health.fail(self.now, error);
+            }
+        }
+    }
+
+    fn take_node(&mut self, generation: u64, answer: Result<NodeAnswer, String>) {
+        let now = self.now;
+        let Some(open) = self
+            .open
+            .as_mut()
+            .filter(|open| open.generation == generation)
+        else {
+            return;
+        };
+        match answer {
+            Ok(answer) if answer.live => {
+                open.health.succeed(now);
+                open.node = Some(answer.node);
+            }
+            // What the cache says does not replace what the directory said.
+            Ok(answer) => {
+                if open.health.last_ok.is_none() {
+                    open.node = Some(answer.node);
+                }
+            }
+            Err(error) => open.health.fail(now, error),
+        }
+    }
+
+    /// Everything that follows from rows, marks and time.
+    fn rebuild(&mut self) {
+        self.counted_at = self.now;
+        self.summary = Summary::of(&self.rows, self.wall);
+        for table in [&mut self.nodes, &mut self.registrations, &mut self.rewards] {
+            table.rebuild(&self.rows, self.wall, &self.marks);
+        }
+    }
+
+    /// As [`State::rebuild`], of the table that is shown only.
+    fn rebuild_shown(&mut self) {
+        let (rows, wall, marks) = (&self.rows, self.wall, &self.marks);
+        let table = match self.view {
+            View::Registrations => &mut self.registrations,
+            View::Rewards => &mut self.rewards,
+            _ => &mut self.nodes,
+        };
+        table.rebuild(rows, wall, marks);
+    }
+
     fn give_up_on_the_overdue(&mut self) {
+        let now = self.now;
         let overdue = |health: &Health| {
             health
                 .asked
-                .is_some_and(|then| self.now.saturating_sub(then) > ANSWER_TIMEOUT)
+                .is_some_and(|then| now.saturating_sub(then) > ANSWER_TIMEOUT)
         };
-        if overdue(&self.list_health) {
-            self.list_generation += 1;
-            self.list_health
-                .fail(self.now, "no answer in time".to_owned());
+        if overdue(&self.health) {
+            self.generation += 1;
+            self.health.fail(now, "no answer in time".to_owned());
+            self.note("no answer in time".to_owned(), true);
         }
-        if overdue(&self.detail_health) {
-            self.detail_generation += 1;
-            self.detail_health
-                .fail(self.now, "no answer in time".to_owned());
+        if let Some(open) = self.open.as_mut().filter(|open| overdue(&open.health)) {
+            open.health.fail(now, "no answer in time".to_owned());
         }
     }
 
     fn ask_if_due(&mut self, effects: &mut Vec<Effect>) {
-        let interval = self.settings.interval;
-        if is_due(&self.list_health, self.now, interval) {
-            self.ask_for_nodes(effects);
+        let (now, interval) = (self.now, self.settings.interval);
+        if is_due(&self.health, now, interval) || (self.refresh_now && self.health.asked.is_none())
+        {
+            self.refresh_now = false;
+            self.generation += 1;
+            self.health.ask(now);
+            effects.push(Effect::Refresh {
+                generation: self.generation,
+            });
         }
-        if self.overlay == Overlay::Detail && is_due(&self.detail_health, self.now, interval) {
-            self.ask_for_detail(effects);
+        // One node is asked for more rarely than all of them: the table already follows it.
+        let due = |open: &Open| is_due(&open.health, now, interval * 2);
+        if let Some(open) = self.open.as_mut().filter(|open| due(open)) {
+            open.health.ask(now);
+            effects.push(Effect::FetchNode {
+                generation: open.generation,
+                id: open.id,
+            });
         }
     }
 
-    fn ask_for_nodes(&mut self, effects: &mut Vec<Effect>) {
-        self.list_generation += 1;
-        self.list_health.ask(self.now);
-        effects.push(Effect::FetchNodes {
-            generation: self.list_generation,
-        });
-    }
-
-    fn ask_for_detail(&mut self, effects: &mut Vec<Effect>) {
-        let Some(id) = self.selected else { return };
-        self.detail_generation += 1;
-        self.detail_health.ask(self.now);
-        effects.push(Effect::FetchNode {
-            generation: self.detail_generation,
-            id,
-        });
-    }
-
-    fn forget_detail(&mut self) {
-        self.detail = None;
-        self.detail_health = Health::default();
-        self.detail_generation += 1;
-        self.detail_top = 0;
-    }
-
-    fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
-        if key.modifiers.contains(KeyModifiers::CONTROL) {
-            match key.code {
-                KeyCode::Char('c') => effects.push(Effect::Quit),
-                KeyCode::Char('z') => effects.push(Effect::Suspend),
-                KeyCode::Char('l') => effects.push(Effect::Repaint),
-                _ => {}
-            }
+    fn load(&mut self, first: Option<(u32, Column, bool)>, effects: &mut Vec<Effect>) {
+        if self.is_loading {
+            self.load_again = true;
             return;
         }
-        match (self.overlay, key.code) {
-            (Overlay::None, KeyCode::Char('q')) => effects.push(Effect::Quit),
-            (Overlay::Help, KeyCode::Char('q' | '?') | KeyCode::Esc | KeyCode::Enter) => {
-                self.overlay = Overlay::None;
-            }
-            (Overlay::Help, _) => {}
-            (Overlay::Detail, KeyCode::Char('q') | KeyCode::Esc | KeyCode::Enter) => {
-                self.overlay = Overlay::None;
-            }
-            (_, KeyCode::Char('?')) => self.overlay = Overlay::Help,
-            (Overlay::None, KeyCode::Enter) if self.selected.is_some() => {
-                self.overlay = Overlay::Detail;
-                self.forget_detail();
-                self.ask_for_detail(effects);
-            }
-            (_, KeyCode::Down | KeyCode::Char('j')) => self.select_by(1, effects),
-            (_, KeyCode::Up | KeyCode::Char('k')) => self.select_by(-1, effects),
-            (Overlay::Detail, KeyCode::PageDown | KeyCode::Char(' ')) => {
-                self.detail_top = self.detail_top.saturating_add(5);
-            }
-            (Overlay::Detail, KeyCode::PageUp) => {
-                self.detail_top = self.detail_top.saturating_sub(5);
-            }
-            (_, KeyCode::PageDown | KeyCode::Char(' ')) => self.select_by(self.page(), effects),
-            (_, KeyCode::PageUp) => self.select_by(-self.page(), effects),
-            (_, KeyCode::Home | KeyCode::Char('g')) => self.select_by(isize::MIN, effects),
-            (_, KeyCode::End | KeyCode::Char('G')) => self.select_by(isize::MAX, effects),
-            (_, KeyCode::Char('s' | '>') | KeyCode::Right) => self.sort_by_neighbour(1),
-            (_, KeyCode::Char('<') | KeyCode::Left) => self.sort_by_neighbour(-1),
-            (_, KeyCode::Char('r')) => {
-                self.descending = !self.descending;
-                self.sort_nodes();
-            }
-            (_, KeyCode::Char('R')) => self.refresh(effects),
-            _ => {}
+        self.load_again = false;
+        self.is_loading = true;
+        self.asked_load += 1;
+        effects.push(Effect::Load {
+            generation: self.asked_load,
+            first,
+        });
+    }
+
+    fn open(&mut self, id: NodeId, effects: &mut Vec<Effect>) {
+        self.last_open += 1;
+        self.open = Some(Open {
+            id,
+            node: None,
+            health: Health::default(),
+            top: 0,
+            generation: self.last_open,
+        });
+        self.ask_if_due(effects);
+    }
+
+    fn note(&mut self, text: String, is_bad: bool) {
+        let at = self.wall.secs;
+        keep(&mut self.log, Entry { at, text, is_bad });
+    }
+
+    /// The table that is shown, if the view has one.
+    pub(crate) fn table_shown(&self) -> Option<&Table> {
+        match self.view {
+            View::Nodes => Some(&self.nodes),
+            View::Registrations => Some(&self.registrations),
+            View::Rewards => Some(&self.rewards),
+            _ => None,
         }
     }
 
-    fn refresh(&mut self, effects: &mut Vec<Effect>) {
-        if self.list_health.asked.is_none() {
-            self.ask_for_nodes(effects);
-        }
-        if self.overlay == Overlay::Detail && self.detail_health.asked.is_none() {
-            self.ask_for_detail(effects);
-        }
-    }
-
-    fn page(&self) -> isize {
-        isize::try_from(self.visible_rows().saturating_sub(1).max(1)).unwrap_or(1)
-    }
-
-    fn select_by(&mut self, step: isize, effects: &mut Vec<Effect>) {
-        let last = self.nodes.len().saturating_sub(1);
-        let index = self.selected_index().unwrap_or(0);
-        let index = index.saturating_add_signed(step).min(last);
-        let selected = self.nodes.get(index).map(|node| node.node_id);
-        if selected != self.selected {
-            self.selected = selected;
-            self.forget_detail();
-            if self.overlay == Overlay::Detail {
-                self.ask_for_detail(effects);
-            }
+    fn table_mut(&mut self) -> Option<&mut Table> {
+        match self.view {
+            View::Nodes => Some(&mut self.nodes),
+            View::Registrations => Some(&mut self.registrations),
+            View::Rewards => Some(&mut self.rewards),
+            _ => None,
         }
     }
 
-    fn sort_by_neighbour(&mut self, step: isize) {
-        let columns = self.columns();
-        let at = columns
-            .iter()
-            .position(|column| *column == self.sort)
-            .unwrap_or(0);
-        let count = isize::try_from(columns.len()).unwrap_or(1);
-        let next = (isize::try_from(at).unwrap_or(0) + step).rem_euclid(count.max(1));
-        if let Some(column) = columns.get(usize::try_from(next).unwrap_or(0)) {
-            self.sort = *column;
-            // Big numbers are what people sort for.
-            self.descending = column.is_number();
+    /// The node that is looked at or selected.
+    pub(crate) fn node_at_hand(&self) -> Option<&NodeRow> {
+        if let Some(open) = &self.open {
+            return self.row_of(open.id);
         }
-        self.sort_nodes();
+        self.table_shown()?.selected(&self.rows)
     }
 
-    fn sort_nodes(&mut self) {
-        let (column, wall, descending) = (self.sort, self.wall, self.descending);
-        self.nodes
-            .sort_by(|a, b| match (column.compare(a, b, wall), descending) {
-                (order, false) => order,
-                (order, true) => Ordering::reverse(order),
-            });
+    /// The row of a node.
+    pub(crate) fn row_of(&self, id: NodeId) -> Option<&NodeRow> {
+        let selected = self
+            .table_shown()
+            .and_then(|table| table.selected(&self.rows));
+        selected
+            .filter(|row| row.node_id == id)
+            .or_else(|| self.rows.iter().find(|row| row.node_id == id))
     }
 
-    /// The columns that fit now.
-    pub(crate) fn columns(&self) -> Vec<Column> {
-        Column::that_fit(self.size.0)
-    }
-
-    /// Index of the selected node in the sorted list.
-    pub(crate) fn selected_index(&self) -> Option<usize> {
-        let id = self.selected?;
-        self.nodes.iter().position(|node| node.node_id == id)
-    }
-
-    /// Rows of the table that are visible now.
-    pub(crate) fn visible_rows(&self) -> usize {
-        usize::from(crate::view::areas(self).rows)
-    }
-
-    fn scroll_to_selection(&mut self) {
-        let rows = self.visible_rows().max(1);
-        let selected = self.selected_index().unwrap_or(0);
-        if selected < self.top {
-            self.top = selected;
-        } else if selected >= self.top + rows {
-            self.top = selected + 1 - rows;
+    /// Nothing if changes can be made, else why not.
+    pub(crate) fn may_change(&self) -> Result<(), String> {
+        if self.settings.read_only {
+            return Err("started with --read-only".to_owned());
         }
-        self.top = self.top.min(self.nodes.len().saturating_sub(rows));
+        self.no_changes.clone().map_or(Ok(()), Err)
+    }
+
+    /// Whether the first nodes are there and the others still come.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.total > self.rows.len() as u64
+    }
+
+    fn preferences(&self) -> Preferences {
+        Preferences {
+            nodes: TablePreferences::of(&self.nodes),
+            registrations: TablePreferences::of(&self.registrations),
+            rewards: TablePreferences::of(&self.rewards),
+        }
+    }
+
+    fn scroll(&mut self) {
+        let height = usize::from(crate::view::areas(self).body.saturating_sub(1));
+        if let Some(table) = self.table_mut() {
+            table.scroll(height);
+        }
     }
 }
 

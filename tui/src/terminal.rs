@@ -1,14 +1,23 @@
 //! Taking the terminal and giving it back, whatever happens.
 
 use std::io::{self, Stdout, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use base64::Engine as _;
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::style::Print;
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use crossterm::{cursor, execute, queue, terminal};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Position, Rect};
 
 use crate::state::State;
 use crate::view;
+
+/// Whether the terminal is taken. Leaving the alternate screen twice would put the cursor back to
+/// where it was, over whatever was printed since: the report of a panic.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, in raw mode on its alternate screen. Dropping it gives it back.
 pub struct Screen {
@@ -47,12 +56,25 @@ impl Screen {
         drawn
     }
 
+    /// Puts a text on the clipboard of whoever looks at the terminal (OSC 52).
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let text = base64::engine::general_purpose::STANDARD.encode(text);
+        let sequence = format!("\u{1b}]52;c;{text}\u{7}");
+        execute!(self.terminal.backend_mut(), Print(sequence))
+    }
+
     /// Draws everything anew the next time.
     ///
     /// # Errors
     /// The terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // `Terminal::clear` asks the terminal where its cursor is, and whoever reads the keys would
+        // get the answer.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     /// Gives the terminal back for a while; [`Screen::resume`] takes it again.
@@ -69,7 +91,7 @@ impl Screen {
     /// The terminal is gone.
     pub fn resume(&mut self) -> io::Result<()> {
         enter()?;
-        self.terminal.clear()
+        self.clear()
     }
 }
 
@@ -82,14 +104,24 @@ impl Drop for Screen {
 
 fn enter() -> io::Result<()> {
     terminal::enable_raw_mode()?;
-    execute!(io::stdout(), terminal::EnterAlternateScreen, cursor::Hide)
+    IS_TAKEN.store(true, Ordering::SeqCst);
+    execute!(
+        io::stdout(),
+        terminal::EnterAlternateScreen,
+        EnableBracketedPaste,
+        cursor::Hide
+    )
 }
 
 fn give_back() -> io::Result<()> {
+    if !IS_TAKEN.swap(false, Ordering::SeqCst) {
+        return Ok(());
+    }
     let mut out = io::stdout();
     let left = execute!(
         out,
         EndSynchronizedUpdate,
+        DisableBracketedPaste,
         terminal::LeaveAlternateScreen,
         cursor::Show
     );

@@ -1,5 +1,6 @@
 //! Colours and shapes. No state is told by colour alone.
 
+use directory::wire::NodeState;
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::node::Liveness;
@@ -55,6 +56,66 @@ impl Glyphs {
             (Self::Unicode, true) => "▼",
             (Self::Ascii, false) => "^",
             (Self::Ascii, true) => "v",
+        }
+    }
+
+    /// Marks what is marked.
+    #[must_use]
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Unicode => "▸",
+            Self::Ascii => "*",
+        }
+    }
+
+    /// Stands where typed text goes.
+    #[must_use]
+    pub const fn caret(self) -> &'static str {
+        match self {
+            Self::Unicode => "▏",
+            Self::Ascii => "_",
+        }
+    }
+
+    /// Marks what went wrong or needs a look.
+    #[must_use]
+    pub const fn alarm(self) -> &'static str {
+        "!"
+    }
+
+    /// Marks what is done.
+    #[must_use]
+    pub const fn done(self) -> &'static str {
+        match self {
+            Self::Unicode => "✓",
+            Self::Ascii => "ok",
+        }
+    }
+
+    /// Marks what is being done.
+    #[must_use]
+    pub const fn busy(self) -> &'static str {
+        match self {
+            Self::Unicode => "…",
+            Self::Ascii => "..",
+        }
+    }
+
+    /// The full part of a bar.
+    #[must_use]
+    pub const fn full(self) -> &'static str {
+        match self {
+            Self::Unicode => "█",
+            Self::Ascii => "#",
+        }
+    }
+
+    /// The empty part of a bar.
+    #[must_use]
+    pub const fn hollow(self) -> &'static str {
+        match self {
+            Self::Unicode => "░",
+            Self::Ascii => ".",
         }
     }
 
@@ -139,11 +200,13 @@ impl Theme {
 
     /// A node's state.
     #[must_use]
-    pub fn liveness(self, liveness: Liveness) -> Style {
-        match liveness {
-            Liveness::Up => self.good(),
-            Liveness::Late | Liveness::New => self.caution(),
-            Liveness::Down => self.bad(),
+    pub fn state(self, decision: NodeState, liveness: Liveness) -> Style {
+        match (decision, liveness) {
+            (NodeState::Blocked, _) => self.dim(),
+            (NodeState::Pending, _) => self.caution(),
+            (NodeState::Approved, Liveness::Up) => self.good(),
+            (NodeState::Approved, Liveness::Late | Liveness::New) => self.caution(),
+            (NodeState::Approved, Liveness::Down) => self.bad(),
         }
     }
 }

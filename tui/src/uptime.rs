@@ -9,6 +9,7 @@ use hw_probe::reward::{Certification, PERIOD_SECONDS, period_at, period_end, per
 use serde::Serialize;
 
 use crate::node::{Liveness, report_age_seconds};
+use crate::row::NodeRow;
 
 /// What a node has missed of the minting period that runs now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -39,20 +40,36 @@ impl MissedUptime {
     /// What `node` has missed at `now`, under the rule for nodes of this certification.
     #[must_use]
     pub fn of(node: &Node, now: UnixTime, certification: Certification) -> Self {
+        let silent = report_age_seconds(node, now);
+        Self::by_silence(silent, node.created.0, now, certification)
+    }
+
+    /// The same of a table's row.
+    #[must_use]
+    pub fn of_row(row: &NodeRow, now: UnixTime, certification: Certification) -> Self {
+        Self::by_silence(row.age_seconds(now), row.created, now, certification)
+    }
+
+    fn by_silence(
+        age_seconds: Option<i64>,
+        created: i64,
+        now: UnixTime,
+        certification: Certification,
+    ) -> Self {
         let now_secs = u64::try_from(now.secs).unwrap_or(0);
         let period = period_at(now_secs);
         let begin = period_start(period);
         // A node that reports on time gets the time since its last report credited with the next.
-        let silent = match Liveness::of(node, now) {
+        let silent = match Liveness::by_age(age_seconds) {
             Liveness::Up | Liveness::New => 0,
-            Liveness::Late | Liveness::Down => report_age_seconds(node, now).unwrap_or(0),
+            Liveness::Late | Liveness::Down => age_seconds.unwrap_or(0),
         };
         let off_seconds = u64::try_from(silent)
             .unwrap_or(0)
             .min(now_secs.saturating_sub(begin));
         let minimum = certification.minimum_uptime_permille();
         let allowed_seconds = PERIOD_SECONDS - (PERIOD_SECONDS * minimum).div_ceil(1000);
-        let created = u64::try_from(node.created.0).unwrap_or(0);
+        let created = u64::try_from(created).unwrap_or(0);
         Self {
             period_end: period_end(period),
             off_seconds,

@@ -1,48 +1,60 @@
 //! Drawing: from the state only, nothing is changed here. Only visible rows are built.
 
-mod detail;
+mod farm;
 mod help;
+mod lists;
+mod node;
+mod overlay;
+mod overview;
+mod rewards;
+mod table;
 
-use directory::wire::NodeState;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use crate::command::{BINDINGS, Unavailable, View};
 use crate::health::Freshness;
-use crate::node::{Liveness, decision};
-use crate::state::{Overlay, State};
+use crate::node::duration_text;
+use crate::state::{Prompt, State};
 use crate::theme::{Glyphs, Theme};
 
 /// Below this nothing useful can be shown.
 const SMALLEST: (u16, u16) = (20, 5);
-/// From this height on, details leave room for the table.
-const SPLIT_HEIGHT: u16 = 24;
+/// From this height on, the names of the views have a line.
+const TABS_HEIGHT: u16 = 12;
+/// From this height on, the view of rewards explains the selected node.
+const PANE_HEIGHT: u16 = 20;
+/// Lines of that explanation, its rule included.
+const PANE: u16 = 7;
 
-/// How the screen is divided.
+/// How the screen is divided, from above: title, names of the views, body, pane, message, hints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Areas {
-    /// Rows of nodes.
-    pub rows: u16,
-    /// Rows of the detail pane, its rule included.
-    pub detail: u16,
-    /// Whether a line is kept for what went wrong.
+    /// Whether the names of the views are shown.
+    pub tabs: bool,
+    /// Lines of the view.
+    pub body: u16,
+    /// Lines below it, about the selected node.
+    pub pane: u16,
+    /// Whether a line is kept for what is typed or was said.
     pub message: bool,
 }
 
-/// Divides the screen: title and heading above, message and key hints below.
+/// Divides the screen.
 pub(crate) fn areas(state: &State) -> Areas {
+    let height = state.size.1;
+    let tabs = height >= TABS_HEIGHT;
     let message = message(state).is_some();
-    let room = state.size.1.saturating_sub(3 + u16::from(message));
-    let detail = match state.overlay {
-        Overlay::Detail if state.size.1 >= SPLIT_HEIGHT => room * 3 / 5,
-        Overlay::Detail => room,
-        Overlay::None | Overlay::Help => 0,
-    };
+    let room = height.saturating_sub(2 + u16::from(tabs) + u16::from(message));
+    let has_pane = state.view == View::Rewards && state.open.is_none() && height >= PANE_HEIGHT;
+    let pane = if has_pane { PANE } else { 0 };
     Areas {
-        rows: room - detail,
-        detail,
+        tabs,
+        body: room - pane,
+        pane,
         message,
     }
 }
@@ -50,56 +62,92 @@ pub(crate) fn areas(state: &State) -> Areas {
 /// Draws the whole screen.
 pub fn draw(state: &State, frame: &mut Frame<'_>) {
     let area = frame.area();
+    let theme = state.settings.theme;
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         let text = format!("{}x{} needed", SMALLEST.0, SMALLEST.1);
-        put(
-            frame,
-            area,
-            0,
-            Line::raw(fit(&text, area.width, Glyphs::Ascii)),
-        );
-        return;
-    }
-    if state.overlay == Overlay::Help {
-        help::draw(state, frame);
-        return;
+        let text = fit(&text, area.width, Glyphs::Ascii);
+        return put(frame, area, 0, Line::raw(text));
     }
     let areas = areas(state);
     put(frame, area, 0, title(state, area.width));
-    put(frame, area, 1, heading(state, area.width));
-    draw_rows(state, frame, areas.rows);
-    if areas.detail > 0 {
+    if areas.tabs {
+        put(frame, area, 1, tabs(state, area.width));
+    }
+    let body = Rect {
+        y: area.y + 1 + u16::from(areas.tabs),
+        height: areas.body,
+        ..area
+    };
+    if let Some(open) = &state.open {
+        lines(frame, body, node::lines(state, open, body.width), open.top);
+    } else if let Some(shown) = state.table_shown() {
+        table::draw(state, shown, frame, body);
         let pane = Rect {
-            y: area.y + 2 + areas.rows,
-            height: areas.detail,
+            y: body.y + body.height,
+            height: areas.pane,
             ..area
         };
-        detail::draw(state, frame, pane);
+        if areas.pane > 0 {
+            lines(frame, pane, rewards::lines(state, pane.width), 0);
+        }
+    } else {
+        lines(frame, body, view_lines(state, body.width), state.top);
     }
-    if let Some(text) = message(state) {
-        let theme = state.settings.theme;
+    if let Some((text, style)) = message(state) {
         let text = fit(&text, area.width, theme.glyphs);
-        put(
-            frame,
-            area,
-            area.height - 2,
-            Line::styled(text, theme.bad()),
-        );
+        put(frame, area, area.height - 2, Line::styled(text, style));
     }
     put(frame, area, area.height - 1, hints(state, area.width));
+    if let Some(prompt) = &state.prompt {
+        overlay::draw(state, prompt, frame, body);
+    }
+}
+
+fn view_lines(state: &State, width: u16) -> Vec<Line<'static>> {
+    match state.view {
+        View::Farm => farm::lines(state, width),
+        View::Media => lists::media(state, width),
+        View::Jobs => lists::jobs(state, width),
+        View::Log => lists::log(state, width),
+        View::Overview | View::Nodes | View::Registrations | View::Rewards => {
+            overview::lines(state, width)
+        }
+    }
+}
+
+/// Lines of the view that is shown, if it has no table.
+pub(crate) fn lines_length(state: &State) -> usize {
+    view_lines(state, state.size.0).len()
+}
+
+/// Lines of the node that is looked at.
+pub(crate) fn detail_length(state: &State) -> usize {
+    let open = state.open.as_ref();
+    open.map_or(0, |open| node::lines(state, open, state.size.0).len())
+}
+
+/// Lines of the help.
+pub(crate) fn help_length(state: &State) -> usize {
+    help::lines(state).len()
+}
+
+fn lines(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'static>>, top: usize) {
+    let room = usize::from(area.height);
+    let top = top.min(lines.len().saturating_sub(room));
+    for (row, line) in (0_u16..).zip(lines.into_iter().skip(top).take(room)) {
+        put(frame, area, row, line);
+    }
 }
 
 /// Puts a line on row `row` of `area`.
 fn put(frame: &mut Frame<'_>, area: Rect, row: u16, line: Line<'_>) {
     if row < area.height {
-        frame.render_widget(
-            line,
-            Rect {
-                y: area.y + row,
-                height: 1,
-                ..area
-            },
-        );
+        let area = Rect {
+            y: area.y + row,
+            height: 1,
+            ..area
+        };
+        frame.render_widget(line, area.intersection(frame.area()));
     }
 }
 
@@ -129,13 +177,99 @@ fn fit(text: &str, width: u16, glyphs: Glyphs) -> String {
     format!("{out}{:pad$}", "", pad = width.saturating_sub(used))
 }
 
-/// What went wrong with a source, if it still fails.
-fn message(state: &State) -> Option<String> {
-    let of_list = state.list_health.last_error.as_ref();
-    let of_detail = state.detail_health.last_error.as_ref();
-    of_list
-        .or(of_detail.filter(|_| state.overlay == Overlay::Detail))
-        .map(|error| hw_probe::text::Untrusted::from(error.as_str()).to_string())
+/// `text` as at most `width` cells, not padded.
+fn cut(text: &str, width: usize, glyphs: Glyphs) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    fit(text, u16::try_from(width).unwrap_or(u16::MAX), glyphs)
+}
+
+/// A name in front of a value.
+fn field(theme: Theme, label: &str, value: &str, width: u16) -> Line<'static> {
+    let room = usize::from(width).saturating_sub(14);
+    Line::from(vec![
+        Span::styled(format!("{label:<13} "), theme.dim()),
+        Span::raw(cut(value, room, theme.glyphs)),
+    ])
+}
+
+/// The heading of a part.
+fn section(theme: Theme, text: &str, width: u16) -> Line<'static> {
+    let text = format!("{} {text} ", theme.glyphs.rule());
+    let dashes = usize::from(width).saturating_sub(text.width());
+    Line::styled(
+        format!("{text}{}", theme.glyphs.rule().repeat(dashes)),
+        theme.title(),
+    )
+}
+
+/// What is typed, was said, or went wrong; the line above the hints.
+fn message(state: &State) -> Option<(String, Style)> {
+    let theme = state.settings.theme;
+    let caret = theme.glyphs.caret();
+    let typed = |name: &str, input: &crate::input::Input| {
+        let (before, after) = input.parts();
+        format!("{name}{before}{caret}{after}")
+    };
+    match &state.prompt {
+        Some(Prompt::Filter { input, error, .. }) => {
+            let text = typed("/", input);
+            return Some(match error {
+                Some(error) => (format!("{text}   {error}"), theme.bad()),
+                None => (text, theme.key()),
+            });
+        }
+        Some(Prompt::Find { input, found, .. }) => {
+            let text = typed("find: ", input);
+            return Some(if *found {
+                (text, theme.key())
+            } else {
+                (format!("{text}   nothing fits"), theme.bad())
+            });
+        }
+        Some(Prompt::Palette(palette)) => {
+            return Some((typed(":", &palette.input), theme.key()));
+        }
+        Some(Prompt::Export { input }) => {
+            let text = typed("write to (.csv or .json): ", input);
+            return Some((text, theme.key()));
+        }
+        _ => {}
+    }
+    if let Some(toast) = &state.toast {
+        let undo = if toast.undo.is_some() {
+            "   u undoes it"
+        } else {
+            ""
+        };
+        let (word, style) = if toast.is_bad {
+            (theme.glyphs.alarm(), theme.bad())
+        } else {
+            (theme.glyphs.done(), theme.good())
+        };
+        return Some((format!("{word} {}{undo}", toast.text), style));
+    }
+    let of_open = state.open.as_ref().map(|open| &open.health);
+    let error = state
+        .health
+        .last_error
+        .as_ref()
+        .or(of_open.and_then(|health| health.last_error.as_ref()));
+    if let Some(error) = error {
+        let text = hw_probe::text::Untrusted::from(error.as_str()).to_string();
+        return Some((format!("{} {text}", theme.glyphs.alarm()), theme.bad()));
+    }
+    if let Some(table) = state.table_shown().filter(|table| table.is_filtered()) {
+        let text = format!(
+            "/{}   {} of {} nodes; Esc shows all",
+            table.filter_text,
+            table.len(),
+            state.rows.len()
+        );
+        return Some((text, theme.caution()));
+    }
+    None
 }
 
 fn freshness_style(theme: Theme, freshness: Freshness) -> Style {
@@ -146,6 +280,25 @@ fn freshness_style(theme: Theme, freshness: Freshness) -> Style {
     }
 }
 
+/// How fresh the data are, also when they are from an earlier session.
+fn freshness_text(state: &State, freshness: Freshness) -> String {
+    if let Some((entries, of)) = state.progress {
+        let of = of.map_or(String::new(), |of| format!(" of {of}"));
+        return format!("reading {entries}{of}");
+    }
+    let has_own_age = matches!(
+        freshness,
+        Freshness::Live(_) | Freshness::Delayed(_) | Freshness::NoResponse(Some(_))
+    );
+    match state.as_of {
+        Some(as_of) if !has_own_age => {
+            let age = duration_text(state.wall.secs.saturating_sub(as_of));
+            format!("{}, data {age} old", freshness.text())
+        }
+        _ => freshness.text(),
+    }
+}
+
 fn title(state: &State, width: u16) -> Line<'static> {
     let theme = state.settings.theme;
     let place = match (&state.farm, state.settings.farm_id) {
@@ -153,17 +306,25 @@ fn title(state: &State, width: u16) -> Line<'static> {
         (None, Some(id)) => format!("farm {id}"),
         (None, None) => format!("all nodes of {}", state.settings.directory),
     };
-    let freshness = state
-        .list_health
-        .freshness(state.now, state.settings.interval);
-    let counts = counts(state);
-    let right = freshness.text();
+    let freshness = state.health.freshness(state.now, state.settings.interval);
+    let mut left = place;
+    if state.as_of.is_some() || !state.rows.is_empty() {
+        left.push_str("   ");
+        if state.is_partial() {
+            left.push_str(&format!("{} nodes", state.total));
+        } else {
+            left.push_str(&state.summary.counts());
+        }
+    }
+    if !state.marks.is_empty() {
+        left.push_str(&format!("   {} marked", state.marks.len()));
+    }
+    if state.settings.read_only {
+        left.push_str("   read-only");
+    }
+    let right = freshness_text(state, freshness);
     let room = usize::from(width).saturating_sub(right.width() + 1);
-    let left = fit(
-        &format!("{place}   {counts}"),
-        u16::try_from(room).unwrap_or(0),
-        theme.glyphs,
-    );
+    let left = fit(&left, u16::try_from(room).unwrap_or(0), theme.glyphs);
     Line::from(vec![
         Span::styled(left, theme.title()),
         Span::raw(" "),
@@ -171,160 +332,112 @@ fn title(state: &State, width: u16) -> Line<'static> {
     ])
 }
 
-/// `12 nodes: 10 up, 1 down, 1 pending`
-fn counts(state: &State) -> String {
-    if state.list_health.last_ok.is_none() {
-        return String::new();
-    }
-    let mut up = 0;
-    let mut late = 0;
-    let mut down = 0;
-    let mut new = 0;
-    let mut pending = 0;
-    for node in &state.nodes {
-        match Liveness::of(node, state.wall) {
-            Liveness::Up => up += 1,
-            Liveness::Late => late += 1,
-            Liveness::Down => down += 1,
-            Liveness::New => new += 1,
-        }
-        pending += usize::from(decision(node) == NodeState::Pending);
-    }
-    let total = state.nodes.len();
-    let noun = if total == 1 { "node" } else { "nodes" };
-    let parts: Vec<String> = [
-        (up, "up"),
-        (late, "late"),
-        (down, "down"),
-        (new, "new"),
-        (pending, "pending"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, word)| format!("{count} {word}"))
-    .collect();
-    if parts.is_empty() {
-        return format!("{total} {noun}");
-    }
-    format!("{total} {noun}: {}", parts.join(", "))
-}
-
-fn heading(state: &State, width: u16) -> Line<'static> {
+/// Names of the views: whole, or only the one shown and the keys of the others.
+fn tabs(state: &State, width: u16) -> Line<'static> {
     let theme = state.settings.theme;
-    let glyphs = theme.glyphs;
-    let mut text = String::new();
-    for (index, column) in state.columns().into_iter().enumerate() {
-        if index > 0 {
-            text.push(' ');
-        }
-        let mut name = column.title().to_owned();
-        if column == state.sort {
-            name.push_str(glyphs.sorted(state.descending));
-        }
-        text.push_str(&cell(&name, column.width(), column.is_number(), glyphs));
-    }
-    Line::styled(fit(&text, width, glyphs), theme.heading())
-}
-
-fn cell(text: &str, width: u16, is_number: bool, glyphs: Glyphs) -> String {
-    let have = text.width();
-    let room = usize::from(width);
-    if is_number && have < room {
-        return format!("{:pad$}{text}", "", pad = room - have);
-    }
-    fit(text, width, glyphs)
-}
-
-fn draw_rows(state: &State, frame: &mut Frame<'_>, rows: u16) {
-    let area = frame.area();
-    let theme = state.settings.theme;
-    if state.nodes.is_empty() {
-        if rows > 0 {
-            let text = fit(empty_text(state), area.width, theme.glyphs);
-            put(frame, area, 2, Line::styled(text, theme.dim()));
-        }
-        return;
-    }
-    let columns = state.columns();
-    let visible = state.nodes.iter().skip(state.top).take(usize::from(rows));
-    for (row, node) in (2_u16..).zip(visible) {
-        let is_selected = state.selected == Some(node.node_id);
-        let mut spans = Vec::with_capacity(columns.len() * 2);
-        for (index, column) in columns.iter().enumerate() {
-            if index > 0 {
-                spans.push(Span::raw(" "));
-            }
-            let text = column.text(node, state.wall, theme.glyphs);
-            let text = cell(&text, column.width(), column.is_number(), theme.glyphs);
-            let style = if index == 0 {
-                state_style(theme, decision(node), Liveness::of(node, state.wall))
-            } else {
-                Style::new()
-            };
-            spans.push(Span::styled(text, style));
-        }
-        let used: usize = spans.iter().map(Span::width).sum();
-        let pad = usize::from(area.width).saturating_sub(used);
-        spans.push(Span::raw(" ".repeat(pad)));
-        let line = Line::from(spans);
-        let line = if is_selected {
-            line.patch_style(theme.selected())
-        } else {
-            line
+    let whole: usize = View::ALL.iter().map(|view| view.name().len() + 3).sum();
+    let is_wide = whole <= usize::from(width);
+    let mut spans = Vec::new();
+    for (number, view) in (1..).zip(View::ALL) {
+        let is_shown = view == state.view;
+        let text = match (is_wide, is_shown) {
+            (true, _) | (false, true) => format!("{number} {} ", view.name()),
+            (false, false) => format!("{number} "),
         };
-        put(frame, area, row, line);
+        let style = if is_shown {
+            theme.selected()
+        } else {
+            theme.dim()
+        };
+        spans.push(Span::styled(text, style));
     }
-}
-
-fn state_style(theme: Theme, decision: NodeState, liveness: Liveness) -> Style {
-    match decision {
-        NodeState::Pending => theme.caution(),
-        NodeState::Blocked => theme.dim(),
-        NodeState::Approved => theme.liveness(liveness),
-    }
-}
-
-fn empty_text(state: &State) -> &'static str {
-    match (state.list_health.last_ok, state.settings.farm_id) {
-        (None, _) => "waiting for the directory",
-        (Some(_), Some(_)) => "no node has registered in this farm yet",
-        (Some(_), None) => "no node has registered in this directory yet",
-    }
+    Line::from(spans)
 }
 
 /// The keys that do something now, the most useful first, as many as fit.
 fn hints(state: &State, width: u16) -> Line<'static> {
     let theme = state.settings.theme;
-    let keys: &[(&str, &str)] = match state.overlay {
-        Overlay::Detail => &[
-            ("Esc", "back"),
-            ("j/k", "next/previous node"),
-            ("PgDn/PgUp", "scroll"),
-            ("?", "help"),
+    let typing: &[(&str, &str)] = match &state.prompt {
+        Some(Prompt::Help(_)) => &[("Esc", "back"), ("j/k PgDn", "scroll")],
+        Some(Prompt::Filter { .. }) => &[("Enter", "keep"), ("Esc", "as before")],
+        Some(Prompt::Find { .. }) => &[("Enter", "stay here"), ("Esc", "back")],
+        Some(Prompt::Palette(_)) => &[("Enter", "do it"), ("Up/Down", "choose"), ("Esc", "back")],
+        Some(Prompt::Columns(_)) => &[
+            ("Space", "show or hide"),
+            ("j/k", "choose"),
+            ("Esc", "done"),
         ],
-        Overlay::None | Overlay::Help => &[
-            ("q", "quit"),
-            ("?", "help"),
-            ("Enter", "details"),
-            ("s", "sort"),
-            ("r", "reverse"),
-            ("R", "refresh"),
-        ],
+        Some(Prompt::Export { .. }) => &[("Enter", "write"), ("Esc", "back")],
+        Some(Prompt::Confirm(_)) => &[("Esc", "cancel")],
+        Some(Prompt::Form(_)) => &[("Enter", "save"), ("Tab", "next field"), ("Esc", "cancel")],
+        None => &[],
     };
-    let mut spans = Vec::new();
-    let mut used = 0;
-    for (key, text) in keys {
-        let gap = if spans.is_empty() { 0 } else { 2 };
-        let needed = gap + key.width() + 1 + text.width();
-        if used + needed > usize::from(width) {
-            break;
-        }
-        used += needed;
-        spans.push(Span::raw(" ".repeat(gap)));
-        spans.push(Span::styled((*key).to_owned(), theme.key()));
-        spans.push(Span::raw(format!(" {text}")));
+    let mut line = Hints {
+        spans: Vec::new(),
+        used: 0,
+        room: usize::from(width),
+        theme,
+    };
+    for (key, text) in typing {
+        line.add(key, text, true);
     }
-    Line::from(spans)
+    if state.prompt.is_none() {
+        // The way out and the way to learn more always have their place.
+        let leave = if state.open.is_some() {
+            ("Esc", "back")
+        } else {
+            ("q", "quit")
+        };
+        line.add(leave.0, leave.1, true);
+        line.add("?", "help", true);
+        for binding in BINDINGS
+            .iter()
+            .filter(|binding| binding.command.is_hinted())
+        {
+            use crate::command::Command::{Back, Help, NextView, Quit};
+            if matches!(binding.command, Back | Help | NextView | Quit) {
+                continue;
+            }
+            match binding.command.check(state) {
+                Ok(()) => line.add(&binding.key_text(), binding.label, true),
+                Err(Unavailable::Because(_)) => line.add(&binding.key_text(), binding.label, false),
+                Err(Unavailable::Elsewhere) => {}
+            }
+        }
+    }
+    Line::from(line.spans)
+}
+
+struct Hints {
+    spans: Vec<Span<'static>>,
+    used: usize,
+    room: usize,
+    theme: Theme,
+}
+
+impl Hints {
+    fn add(&mut self, key: &str, text: &str, works: bool) {
+        let gap = if self.spans.is_empty() { 0 } else { 2 };
+        // What does not work now is told by more than a shade.
+        let text = if works {
+            format!(" {text}")
+        } else {
+            format!(" ({text})")
+        };
+        let needed = gap + key.width() + text.width();
+        if self.used + needed > self.room {
+            return;
+        }
+        self.used += needed;
+        let (of_key, of_text) = if works {
+            (self.theme.key(), Style::new())
+        } else {
+            (self.theme.dim(), self.theme.dim())
+        };
+        self.spans.push(Span::raw(" ".repeat(gap)));
+        self.spans.push(Span::styled(key.to_owned(), of_key));
+        self.spans.push(Span::styled(text, of_text));
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod page;
 mod refresh;
+mod summaries;
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
@@ -20,6 +21,7 @@ use sqlx::{ConnectOptions as _, Row as _, SqlitePool};
 
 pub use page::{NodeQuery, Page, Sort, SortBy, Totals};
 pub use refresh::{Progress, RefreshError, Refreshed};
+pub use summaries::NodeSummary;
 
 use crate::clock::UnixTime;
 use crate::wire::Date;

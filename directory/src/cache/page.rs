@@ -95,6 +95,17 @@ impl SortBy {
     }
 }
 
+impl Sort {
+    pub(super) fn push_to(self, sql: &mut QueryBuilder<Sqlite>) {
+        let direction = if self.descending { " DESC" } else { "" };
+        for (index, column) in self.by.columns().iter().enumerate() {
+            sql.push(if index > 0 { ", " } else { "" })
+                .push(*column)
+                .push(direction);
+        }
+    }
+}
+
 impl NodeQuery {
     fn is_of_farm_only(&self) -> bool {
         let Self {
@@ -148,12 +159,7 @@ impl Source {
             let mut sql = QueryBuilder::<Sqlite>::new("SELECT body");
             query.push_to(&mut sql, self.id);
             sql.push(" ORDER BY ");
-            let direction = if sort.descending { " DESC" } else { "" };
-            for (index, column) in sort.by.columns().iter().enumerate() {
-                sql.push(if index > 0 { ", " } else { "" })
-                    .push(*column)
-                    .push(direction);
-            }
+            sort.push_to(&mut sql);
             sql.push(" LIMIT ").push_bind(i64::from(limit));
             sql.push(" OFFSET ").push_bind(to_sql(offset));
             let rows = sql.build().fetch_all(&self.cache.readers).await?;
@@ -291,7 +297,7 @@ impl Source {
     }
 }
 
-fn body<T: serde::de::DeserializeOwned>(row: &SqliteRow) -> Result<T, sqlx::Error> {
+pub(super) fn body<T: serde::de::DeserializeOwned>(row: &SqliteRow) -> Result<T, sqlx::Error> {
     let text: &str = row.try_get("body")?;
     serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -44,7 +44,7 @@ pub use node::{
     NodeCommand, NodeConfigurePublicArgs, NodeDecideArgs, NodeFreeToUseArgs, NodeListArgs,
     NodeMoveArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
 };
-pub use tools::{CompletionsArgs, ConfigCommand, HelpArgs, ManArgs, TuiArgs};
+pub use tools::{CompletionsArgs, ConfigCommand, DashArgs, HelpArgs, ManArgs, TuiArgs};
 pub use value::{LocationValue, StaticAddress};
 
 /// Build boot media, watch a farm and its nodes, and know what they earn.
@@ -178,6 +178,7 @@ pub enum Command {
     #[command(after_help = hardware::ESTIMATE_EXAMPLES)]
     Estimate(hw_probe::args::EstimateArgs),
     Tui(TuiArgs),
+    Dash(DashArgs),
     /// The embedded directory server: serve, backup, restore, check, unit
     #[command(subcommand)]
     Directory(DirectoryCommand),

@@ -5,9 +5,16 @@ use node_config::FarmId;
 
 use super::ConnectionArgs;
 
-/// Watch a farm's nodes in the terminal. Press ? for the keys.
+/// Watch and manage a farm in the terminal. Press ? for the keys.
+///
+/// What was seen last is there at once, also when the directory is silent. Columns, order and
+/// filters are remembered.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  farmer tui --farm 1")]
+#[command(after_help = "Examples:\n  \
+    farmer tui --farm 1\n  \
+    farmer tui --read-only                  # nothing can be changed\n  \
+    farmer tui --farm 1 --record session    # for a bug report\n  \
+    farmer tui --replay session")]
 pub struct TuiArgs {
     /// The farm; all nodes of the directory if not given
     #[arg(long, value_name = "ID")]
@@ -17,6 +24,38 @@ pub struct TuiArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub interval: u64,
+
+    /// Change nothing
+    #[arg(long)]
+    pub read_only: bool,
+
+    /// Record the session in a new file; it holds what is shown and what is typed
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// Show a recorded session instead; nothing is asked or changed
+    #[arg(long, value_name = "FILE", conflicts_with = "record")]
+    pub replay: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+/// The farm at a glance: totals, states, what needs attention.
+///
+/// With --once as plain text, for cron and screen readers; else in the terminal, as `farmer tui`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  \
+    farmer dash --farm 1 --once\n  \
+    farmer dash --once -o json")]
+pub struct DashArgs {
+    /// The farm; all nodes of the directory if not given
+    #[arg(long, value_name = "ID")]
+    pub farm: Option<FarmId>,
+
+    /// Print it and end
+    #[arg(long)]
+    pub once: bool,
 
     #[command(flatten)]
     pub connection: ConnectionArgs,

@@ -146,6 +146,8 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Directory(DirectoryCommand::Serve(args)) => {
             run_on_all_processors(directory::serve(&context, args))
         }
+        Command::Tui(args) => run_itself(tui::run(&context, args)),
+        Command::Dash(args) => run_itself(tui::dash(&context, args)),
         Command::Directory(DirectoryCommand::Backup(args)) => {
             block_on(directory::data::backup(&context, args))
         }
@@ -156,7 +158,6 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
             block_on(directory::data::check(&context, args))
         }
         Command::Directory(DirectoryCommand::Unit(args)) => directory::unit::print(&context, &args),
-        Command::Tui(args) => run_on_all_processors(tui::run(&context, args)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::Home;
 
 /// Every command, as words behind `farmer`.
-const COMMANDS: [&str; 75] = [
+const COMMANDS: [&str; 76] = [
     "",
     "identity",
     "identity new",
@@ -69,6 +69,7 @@ const COMMANDS: [&str; 75] = [
     "probe snapshot",
     "estimate",
     "tui",
+    "dash",
     "directory",
     "directory serve",
     "directory backup",

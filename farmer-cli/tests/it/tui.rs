@@ -1,29 +1,138 @@
-//! The terminal UI on a real terminal, that of tmux.
+//! The terminal UI on a real terminal, that of tmux, with a real directory.
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::nodes::{register, register_with};
 use crate::support::{Directory, Home};
-use crate::terminal::Terminal;
 
-#[test]
-fn it_runs_survives_a_lost_directory_and_gives_the_terminal_back() {
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A tmux server of its own with one window; killed when dropped.
+struct Terminal {
+    socket: std::path::PathBuf,
+}
+
+impl Terminal {
+    fn start(home: &Home, size: (u16, u16)) -> Self {
+        let socket = home.path().join("tmux");
+        let terminal = Self { socket };
+        let (width, height) = (size.0.to_string(), size.1.to_string());
+        terminal.tmux(&[
+            "-f",
+            "/dev/null",
+            "-u",
+            "new-session",
+            "-d",
+            "-x",
+            &width,
+            "-y",
+            &height,
+            "env",
+            "PS1=$ ",
+            "sh",
+        ]);
+        terminal.send(&[&format!("cd {}", home.path().display()), "Enter"]);
+        terminal
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let output = Command::new("tmux")
+            .arg("-S")
+            .arg(&self.socket)
+            .args(arguments)
+            .output()
+            .expect("tmux (Debian: apt-get install tmux)");
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn send(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys"], keys].concat());
+    }
+
+    fn types(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    fn waits_for(&self, what: &str, holds: impl Fn(&str) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let screen = self.screen();
+            if holds(&screen) {
+                return;
+            }
+            assert!(Instant::now() < until, "{what} on\n{screen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn shows(&self, text: &str) {
+        self.waits_for(&format!("{text:?} does not appear"), |screen| {
+            screen.contains(text)
+        });
+    }
+
+    fn hides(&self, text: &str) {
+        self.waits_for(&format!("{text:?} stays"), |screen| !screen.contains(text));
+    }
+
+    /// Runs `farmer tui` between two looks at the terminal's settings.
+    fn tui(&self, home: &Home, directory: &Directory, arguments: &str) {
+        self.command(
+            home,
+            directory,
+            &format!("{} tui {arguments}", env!("CARGO_BIN_EXE_farmer")),
+        );
+    }
+
+    fn command(&self, home: &Home, directory: &Directory, command: &str) {
+        let base = home.path().display();
+        let line = format!(
+            "clear; stty -a >before; XDG_CONFIG_HOME={base}/config XDG_CACHE_HOME={base}/cache \
+             XDG_STATE_HOME={base}/state FARMER_DIRECTORY={} FARMER_PIN={} {command}; \
+             echo ended with $?; stty -a >after; cmp before after && echo as before",
+            directory.url, directory.pin,
+        );
+        self.send(&[&line, "Enter"]);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+/// A home with a directory and farm 1 in it.
+fn farm() -> (Home, Directory) {
     let home = Home::new();
-    let mut directory = Directory::start(&home);
+    let directory = Directory::start(&home);
     home.farmer(&["farm", "create", "mine", "--country", "BE"])
         .at(&directory)
         .run();
-    let terminal = Terminal::start(&home, "tmux");
-    let command = format!(
-        "clear; stty -a >before; XDG_CONFIG_HOME={} {} tui --farm 1 --interval 1 --directory {} \
-         --pin {}; echo ended with $?; stty -a >after; cmp before after && echo as before",
-        home.path().join("config").display(),
-        env!("CARGO_BIN_EXE_farmer"),
-        directory.url,
-        directory.pin,
-    );
-    let run = |command: &str| {
-        terminal.send(&[&format!("cd {}", home.path().display()), "Enter"]);
-        terminal.send(&[command, "Enter"]);
-    };
-    run(&command);
+    (home, directory)
+}
+
+fn named(directory: &Directory, seed: u8, name: &'static str) -> String {
+    register_with(directory, 1, [seed; 32], true, |registration| {
+        registration.hostname = name.into();
+    })
+}
+
+#[test]
+fn it_runs_survives_a_lost_directory_and_gives_the_terminal_back() {
+    let (home, mut directory) = farm();
+    let terminal = Terminal::start(&home, (100, 24));
+    terminal.tui(&home, &directory, "--farm 1 --interval 1");
     terminal.shows("farm 1 mine   0 nodes");
     terminal.shows("live");
     directory.stop();
@@ -32,20 +141,197 @@ fn it_runs_survives_a_lost_directory_and_gives_the_terminal_back() {
     directory.start_again(&home);
     terminal.shows("live");
     terminal.send(&["?"]);
-    terminal.shows("this help");
+    terminal.shows("all about the selected node");
     terminal.send(&["Escape"]);
     terminal.shows("no node has registered");
     terminal.send(&["C-z"]);
     terminal.shows("topped");
     terminal.send(&["fg", "Enter"]);
     terminal.shows("no node has registered");
+    terminal.send(&["C-l"]);
+    // Sizes change in bursts when a window is dragged.
+    for width in [40, 60, 200, 20, 90, 120, 41, 100] {
+        let (width, height) = (width.to_string(), (5 + width % 40).to_string());
+        terminal.tmux(&["resize-window", "-x", &width, "-y", &height]);
+    }
+    terminal.tmux(&["resize-window", "-x", "100", "-y", "24"]);
+    terminal.shows("5 Farm 6 Media");
     terminal.send(&["q"]);
-    terminal.shows("as before");
+    // The shell went on with its line when the program stopped.
+    terminal.hides("no node has registered");
+    terminal.send(&[
+        "clear; stty -a >after; cmp before after && echo equal $((1 + 1))",
+        "Enter",
+    ]);
+    terminal.shows("equal 2");
+}
 
-    // Asked to stop from outside, it gives the terminal back as well. `timeout` sends SIGTERM.
+#[test]
+fn signals_and_a_panic_give_the_terminal_back() {
+    let (home, directory) = farm();
+    let terminal = Terminal::start(&home, (100, 24));
     let farmer = env!("CARGO_BIN_EXE_farmer");
-    run(&command.replace(farmer, &format!("timeout --foreground 3 {farmer}")));
+    for signal in ["TERM", "HUP", "INT"] {
+        let command =
+            format!("timeout --foreground -s {signal} 3 {farmer} tui --record ./{signal}");
+        terminal.command(&home, &directory, &command);
+        terminal.shows("no node has registered");
+        terminal.shows("ended with 124");
+        terminal.shows("as before");
+    }
+    // A recorded session with a panic at its end.
+    let recorded = std::fs::read_to_string(home.path().join("TERM")).expect("the recording");
+    let fault = home.path().join("fault");
+    std::fs::write(&fault, format!("{recorded}\"Fault\"\n")).expect("another recording");
+    terminal.tui(&home, &directory, "--replay ./fault");
+    terminal.shows("the recording asks for a panic");
+    terminal.shows("ended with");
+    terminal.shows("as before");
+    // And without: it stays until q.
+    terminal.tui(&home, &directory, "--replay ./TERM");
     terminal.shows("no node has registered");
-    terminal.shows("ended with 124");
+    terminal.send(&["q"]);
+    terminal.shows("ended with 0");
+    terminal.shows("as before");
+}
+
+#[test]
+fn nodes_are_seen_approved_and_removed_and_the_farm_is_edited() {
+    let (home, directory) = farm();
+    let terminal = Terminal::start(&home, (120, 30));
+    terminal.tui(&home, &directory, "--farm 1 --interval 1");
+    terminal.shows("no node has registered");
+    // A node registers while somebody looks.
+    let ghent = named(&directory, 1, "ghent-rack-1");
+    terminal.shows("1 node: 1 pending");
+    terminal.types("3");
+    terminal.shows("pending");
+    terminal.types("a");
+    terminal.shows("approved 1 node   u undoes it");
+    terminal.shows("1 node: 1 up");
+    terminal.types("u");
+    terminal.shows("1 node: 1 pending");
+    terminal.types("a");
+    terminal.shows("1 node: 1 up");
+    let state = |id: &str| {
+        let shown = home.json(&directory, &["node", "show", id]);
+        shown["state"].as_str().map(str::to_owned)
+    };
+    assert_eq!(state(&ghent).as_deref(), Some("approved"));
+    // Another one, which is removed: found by its name among two.
+    let dead = named(&directory, 2, "ghent-rack-2");
+    terminal.shows("2 nodes: 1 up, 1 pending");
+    terminal.types("2");
+    terminal.types("/host:rack-2");
+    terminal.send(&["Enter"]);
+    terminal.shows("1 of 2 nodes");
+    terminal.types("D");
+    terminal.shows("Delete ghent-rack-2?");
+    terminal.send(&["Enter"]);
+    terminal.types("ghent-rack-2");
+    terminal.send(&["Enter"]);
+    terminal.shows("deleted 1 node");
+    terminal.shows("no node passes");
+    terminal.send(&["Escape"]);
+    terminal.shows("1 node: 1 up");
+    let gone = home
+        .farmer(&["node", "show", &dead])
+        .at(&directory)
+        .output();
+    assert_eq!(gone.status.code(), Some(6));
+    // All about the other one.
+    terminal.send(&["Enter"]);
+    terminal.shows("Fast Disk");
+    terminal.shows("best upgrade");
+    terminal.send(&["Escape"]);
+    // Block it: the focus is on Cancel.
+    terminal.types("b");
+    terminal.shows("Block ghent-rack-1?");
+    terminal.send(&["Enter"]);
+    terminal.hides("Block ghent-rack-1?");
+    terminal.types("by");
+    terminal.shows("1 node: 1 blocked");
+    // The farm.
+    terminal.types("5e");
+    terminal.shows("edit the farm");
+    terminal.send(&["Down", "Down"]);
+    terminal.types(",nonsense");
+    terminal.shows("is not ASSET:ADDRESS");
+    for _ in 0..",nonsense".len() {
+        terminal.send(&["BSpace"]);
+    }
+    terminal.send(&["Down", "Down"]);
+    terminal.types("Ghent");
+    terminal.send(&["Enter"]);
+    terminal.shows("city: (nothing) -> Ghent");
+    terminal.types("y");
+    terminal.shows("farm mine is changed");
+    terminal.shows("BE Ghent");
+    let farm = home.json(&directory, &["farm", "show", "1"]);
+    assert_eq!(farm["location"]["city"], "Ghent");
+    terminal.types("7");
+    terminal.shows("change farm mine: city: (nothing) -> Ghent");
+    terminal.types("q");
+    terminal.shows("as before");
+}
+
+#[test]
+fn what_was_seen_last_is_there_without_a_directory_and_nothing_is_lost() {
+    let (home, mut directory) = farm();
+    named(&directory, 1, "ghent-rack-1");
+    let terminal = Terminal::start(&home, (120, 24));
+    terminal.tui(&home, &directory, "--farm 1 --interval 1");
+    terminal.shows("ghent-rack-1");
+    terminal.types("ssr/rack");
+    terminal.send(&["Enter"]);
+    terminal.shows("/rack   1 of 1 nodes");
+    terminal.types("q");
+    terminal.shows("as before");
+    directory.stop();
+    terminal.tui(&home, &directory, "--farm 1 --interval 1 --read-only");
+    terminal.shows("ghent-rack-1");
+    terminal.shows("no response, data");
+    terminal.shows("cannot connect to");
+    // Columns and filters are as they were left.
+    terminal.shows("HOST▼");
+    terminal.types("a");
+    terminal.shows("started with --read-only");
+    terminal.types("q");
+    terminal.shows("as before");
+    // As plain text too.
+    let cache = home.path().join("cache");
+    let dash = home
+        .farmer(&["dash", "--farm", "1", "--once"])
+        .at(&directory)
+        .env("XDG_CACHE_HOME", &cache)
+        .run();
+    let text = String::from_utf8_lossy(&dash.stdout).into_owned();
+    assert!(text.contains("1 node: 1 pending"), "{text}");
+    assert!(text.contains("no response"), "{text}");
+    directory.start_again(&home);
+    let dash = home
+        .farmer(&["-o", "json", "dash", "--farm", "1", "--once"])
+        .at(&directory)
+        .env("XDG_CACHE_HOME", &cache)
+        .run();
+    let value: serde_json::Value = serde_json::from_slice(&dash.stdout).expect("JSON");
+    assert_eq!(value["pending"], 1);
+    assert_eq!(value["live"], true);
+    assert_eq!(value["farm_name"], "mine");
+}
+
+#[test]
+fn who_is_not_the_owner_is_told_so() {
+    let (home, directory) = farm();
+    register(&directory, 1, [1; 32], true);
+    let terminal = Terminal::start(&home, (120, 24));
+    let farmer = env!("CARGO_BIN_EXE_farmer");
+    let command = format!("env XDG_CONFIG_HOME=./nobody {farmer} tui --farm 1 --interval 1");
+    terminal.command(&home, &directory, &command);
+    terminal.shows("1 node: 1 pending");
+    terminal.shows("(approve)");
+    terminal.types("a");
+    terminal.shows("no identity of yours is known to");
+    terminal.types("q");
     terminal.shows("as before");
 }

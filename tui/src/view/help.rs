@@ -1,35 +1,22 @@
-//! The help screen.
+//! The help: every key, from the same table that gives them their meaning.
 
-use ratatui::Frame;
+use directory::wire::NodeState;
 use ratatui::text::{Line, Span};
 
-use super::put;
+use crate::command::{BINDINGS, Unavailable};
 use crate::node::Liveness;
 use crate::state::State;
 
-const KEYS: [(&str, &str); 13] = [
-    ("j k  Down Up", "next, previous node"),
-    ("PgDn PgUp", "a page on, a page back (scrolls details)"),
-    ("g G  Home End", "first, last node"),
-    ("Enter", "details of the node, and back"),
-    ("s >  Right", "sort by the next column"),
-    ("<  Left", "sort by the previous column"),
-    ("r", "reverse the order"),
-    ("R", "ask the directory now"),
-    ("Ctrl-L", "draw the screen anew"),
-    ("Ctrl-Z", "suspend; `fg` comes back"),
-    ("Esc", "back"),
-    ("?", "this help"),
-    ("q", "back, or quit"),
-];
-
-pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
-    let area = frame.area();
+pub(super) fn lines(state: &State) -> Vec<Line<'static>> {
     let theme = state.settings.theme;
     let mut lines = vec![Line::styled("Keys", theme.title())];
-    for (keys, text) in KEYS {
+    for binding in BINDINGS {
+        let text = match binding.command.check(state) {
+            Err(Unavailable::Because(why)) => format!("{} (not now: {why})", binding.help),
+            _ => binding.help.to_owned(),
+        };
         lines.push(Line::from(vec![
-            Span::styled(format!("  {keys:<15}"), theme.key()),
+            Span::styled(format!("  {:<14}", binding.keys_text()), theme.key()),
             Span::raw(text),
         ]));
     }
@@ -41,23 +28,48 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
         (Liveness::Down, "silent for more than an hour"),
         (Liveness::New, "registered, has not reported yet"),
     ] {
-        let state = format!(
-            "  {} {:<13}",
-            theme.glyphs.liveness(liveness),
-            liveness.word()
-        );
+        let shape = theme.glyphs.liveness(liveness);
         lines.push(Line::from(vec![
-            Span::styled(state, theme.liveness(liveness)),
+            Span::styled(
+                format!("  {shape} {:<12}", liveness.word()),
+                theme.state(NodeState::Approved, liveness),
+            ),
             Span::raw(text),
         ]));
     }
     lines.push(Line::raw(
-        "    pending      waits for `farmer node approve`",
+        "    pending     waits for your word: a approves it, b blocks it",
     ));
-    let room = usize::from(area.height.saturating_sub(1));
-    for (row, line) in (0_u16..).zip(lines.into_iter().take(room)) {
-        put(frame, area, row, line);
+    lines.push(Line::raw(format!(
+        "  {} blocked     may neither register nor report",
+        theme.glyphs.blocked()
+    )));
+    lines.push(Line::raw(""));
+    lines.push(Line::styled("Filter", theme.title()));
+    for (example, text) in [
+        (
+            "country:BE",
+            "texts: country, city, host, node, os, state, limit",
+        ),
+        (
+            "state:down",
+            "up, late, down, new, pending, approved, blocked",
+        ),
+        (
+            "memory>=64GiB",
+            "sizes: memory, ssd, hdd; without a unit GiB",
+        ),
+        ("seen>2h", "times: seen, uptime, age; s, m, h, d"),
+        ("reward<100", "numbers: reward, cu, su, cru, disks, farm"),
+        ("-disks>2", "not: - or ! in front"),
+        ("ghent", "anywhere in host, id, place or system"),
+        ("~gh1", "these letters in this order"),
+        ("marked", "marked; also: free, virtual"),
+    ] {
+        lines.push(Line::from(vec![
+            Span::styled(format!("  {example:<14}"), theme.key()),
+            Span::raw(text),
+        ]));
     }
-    let back = Line::from(vec![Span::styled("Esc", theme.key()), Span::raw(" back")]);
-    put(frame, area, area.height - 1, back);
+    lines
 }

@@ -1,0 +1,188 @@
+//! What happens to the UI, and what it wants done. Both are data: a session can be recorded and
+//! replayed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossterm::event::KeyEvent;
+use directory::identity::NodeId;
+use directory::wire::{Farm, Node, NodeState};
+use serde::{Deserialize, Serialize};
+
+use crate::columns::Column;
+use crate::prefs::Preferences;
+use crate::row::NodeRow;
+
+/// Something that happened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Event {
+    /// Time has passed.
+    Tick {
+        /// Wall clock in Unix seconds, for ages of what the directory dates.
+        wall: i64,
+        /// Monotonic clock, for everything else.
+        now: Duration,
+    },
+    /// A key.
+    Key(KeyEvent),
+    /// Text pasted into the terminal.
+    Paste(String),
+    /// The terminal has another size.
+    Resize {
+        /// Columns.
+        width: u16,
+        /// Rows.
+        height: u16,
+    },
+    /// What the cache holds.
+    Loaded {
+        /// Of the request.
+        generation: u64,
+        /// The nodes, or a line about what went wrong.
+        answer: Result<Snapshot, String>,
+    },
+    /// The cache was brought up to date, or could not be.
+    Refreshed {
+        /// Of the request.
+        generation: u64,
+        /// What came of it, or a line about what went wrong.
+        answer: Result<Refreshed, String>,
+    },
+    /// How far a refresh has come.
+    Progress {
+        /// Of the request.
+        generation: u64,
+        /// Entries read.
+        entries: u64,
+        /// How many there will be, if known.
+        of: Option<u64>,
+    },
+    /// The answer about one node.
+    Node {
+        /// Of the request.
+        generation: u64,
+        /// The node, or a line about what went wrong.
+        answer: Result<NodeAnswer, String>,
+    },
+    /// Something that was to be done is done, or failed.
+    Done {
+        /// Number of the job.
+        job: u64,
+        /// A line about it.
+        answer: Result<String, String>,
+    },
+    /// Asked from outside to suspend.
+    Suspend,
+    /// Asked from outside to stop.
+    Stop,
+    /// A panic, on purpose: only recordings hold it, to prove that the terminal is given back.
+    Fault,
+}
+
+/// What the cache holds of the directory or of one farm.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The nodes.
+    pub rows: Vec<NodeRow>,
+    /// How many there are; more than `rows` when only the first ones were read.
+    pub total: u64,
+    /// The farm, if the view is of one and it is known.
+    pub farm: Option<Box<Farm>>,
+    /// Farms of the directory, the first ones.
+    pub farms: Vec<Farm>,
+    /// When this was known to be true, Unix seconds; `None` if it never was.
+    pub as_of: Option<i64>,
+}
+
+impl Snapshot {
+    /// Whether all nodes are there.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.rows.len() as u64 >= self.total
+    }
+}
+
+/// A refresh that came to its end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Refreshed {
+    /// Whether anything is new; else only the age is.
+    pub changed: bool,
+    /// When the directory answered, Unix seconds.
+    pub as_of: i64,
+    /// Why this session can change nothing; `None` if it can.
+    pub no_changes: Option<String>,
+}
+
+/// One node with all that the viewer may see.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NodeAnswer {
+    /// The node.
+    pub node: Box<Node>,
+    /// Whether the directory said so now; else it is from the cache.
+    pub live: bool,
+}
+
+/// Something to do outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Read the cache.
+    Load {
+        /// To be sent back with the answer.
+        generation: u64,
+        /// Only so many nodes, in this order; else all.
+        first: Option<(u32, Column, bool)>,
+    },
+    /// Bring the cache up to date.
+    Refresh {
+        /// To be sent back with the answer.
+        generation: u64,
+    },
+    /// Ask for one node: the cache first, then the directory.
+    FetchNode {
+        /// To be sent back with the answers.
+        generation: u64,
+        /// Which.
+        id: NodeId,
+    },
+    /// Change something.
+    Act {
+        /// To be sent back with the outcome.
+        job: u64,
+        /// What.
+        action: Action,
+    },
+    /// Write a new file.
+    WriteFile {
+        /// To be sent back with the outcome.
+        job: u64,
+        /// Where.
+        path: PathBuf,
+        /// What.
+        contents: String,
+    },
+    /// Put a text on the clipboard of whoever looks at the terminal.
+    Copy(String),
+    /// Remember this for the next time.
+    Remember(Box<Preferences>),
+    /// Give the terminal back and stop this process until the shell continues it.
+    Suspend,
+    /// Draw everything anew.
+    Repaint,
+    /// Panic.
+    Fault,
+    /// End.
+    Quit,
+}
+
+/// A change of the directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Action {
+    /// Approve, block, or put back as they were.
+    Decide(Vec<(NodeId, NodeState)>),
+    /// Remove nodes from their farms.
+    Delete(Vec<(u64, NodeId)>),
+    /// Say whether nodes may be used for FreeTFT.
+    FreeToUse(Vec<(NodeId, bool)>),
+    /// Replace a farm.
+    UpdateFarm(Box<Farm>),
+}

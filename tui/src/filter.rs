@@ -1,0 +1,425 @@
+//! The filter language: `country:BE state:down -disks>2 text ~fuzzy`. All parts must hold.
+
+use std::collections::HashSet;
+
+use directory::clock::UnixTime;
+use directory::identity::NodeId;
+use hw_probe::units::{GB, GIB, MB, MIB, TB, TIB};
+
+use crate::row::NodeRow;
+
+/// What a filter that cannot be read is told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{part:?}: {why}")]
+pub struct FilterError {
+    /// The part of the filter.
+    pub part: String,
+    /// What is wrong with it, and what would be right.
+    pub why: String,
+}
+
+/// Fields with a text, and what they are.
+const TEXT_FIELDS: &str = "country, city, host, node, os, state, limit";
+/// Fields with a number.
+const NUMBER_FIELDS: &str = "farm, cru, memory, ssd, hdd, disks, cu, su, reward, uptime, seen, age";
+
+/// A filter as it was typed, ready to be asked.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Filter {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Part {
+    negated: bool,
+    test: Test,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Test {
+    /// Somewhere in host, id, place or system.
+    Anywhere(String),
+    /// These letters in this order, in host, id or place.
+    Fuzzy(String),
+    Text(TextField, String),
+    Number(NumberField, Compare, f64),
+    Marked,
+    Free,
+    Virtual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TextField {
+    Country,
+    City,
+    Host,
+    Node,
+    Os,
+    State,
+    Limit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NumberField {
+    Farm,
+    Cru,
+    Memory,
+    Ssd,
+    Hdd,
+    Disks,
+    Cu,
+    Su,
+    Reward,
+    Uptime,
+    Seen,
+    Age,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    Less,
+    AtMost,
+    Equal,
+    AtLeast,
+    More,
+}
+
+/// Longest first, so that `>=` is not taken for `>`.
+const OPERATORS: [(&str, Compare); 6] = [
+    (">=", Compare::AtLeast),
+    ("<=", Compare::AtMost),
+    (">", Compare::More),
+    ("<", Compare::Less),
+    ("=", Compare::Equal),
+    (":", Compare::Equal),
+];
+
+impl Filter {
+    /// Reads a filter; an empty text lets everything pass.
+    ///
+    /// # Errors
+    /// The first part that cannot be read.
+    pub fn parse(text: &str) -> Result<Self, FilterError> {
+        let parts = text.split_whitespace().map(Part::parse);
+        Ok(Self {
+            parts: parts.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Whether a node passes.
+    #[must_use]
+    pub fn passes(&self, node: &NodeRow, now: UnixTime, marks: &HashSet<NodeId>) -> bool {
+        self.parts
+            .iter()
+            .all(|part| part.test.holds(node, now, marks) != part.negated)
+    }
+}
+
+impl Part {
+    fn parse(text: &str) -> Result<Self, FilterError> {
+        let (negated, rest) = match text.strip_prefix(['-', '!']) {
+            Some(rest) if !rest.is_empty() => (true, rest),
+            _ => (false, text),
+        };
+        Ok(Self {
+            negated,
+            test: Test::parse(rest)?,
+        })
+    }
+}
+
+impl Test {
+    fn parse(text: &str) -> Result<Self, FilterError> {
+        let fail = |why: String| FilterError {
+            part: text.to_owned(),
+            why,
+        };
+        if let Some(letters) = text.strip_prefix('~') {
+            return Ok(Self::Fuzzy(letters.to_lowercase()));
+        }
+        let at = text.find(['<', '>', '=', ':']);
+        let Some((name, rest)) = at.and_then(|at| text.split_at_checked(at)) else {
+            return Ok(match text {
+                "marked" => Self::Marked,
+                "free" => Self::Free,
+                "virtual" => Self::Virtual,
+                _ => Self::Anywhere(text.to_owned()),
+            });
+        };
+        let found = OPERATORS
+            .into_iter()
+            .find_map(|(sign, compare)| Some((sign, compare, rest.strip_prefix(sign)?)));
+        let Some((sign, compare, value)) = found else {
+            return Ok(Self::Anywhere(text.to_owned()));
+        };
+        if let Some(field) = TextField::named(name) {
+            return match compare {
+                Compare::Equal => Ok(Self::Text(field, value.to_owned())),
+                _ => Err(fail(format!("{name} is a text; ask {name}:WORD"))),
+            };
+        }
+        let Some(field) = NumberField::named(name) else {
+            return Err(fail(format!(
+                "no field {name:?}; there are {TEXT_FIELDS}; {NUMBER_FIELDS}"
+            )));
+        };
+        if value.is_empty() {
+            return Err(fail(format!("{sign} what?")));
+        }
+        let number = field
+            .number(value)
+            .ok_or_else(|| fail(format!("{value:?} is no {}", field.example())))?;
+        Ok(Self::Number(field, compare, number))
+    }
+
+    fn holds(&self, node: &NodeRow, now: UnixTime, marks: &HashSet<NodeId>) -> bool {
+        match self {
+            Self::Anywhere(text) => {
+                [&node.host, &node.country, &node.city, &node.os]
+                    .into_iter()
+                    .any(|field| contains(field, text))
+                    || contains(&node.node_id.to_string(), text)
+            }
+            Self::Fuzzy(letters) => fuzzy_score(letters, node).is_some(),
+            Self::Text(field, text) => match field {
+                // A country or state is the whole word or the beginning of it.
+                TextField::Country => starts(&node.country, text),
+                TextField::City => contains(&node.city, text),
+                TextField::Host => contains(&node.host, text),
+                TextField::Node => contains(&node.node_id.to_string(), text),
+                TextField::Os => contains(&node.os, text),
+                TextField::State => {
+                    node.state_word(now).eq_ignore_ascii_case(text)
+                        || node.liveness(now).word().eq_ignore_ascii_case(text)
+                        || node.decision.as_str().eq_ignore_ascii_case(text)
+                }
+                TextField::Limit => starts(node.limit_word(), text),
+            },
+            Self::Number(field, compare, wanted) => {
+                // What is not known is neither more nor less.
+                field.of(node, now).is_some_and(|have| match compare {
+                    Compare::Less => have < *wanted,
+                    Compare::AtMost => have <= *wanted,
+                    // Sizes are shown rounded; what looks equal is.
+                    Compare::Equal => (have - wanted).abs() <= wanted.abs() * 0.005,
+                    Compare::AtLeast => have >= *wanted,
+                    Compare::More => have > *wanted,
+                })
+            }
+            Self::Marked => marks.contains(&node.node_id),
+            Self::Free => node.free_to_use,
+            Self::Virtual => node.is_virtual == Some(true),
+        }
+    }
+}
+
+impl TextField {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "country" => Self::Country,
+            "city" => Self::City,
+            "host" => Self::Host,
+            "node" | "id" => Self::Node,
+            "os" | "system" => Self::Os,
+            "state" => Self::State,
+            "limit" => Self::Limit,
+            _ => return None,
+        })
+    }
+}
+
+impl NumberField {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "farm" => Self::Farm,
+            "cru" | "cpu" | "threads" => Self::Cru,
+            "memory" | "mem" | "mru" => Self::Memory,
+            "ssd" | "sru" => Self::Ssd,
+            "hdd" | "hru" => Self::Hdd,
+            "disks" | "disk" => Self::Disks,
+            "cu" => Self::Cu,
+            "su" => Self::Su,
+            "reward" | "tft" => Self::Reward,
+            "uptime" | "up" => Self::Uptime,
+            "seen" => Self::Seen,
+            "age" | "since" => Self::Age,
+            _ => return None,
+        })
+    }
+
+    const fn example(self) -> &'static str {
+        match self {
+            Self::Memory | Self::Ssd | Self::Hdd => "size such as 32GiB, 500GB or 2TB",
+            Self::Uptime | Self::Seen | Self::Age => "time such as 90s, 20m, 3h or 2d",
+            _ => "number",
+        }
+    }
+
+    /// Sizes in bytes (without a unit: GiB), times in seconds.
+    fn number(self, text: &str) -> Option<f64> {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        let (digits, unit) = text.split_at_checked(end)?;
+        let number: f64 = digits.parse().ok()?;
+        #[expect(clippy::cast_precision_loss, reason = "units are powers of 2 and 10")]
+        let factor = match self {
+            Self::Memory | Self::Ssd | Self::Hdd => match unit.to_ascii_lowercase().as_str() {
+                "" | "gib" | "g" => GIB,
+                "mib" | "m" => MIB,
+                "tib" | "t" => TIB,
+                "mb" => MB,
+                "gb" => GB,
+                "tb" => TB,
+                _ => return None,
+            },
+            Self::Uptime | Self::Seen | Self::Age => match unit {
+                "" | "s" => 1,
+                "m" => 60,
+                "h" => 3_600,
+                "d" => 86_400,
+                _ => return None,
+            },
+            _ if unit.is_empty() => 1,
+            _ => return None,
+        } as f64;
+        Some(number * factor)
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "compared with what a person typed"
+    )]
+    fn of(self, node: &NodeRow, now: UnixTime) -> Option<f64> {
+        let capacity = &node.capacity;
+        let known = |value: u64| node.has_capacity().then_some(value as f64);
+        match self {
+            Self::Farm => Some(node.farm_id as f64),
+            Self::Cru => known(capacity.cru),
+            Self::Memory => known(capacity.mru_bytes.0),
+            Self::Ssd => known(capacity.sru_bytes.0),
+            Self::Hdd => known(capacity.hru_bytes.0),
+            Self::Disks => node.disks.map(f64::from),
+            Self::Cu => known(node.units().cu_micro).map(|micro| micro / 1e6),
+            Self::Su => known(node.units().su_micro).map(|micro| micro / 1e6),
+            Self::Reward => known(node.reward).map(|units| units / 1e7),
+            Self::Uptime => node.up_seconds(now).map(|seconds| seconds as f64),
+            Self::Seen => node.age_seconds(now).map(|seconds| seconds as f64),
+            Self::Age => (node.created > 0).then(|| now.secs.saturating_sub(node.created) as f64),
+        }
+    }
+}
+
+/// Whether `text` is in `hay`; case of ASCII letters does not matter.
+fn contains(hay: &str, text: &str) -> bool {
+    let (hay, text) = (hay.as_bytes(), text.as_bytes());
+    text.is_empty()
+        || hay
+            .windows(text.len())
+            .any(|part| part.eq_ignore_ascii_case(text))
+}
+
+fn starts(hay: &str, text: &str) -> bool {
+    hay.get(..text.len())
+        .is_some_and(|head| head.eq_ignore_ascii_case(text))
+}
+
+/// How well `letters` (lower case) are found in this order in the host name, id or place; smaller is
+/// better.
+pub(crate) fn fuzzy_score(letters: &str, node: &NodeRow) -> Option<usize> {
+    let id = node.node_id.to_string();
+    [
+        fuzzy(letters, &node.host),
+        // In 44 random letters nearly everything is in some order.
+        contains(&id, letters).then_some(20),
+        fuzzy(letters, &node.city).map(|score| score + 40),
+        fuzzy(letters, &node.country).map(|score| score + 40),
+    ]
+    .into_iter()
+    .flatten()
+    .min()
+}
+
+/// The gaps between the letters, and where they begin; `None` when they are not all there.
+pub(crate) fn fuzzy(letters: &str, hay: &str) -> Option<usize> {
+    let mut wanted = letters.chars();
+    let mut next = wanted.next();
+    let (mut score, mut last) = (0, None);
+    for (at, c) in hay.chars().enumerate() {
+        let Some(letter) = next else { break };
+        if c.to_lowercase().eq(letter.to_lowercase()) {
+            score += last.map_or(at, |last| (at - last - 1) * 2);
+            last = Some(at);
+            next = wanted.next();
+        }
+    }
+    next.is_none().then_some(score)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn matches(filter: &str, node: &NodeRow) -> bool {
+        let now = UnixTime::from_secs(1_000_000);
+        Filter::parse(filter)
+            .unwrap()
+            .passes(node, now, &HashSet::from([node.node_id]))
+    }
+
+    #[test]
+    fn every_part_must_hold() {
+        let mut node = testing::node(1);
+        node.updated = UnixTime::from_secs(1_000_000 - 5 * 3600).into();
+        node.hardware = Some(testing::hardware(false));
+        let node = NodeRow::from(&node);
+        for (filter, expected) in [
+            ("", true),
+            ("country:be state:down", true),
+            ("country:BE state:up", false),
+            ("-state:up !country:NL", true),
+            ("state:approved", true),
+            ("disks>2", true),
+            ("-disks>2", false),
+            ("disk>3", false),
+            ("memory>=31GiB memory<32", true),
+            ("ssd>1.1TB", false),
+            ("ssd:931.5", true),
+            ("cru=8", true),
+            ("seen>4h seen<1d", true),
+            ("uptime:1h", true),
+            ("farm:1", true),
+            ("farm:2", false),
+            ("ODE-1", true),
+            ("~nd1", true),
+            ("~1dn", false),
+            ("marked -free -virtual", true),
+            ("reward>0", true),
+            ("limit:mem", true),
+        ] {
+            assert_eq!(matches(filter, &node), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        for (filter, why) in [
+            ("colour:red", "no field \"colour\""),
+            ("state>up", "ask state:WORD"),
+            ("disks>many", "\"many\" is no number"),
+            ("memory>3XB", "32GiB"),
+            ("seen<", "< what?"),
+            ("up>1w", "20m"),
+        ] {
+            let error = Filter::parse(filter).unwrap_err();
+            assert!(error.to_string().contains(why), "{filter}: {error}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A node as a line of a table: small, so that a hundred thousand fit, and harmless to show.
+
+use directory::cache::NodeSummary;
+use directory::clock::UnixTime;
+use directory::identity::NodeId;
+use directory::wire::{Node, NodeState};
+use hw_probe::capacity::Capacity;
+use hw_probe::cloud_units::{CloudUnits, CuLimit};
+use hw_probe::reward::{RewardInputs, RewardPolicy as _, Tft, V3Minting};
+use hw_probe::text::Untrusted;
+use serde::{Deserialize, Serialize};
+
+use crate::node::{Liveness, UP_MAX_AGE_SECONDS, capacity, decision, inventory};
+
+/// What the tables show of a node. Texts are as they are shown: nothing in them can move the cursor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeRow {
+    /// Serial number in the directory.
+    pub id: u64,
+    /// Its identity.
+    pub node_id: NodeId,
+    /// Its farm.
+    pub farm_id: u64,
+    /// Host name it gave.
+    pub host: Box<str>,
+    /// Country.
+    pub country: Box<str>,
+    /// City.
+    pub city: Box<str>,
+    /// Operating system.
+    pub os: Box<str>,
+    /// What the owner decided.
+    pub decision: NodeState,
+    /// First registration, Unix seconds.
+    pub created: i64,
+    /// Last uptime report, Unix seconds; 0 before the first.
+    pub reported: i64,
+    /// Seconds since boot, as of that report.
+    pub uptime: i64,
+    /// What it has.
+    pub capacity: Capacity,
+    /// What that earns a period at full uptime under grid v3's rule, units of 10^-7 TFT.
+    pub reward: u64,
+    /// Whether the farmer accepts FreeTFT.
+    pub free_to_use: bool,
+    /// Block devices; known to the owner only.
+    pub disks: Option<u32>,
+    /// Whether it is a virtual machine; known to the owner only.
+    pub is_virtual: Option<bool>,
+}
+
+impl From<NodeSummary> for NodeRow {
+    fn from(node: NodeSummary) -> Self {
+        let text = |text: &Untrusted| text.shown().into();
+        Self {
+            id: node.id,
+            node_id: node.node_id,
+            farm_id: node.farm_id,
+            host: text(&node.hostname),
+            country: text(&node.country),
+            city: text(&node.city),
+            os: text(&node.os_version),
+            decision: node.state,
+            created: node.created.0,
+            reported: node.reported.0,
+            uptime: node.uptime_seconds,
+            capacity: node.capacity,
+            reward: reward(node.capacity, node.is_virtual),
+            free_to_use: node.free_to_use,
+            disks: node.disks.and_then(|count| u32::try_from(count).ok()),
+            is_virtual: node.is_virtual,
+        }
+    }
+}
+
+impl From<&Node> for NodeRow {
+    fn from(node: &Node) -> Self {
+        let text = |text: &Untrusted| text.shown().into();
+        let hardware = inventory(node);
+        let is_virtual = hardware
+            .as_ref()
+            .and_then(|found| found.virtualisation.is_virtual);
+        Self {
+            id: node.id,
+            node_id: node.node_id,
+            farm_id: node.farm_id,
+            host: text(&node.hostname),
+            country: text(&node.location.country),
+            city: text(&node.location.city),
+            os: text(&node.os_version),
+            decision: decision(node),
+            created: node.created.0,
+            reported: if node.uptime > 0 { node.updated.0 } else { 0 },
+            uptime: node.uptime,
+            capacity: capacity(node),
+            reward: reward(capacity(node), is_virtual),
+            free_to_use: node.free_to_use,
+            disks: hardware.and_then(|found| u32::try_from(found.disks.len()).ok()),
+            is_virtual,
+        }
+    }
+}
+
+/// What nobody knows to be virtual is taken for bare metal.
+fn reward(capacity: Capacity, is_virtual: Option<bool>) -> u64 {
+    if capacity.cru == 0 {
+        return 0;
+    }
+    let inputs = RewardInputs::new(capacity, is_virtual == Some(true));
+    V3Minting::default().reward(&inputs).tft_units
+}
+
+impl NodeRow {
+    /// Seconds since the last report; `None` before the first. A report from the future has just come.
+    #[must_use]
+    pub fn age_seconds(&self, now: UnixTime) -> Option<i64> {
+        (self.reported > 0).then(|| now.secs.saturating_sub(self.reported).max(0))
+    }
+
+    /// Seconds it is up: while it reports on time, the time since its last report counts too.
+    #[must_use]
+    pub fn up_seconds(&self, now: UnixTime) -> Option<i64> {
+        let age = self.age_seconds(now)?;
+        let since = if age <= UP_MAX_AGE_SECONDS { age } else { 0 };
+        Some(self.uptime.saturating_add(since))
+    }
+
+    /// Whether it is there.
+    #[must_use]
+    pub fn liveness(&self, now: UnixTime) -> Liveness {
+        Liveness::by_age(self.age_seconds(now))
+    }
+
+    /// The word for its state: what the owner still has to decide comes before liveness.
+    #[must_use]
+    pub fn state_word(&self, now: UnixTime) -> &'static str {
+        match self.decision {
+            NodeState::Pending => "pending",
+            NodeState::Blocked => "blocked",
+            NodeState::Approved => self.liveness(now).word(),
+        }
+    }
+
+    /// Whether it has told what it has.
+    #[must_use]
+    pub fn has_capacity(&self) -> bool {
+        self.capacity.cru > 0
+    }
+
+    /// Compute and storage units, grid v3.
+    #[must_use]
+    pub fn units(&self) -> CloudUnits {
+        CloudUnits::v3(&self.capacity)
+    }
+
+    /// What a period pays.
+    #[must_use]
+    pub fn tft(&self) -> Tft {
+        Tft(self.reward)
+    }
+
+    /// What keeps it from earning more, in a word.
+    #[must_use]
+    pub fn limit_word(&self) -> &'static str {
+        match () {
+            () if !self.has_capacity() => "unknown",
+            () if self.is_virtual == Some(true) => "virtual",
+            () => match CloudUnits::v3_limit(&self.capacity) {
+                CuLimit::Cpu => "CPU",
+                CuLimit::Memory => "memory",
+                CuLimit::Ssd => "SSD",
+            },
+        }
+    }
+
+    /// Country and city.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let gap = if self.country.is_empty() || self.city.is_empty() {
+            ""
+        } else {
+            " "
+        };
+        format!("{}{gap}{}", self.country, self.city)
+    }
+
+    /// What people call it: its host name, else the beginning of its id.
+    #[must_use]
+    pub fn name(&self) -> String {
+        if self.host.is_empty() {
+            self.node_id.to_string().chars().take(8).collect()
+        } else {
+            self.host.to_string()
+        }
+    }
+}

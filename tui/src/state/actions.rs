@@ -1,0 +1,285 @@
+//! Changes of the directory: who is meant, and how much agreement each needs.
+//!
+//! What can be taken back is done at once, with an offer to undo it; what disturbs asks first; what
+//! cannot be taken back, or is about many nodes, wants a name typed.
+
+use std::time::Duration;
+
+use directory::wire::{Farm, NodeState};
+
+use super::{Confirm, Consent, Prompt, State};
+use crate::event::{Action, Effect};
+use crate::form::differences;
+use crate::input::Input;
+use crate::jobs::{Job, Toast, keep};
+use crate::row::NodeRow;
+
+/// From this many nodes on, a name has to be typed.
+const MANY: usize = 10;
+/// How long a message stays.
+const TOAST: Duration = Duration::from_secs(5);
+/// How long something can be taken back.
+const UNDO: Duration = Duration::from_secs(10);
+
+impl State {
+    /// The nodes an action is about: the open one, else the marked ones, else the selected one.
+    fn targets(&self) -> Vec<&NodeRow> {
+        if self.open.is_some() || self.marks.is_empty() {
+            return self.node_at_hand().into_iter().collect();
+        }
+        self.rows
+            .iter()
+            .filter(|row| self.marks.contains(&row.node_id))
+            .collect()
+    }
+
+    /// `node-3`, `12 nodes, 3 of them not listed`
+    fn targets_text(&self, targets: &[&NodeRow]) -> String {
+        if let [one] = targets {
+            return one.name();
+        }
+        let listed = self.table_shown().map_or(0, |table| {
+            table
+                .all(&self.rows)
+                .filter(|row| self.marks.contains(&row.node_id))
+                .count()
+        });
+        let hidden = targets.len().saturating_sub(listed);
+        match hidden {
+            0 => format!("{} nodes", targets.len()),
+            hidden => format!("{} nodes, {hidden} of them not listed", targets.len()),
+        }
+    }
+
+    /// What has to be typed for something about these nodes.
+    fn name_to_type(&self, targets: &[&NodeRow]) -> String {
+        match (targets, &self.farm) {
+            ([one], _) => one.name(),
+            (_, Some(farm)) => farm.name.to_string(),
+            (many, None) => format!("{} nodes", many.len()),
+        }
+    }
+
+    pub(super) fn decide(&mut self, to: NodeState, effects: &mut Vec<Effect>) {
+        let targets = self.targets();
+        let changing: Vec<&NodeRow> = targets
+            .iter()
+            .copied()
+            .filter(|row| row.decision != to)
+            .collect();
+        let whom = self.targets_text(&targets);
+        if changing.is_empty() {
+            let verb = if targets.len() == 1 { "is" } else { "are" };
+            return self.say(format!("{whom} {verb} {to} already"), false, None);
+        }
+        let action = Action::Decide(changing.iter().map(|row| (row.node_id, to)).collect());
+        let undo = Action::Decide(
+            changing
+                .iter()
+                .map(|row| (row.node_id, row.decision))
+                .collect(),
+        );
+        let verb = if to == NodeState::Blocked {
+            "block"
+        } else {
+            "approve"
+        };
+        let what = format!("{verb} {whom}");
+        let many = changing.len() > MANY;
+        if to == NodeState::Approved && !many {
+            return self.act(action, what, Some(undo), effects);
+        }
+        let lines = if to == NodeState::Blocked {
+            vec![
+                "It can then neither register with the farm nor report, and is".to_owned(),
+                "offered to nobody. Approving it lets it back in.".to_owned(),
+            ]
+        } else {
+            vec!["Approved nodes are offered to users and can be rewarded.".to_owned()]
+        };
+        let consent = if many {
+            Consent::Typed {
+                expected: self.name_to_type(&changing),
+                input: Input::default(),
+            }
+        } else {
+            Consent::Button { focused: false }
+        };
+        self.prompt = Some(Prompt::Confirm(Confirm {
+            title: format!("{}?", capitalised(&what)),
+            lines,
+            action,
+            what,
+            undo: Some(undo),
+            consent,
+        }));
+    }
+
+    pub(super) fn delete(&mut self) {
+        let targets = self.targets();
+        let Some(first) = targets.first() else { return };
+        let alive = targets
+            .iter()
+            .filter(|row| row.age_seconds(self.wall).is_some_and(|age| age < 3600))
+            .count();
+        let what = format!("delete {}", self.targets_text(&targets));
+        let mut lines = vec![format!(
+            "This cannot be undone. {} forgotten by the directory.",
+            if targets.len() == 1 {
+                "The node is"
+            } else {
+                "The nodes are"
+            },
+        )];
+        match (alive, targets.len()) {
+            (0, _) => {}
+            (_, 1) => lines.push(format!(
+                "{} is alive: it will register again as pending. Block it instead?",
+                first.name()
+            )),
+            (alive, _) => lines.push(format!(
+                "{alive} of them are alive: they will register again as pending."
+            )),
+        }
+        self.prompt = Some(Prompt::Confirm(Confirm {
+            title: format!("{}?", capitalised(&what)),
+            lines,
+            action: Action::Delete(targets.iter().map(|r| (r.farm_id, r.node_id)).collect()),
+            consent: Consent::Typed {
+                expected: self.name_to_type(&targets),
+                input: Input::default(),
+            },
+            what,
+            undo: None,
+        }));
+    }
+
+    pub(super) fn toggle_free(&mut self, effects: &mut Vec<Effect>) {
+        let targets = self.targets();
+        let Some(first) = targets.first() else { return };
+        let to = !first.free_to_use;
+        let whom = self.targets_text(&targets);
+        let action = Action::FreeToUse(targets.iter().map(|r| (r.node_id, to)).collect());
+        let undo = Action::FreeToUse(
+            targets
+                .iter()
+                .map(|row| (row.node_id, row.free_to_use))
+                .collect(),
+        );
+        let what = if to {
+            format!("accept FreeTFT on {whom}")
+        } else {
+            format!("no longer accept FreeTFT on {whom}")
+        };
+        if targets.len() <= MANY {
+            return self.act(action, what, Some(undo), effects);
+        }
+        let expected = self.name_to_type(&targets);
+        self.prompt = Some(Prompt::Confirm(Confirm {
+            title: format!("{}?", capitalised(&what)),
+            lines: Vec::new(),
+            action,
+            what,
+            undo: Some(undo),
+            consent: Consent::Typed {
+                expected,
+                input: Input::default(),
+            },
+        }));
+    }
+
+    /// Asks whether a farm is to be replaced: rewards go to its wallets.
+    pub(super) fn propose_farm(&mut self, before: &Farm, after: Box<Farm>) {
+        let lines = differences(before, &after);
+        if lines.is_empty() {
+            self.prompt = None;
+            return self.say("nothing was changed".to_owned(), false, None);
+        }
+        self.prompt = Some(Prompt::Confirm(Confirm {
+            title: format!("Change farm {}?", before.name),
+            what: format!("change farm {}: {}", before.name, lines.join("; ")),
+            lines,
+            action: Action::UpdateFarm(after),
+            undo: Some(Action::UpdateFarm(Box::new(before.clone()))),
+            consent: Consent::Button { focused: false },
+        }));
+    }
+
+    pub(super) fn act(
+        &mut self,
+        action: Action,
+        what: String,
+        undo: Option<Action>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let job = self.begin_job(what, undo);
+        effects.push(Effect::Act { job, action });
+    }
+
+    pub(super) fn begin_job(&mut self, what: String, undo: Option<Action>) -> u64 {
+        self.last_job += 1;
+        let job = Job {
+            number: self.last_job,
+            what,
+            begun: self.wall.secs,
+            outcome: None,
+            undo,
+        };
+        keep(&mut self.jobs, job);
+        self.last_job
+    }
+
+    pub(super) fn take_done(
+        &mut self,
+        number: u64,
+        answer: Result<String, String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(job) = self.jobs.iter_mut().find(|job| job.number == number) else {
+            return;
+        };
+        job.outcome = Some(answer.clone());
+        let (what, undo) = (job.what.clone(), job.undo.take());
+        match answer {
+            Ok(text) => {
+                self.note(format!("{what}: {text}"), false);
+                self.say(text, false, undo);
+            }
+            Err(error) => {
+                self.note(format!("{what}: {error}"), true);
+                self.say(format!("cannot {what}: {error}"), true, None);
+            }
+        }
+        self.refresh_now = true;
+        self.ask_if_due(effects);
+    }
+
+    /// What can be taken back now.
+    pub(crate) fn undo(&self) -> Option<&Action> {
+        self.toast.as_ref()?.undo.as_ref()
+    }
+
+    pub(super) fn take_back(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(action) = self.toast.take().and_then(|toast| toast.undo) {
+            self.act(action, "undo".to_owned(), None, effects);
+        }
+    }
+
+    /// Puts a message at the bottom for a while.
+    pub(super) fn say(&mut self, text: String, is_bad: bool, undo: Option<Action>) {
+        let stays = if undo.is_some() { UNDO } else { TOAST };
+        self.toast = Some(Toast {
+            text,
+            is_bad,
+            undo,
+            until: self.now + stays,
+        });
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next()
+        .map(|first| first.to_uppercase().chain(rest).collect())
+        .unwrap_or_default()
+}

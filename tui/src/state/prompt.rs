@@ -1,0 +1,97 @@
+//! What lies over the view and takes the keys.
+
+use crate::columns::Column;
+use crate::command::{BINDINGS, Binding};
+use crate::event::Action;
+use crate::filter::fuzzy;
+use crate::form::FarmForm;
+use crate::input::Input;
+
+/// What lies over the view.
+#[derive(Debug, Clone)]
+pub(crate) enum Prompt {
+    /// All keys, and lines scrolled.
+    Help(usize),
+    /// A filter is being typed.
+    Filter {
+        input: Input,
+        /// What was in force before, for Esc.
+        before: String,
+        error: Option<String>,
+    },
+    /// A name is being typed to jump to.
+    Find {
+        input: Input,
+        /// The line selected before, for Esc.
+        before: usize,
+        found: bool,
+    },
+    /// A command is being typed.
+    Palette(Palette),
+    /// Columns are being chosen.
+    Columns(usize),
+    /// The name of a file is being typed.
+    Export { input: Input },
+    /// Something has to be agreed to.
+    Confirm(Confirm),
+    /// The farm is being edited.
+    Form(FarmForm),
+}
+
+/// A command being typed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Palette {
+    pub input: Input,
+    pub selected: usize,
+}
+
+impl Palette {
+    /// The commands that fit what was typed, best first.
+    pub fn matches(&self) -> Vec<&'static Binding> {
+        let letters = self.input.text().trim().to_lowercase();
+        let mut found: Vec<(usize, usize, &'static Binding)> = BINDINGS
+            .iter()
+            .enumerate()
+            .filter_map(|(at, binding)| {
+                let label = fuzzy(&letters, binding.label);
+                let help = fuzzy(&letters, binding.help).map(|score| score + 50);
+                Some((label.into_iter().chain(help).min()?, at, binding))
+            })
+            .collect();
+        found.sort_by_key(|(score, at, _)| (*score, *at));
+        found.into_iter().map(|(_, _, binding)| binding).collect()
+    }
+}
+
+/// Something has to be agreed to.
+#[derive(Debug, Clone)]
+pub(crate) struct Confirm {
+    pub title: String,
+    pub lines: Vec<String>,
+    pub action: Action,
+    /// What the job is called.
+    pub what: String,
+    pub undo: Option<Action>,
+    pub consent: Consent,
+}
+
+/// How to agree. The key that asked for it never does.
+#[derive(Debug, Clone)]
+pub(crate) enum Consent {
+    /// Two buttons; whether the one that does it has the focus. At first it has not.
+    Button { focused: bool },
+    /// A name has to be typed.
+    Typed { expected: String, input: Input },
+}
+
+impl Consent {
+    pub fn is_given(&self) -> bool {
+        match self {
+            Self::Button { focused } => *focused,
+            Self::Typed { expected, input } => input.text().trim() == expected,
+        }
+    }
+}
+
+/// Columns in the order of the chooser.
+pub(crate) const CHOOSER: [Column; 19] = Column::ALL;

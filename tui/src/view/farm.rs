@@ -1,0 +1,114 @@
+//! The farm, or the farms of the directory.
+
+use ratatui::text::Line;
+
+use super::{field, section};
+use crate::state::State;
+
+pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
+    let theme = state.settings.theme;
+    let Some(farm) = &state.farm else {
+        return list(state, width);
+    };
+    let place = &farm.location;
+    let mut lines = vec![
+        section(theme, &format!("farm {}", farm.id), width),
+        field(theme, "name", &farm.name.to_string(), width),
+        field(theme, "owner", &format!("user {}", farm.threebot_id), width),
+        field(
+            theme,
+            "e-mail",
+            &match (farm.email.is_blank(), state.may_change()) {
+                (false, _) => farm.email.to_string(),
+                (true, Ok(())) => "none".to_owned(),
+                (true, Err(_)) => "shown to the owner only".to_owned(),
+            },
+            width,
+        ),
+        field(
+            theme,
+            "place",
+            &format!(
+                "{} {} {} ({}, {})",
+                place.continent, place.country, place.city, place.latitude, place.longitude
+            ),
+            width,
+        ),
+    ];
+    for wallet in &farm.wallet_addresses {
+        let text = format!("{} to {}", wallet.asset, wallet.address);
+        lines.push(field(theme, "rewards", &text, width));
+    }
+    match farm.verified {
+        Some(true) => lines.push(field(theme, "signature", "the owner's, checked", width)),
+        Some(false) => lines.push(field(
+            theme,
+            "signature",
+            "none: this farm is somebody's word only",
+            width,
+        )),
+        None => {}
+    }
+    lines.push(section(theme, "public addresses", width));
+    if farm.ipaddresses.is_empty() {
+        let text = "none; `farmer farm ip add` adds some";
+        lines.push(Line::styled(text, theme.dim()));
+    }
+    for ip in &farm.ipaddresses {
+        let text = |value: Option<String>| value.unwrap_or_else(|| "?".to_owned());
+        let state = match ip.reservation_id {
+            0 => "free".to_owned(),
+            id => format!("held by reservation {id}"),
+        };
+        let value = format!(
+            "gateway {}, {state}",
+            text(ip.gateway.map(|gateway| gateway.to_string()))
+        );
+        let address = text(ip.address.map(|address| address.to_string()));
+        lines.push(field(theme, &address, &value, width));
+    }
+    lines.push(section(theme, "prices", width));
+    if farm.resource_prices.is_empty() {
+        lines.push(Line::styled("the grid's", theme.dim()));
+    }
+    for price in &farm.resource_prices {
+        let currency = usize::try_from(price.currency)
+            .ok()
+            .and_then(|at| ["EUR", "USD", "TFT", "AED", "GBP"].get(at).copied())
+            .unwrap_or("?");
+        let value = format!(
+            "thread {}, GiB of memory {}, SSD {}, HDD {}, traffic {}",
+            price.cru, price.mru, price.sru, price.hru, price.nru
+        );
+        lines.push(field(theme, currency, &value, width));
+    }
+    if let Err(why) = state.may_change() {
+        lines.push(section(theme, "changes", width));
+        lines.push(Line::styled(
+            format!("cannot be made: {why}"),
+            theme.caution(),
+        ));
+    }
+    lines
+}
+
+fn list(state: &State, width: u16) -> Vec<Line<'static>> {
+    let theme = state.settings.theme;
+    if let (Some(id), true) = (state.settings.farm_id, state.health.last_ok.is_some()) {
+        let text = format!("the directory knows no farm {id}");
+        return vec![Line::styled(text, theme.caution())];
+    }
+    let mut lines = vec![section(theme, "farms of this directory", width)];
+    for farm in &state.farms {
+        let value = format!(
+            "{}   {} {}",
+            farm.name, farm.location.country, farm.location.city
+        );
+        lines.push(field(theme, &farm.id.to_string(), &value, width));
+    }
+    lines.push(Line::styled(
+        "`farmer tui --farm ID` shows one of them, and edits it if it is yours",
+        theme.dim(),
+    ));
+    lines
+}

@@ -1,0 +1,116 @@
+//! The table of nodes: heading and visible rows.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::{fit, put};
+use crate::columns::Column;
+use crate::command::View;
+use crate::row::NodeRow;
+use crate::state::State;
+use crate::table::Table;
+use crate::theme::Glyphs;
+
+/// The place in front of a row, for its mark.
+const MARK: u16 = 1;
+
+pub(super) fn draw(state: &State, table: &Table, frame: &mut Frame<'_>, area: Rect) {
+    let theme = state.settings.theme;
+    let columns = Column::that_fit(
+        &table.columns,
+        &table.usual,
+        table.sort,
+        area.width.saturating_sub(MARK),
+    );
+    put(frame, area, 0, heading(state, table, &columns, area.width));
+    if table.len() == 0 {
+        let text = fit(&empty_text(state, table), area.width, theme.glyphs);
+        return put(frame, area, 1, Line::styled(text, theme.dim()));
+    }
+    for row in 1..area.height {
+        let line = table.top + usize::from(row) - 1;
+        let Some(node) = table.row(&state.rows, line) else {
+            break;
+        };
+        let drawn = row_line(state, node, &columns, area.width);
+        let drawn = if line == table.selected_line() {
+            drawn.patch_style(theme.selected())
+        } else {
+            drawn
+        };
+        put(frame, area, row, drawn);
+    }
+}
+
+fn heading(state: &State, table: &Table, columns: &[Column], width: u16) -> Line<'static> {
+    let theme = state.settings.theme;
+    let mut text = " ".to_owned();
+    for (index, column) in columns.iter().enumerate() {
+        if index > 0 {
+            text.push(' ');
+        }
+        let mut name = column.title().to_owned();
+        if *column == table.sort {
+            name.push_str(theme.glyphs.sorted(table.descending));
+        }
+        text.push_str(&cell(&name, *column, theme.glyphs));
+    }
+    Line::styled(fit(&text, width, theme.glyphs), theme.heading())
+}
+
+fn cell(text: &str, column: Column, glyphs: Glyphs) -> String {
+    let have = text.width();
+    let room = usize::from(column.width());
+    if column.is_number() && have < room {
+        return format!("{:pad$}{text}", "", pad = room - have);
+    }
+    fit(text, column.width(), glyphs)
+}
+
+fn row_line(state: &State, node: &NodeRow, columns: &[Column], width: u16) -> Line<'static> {
+    let theme = state.settings.theme;
+    let is_marked = state.marks.contains(&node.node_id);
+    let mut spans = Vec::with_capacity(columns.len() * 2 + 2);
+    let mark = if is_marked { theme.glyphs.mark() } else { " " };
+    spans.push(Span::styled(mark, theme.title()));
+    for (index, column) in columns.iter().enumerate() {
+        if index > 0 {
+            spans.push(Span::raw(" "));
+        }
+        let text = column.text(node, state.wall, theme.glyphs);
+        let text = cell(&text, *column, theme.glyphs);
+        let style = match column {
+            Column::State => theme.state(node.decision, node.liveness(state.wall)),
+            Column::Risk if text.trim() == "lost" => theme.bad(),
+            _ => Style::new(),
+        };
+        spans.push(Span::styled(text, style));
+    }
+    let used: usize = spans.iter().map(Span::width).sum();
+    let pad = usize::from(width).saturating_sub(used);
+    spans.push(Span::raw(" ".repeat(pad)));
+    let line = Line::from(spans);
+    if is_marked {
+        line.patch_style(theme.title())
+    } else {
+        line
+    }
+}
+
+fn empty_text(state: &State, table: &Table) -> String {
+    let answered = state.as_of.is_some() || state.health.last_ok.is_some();
+    match (answered, table.is_filtered(), state.view) {
+        (false, ..) => "waiting for the directory".to_owned(),
+        (true, true, _) => format!("no node passes /{}", table.filter_text),
+        (true, false, View::Registrations) => {
+            "no node waits for your word, and none is blocked".to_owned()
+        }
+        (true, false, _) if state.settings.farm_id.is_some() => {
+            "no node has registered in this farm yet".to_owned()
+        }
+        (true, false, _) => "no node has registered in this directory yet".to_owned(),
+    }
+}
