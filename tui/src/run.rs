@@ -125,6 +125,8 @@ pub async fn run(
             for effect in state.update(event) {
                 if runner.do_it(effect, &mut screen).await? {
                     runner.save();
+                    // The process ends: giving back a hundred thousand rows first would be felt.
+                    std::mem::forget(state);
                     return Ok(());
                 }
             }
