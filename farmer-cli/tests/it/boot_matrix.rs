@@ -85,6 +85,10 @@ fn a_qcow2_boots_as_a_virtio_disk_under_uefi() {
 
 #[test]
 fn a_vhd_boots_as_an_nvme_disk_under_bios() {
+    // Firmware sees the same disk as from a QCOW2; the quick set boots that.
+    if !is_full() {
+        return;
+    }
     let lab = Lab::new("vhd");
     let image = build(&lab, &[], "node.vhd");
     let cell = Cell {
