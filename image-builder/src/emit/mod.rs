@@ -5,6 +5,7 @@
 //! system has no nameless files, and gets its name by an operation that never clobbers.
 
 mod bundle;
+mod follower;
 mod hasher;
 mod output;
 mod space;
@@ -22,14 +23,15 @@ use crate::rope::{Extent, Layout, Source, SourceFile};
 
 pub use bundle::{ArchiveWriter, DirectoryWriter};
 
+use follower::Follower;
 use hasher::Hasher;
 use output::{Output, check_target};
 
 /// Bytes per read and write: large enough that system calls do not count, small enough for the cache.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// How far one `copy_file_range` goes before progress is reported again.
-const COPY_BYTES: u64 = 16 * 1024 * 1024;
+/// How far one `copy_file_range` goes before progress is reported and the digest can follow.
+const COPY_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How to write a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,12 +84,18 @@ pub fn to_file(
 ) -> Result<Emitted, EmitError> {
     check_target(path, options.overwrite)?;
     let output = Output::create(path)?;
-    let mut pass = Pass::new(layout, options.digest, progress);
+    let mut pass = Pass::new(layout, false, progress);
+    let follower = options
+        .digest
+        .then(|| Follower::start(output.file()))
+        .transpose()
+        .map_err(|source| write_error(path, layout.total(), 0, source))?;
     let mut sink = FileSink {
         file: output.file(),
         path,
         total: layout.total(),
         copy: true,
+        follower: follower.as_ref(),
     };
     output
         .file()
@@ -104,7 +112,18 @@ pub fn to_file(
             .sync_all()
             .map_err(|source| sink.error(layout.total(), source))?;
     }
-    let emitted = pass.finish();
+    let sha256 = follower
+        .map(|follower| follower.finish(layout.total()))
+        .transpose()
+        .map_err(|source| ReadError::Source {
+            path: path.to_owned(),
+            offset: 0,
+            source,
+        })?;
+    let emitted = Emitted {
+        sha256,
+        ..pass.finish()
+    };
     output.publish(options)?;
     Ok(emitted)
 }
@@ -286,18 +305,15 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Writes the extent into a fresh file: holes stay holes, file ranges are copied in the kernel
-    /// when no digest needs their bytes.
+    /// Writes the extent into a fresh file: holes stay holes, file ranges are copied in the kernel.
     fn file_extent(&mut self, extent: &Extent, sink: &mut FileSink<'_>) -> Result<(), EmitError> {
         match &extent.source {
-            Source::Zero | Source::Unused if self.hasher.is_some() => {
-                self.bytes(extent, &mut |_, _| Ok(()))
-            }
             Source::Zero | Source::Unused => {
                 self.advance(extent.length);
+                sink.written(extent.end());
                 Ok(())
             }
-            Source::File { file, offset } if self.hasher.is_none() && sink.copy => {
+            Source::File { file, offset } if sink.copy => {
                 let copied = self.copy_range(file, *offset, extent, sink)?;
                 let rest = Extent {
                     offset: extent.offset + copied,
@@ -347,6 +363,7 @@ impl<'a> Pass<'a> {
                 Ok(done) => {
                     copied += done as u64;
                     self.advance(done as u64);
+                    sink.written(extent.offset + copied);
                 }
                 Err(Errno::INTR) => {}
                 Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
@@ -378,13 +395,24 @@ struct FileSink<'a> {
     total: u64,
     /// Whether `copy_file_range` still looks useful.
     copy: bool,
+    /// Who computes the digest, when one is asked for.
+    follower: Option<&'a Follower>,
 }
 
 impl FileSink<'_> {
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), EmitError> {
         self.file
             .write_all_at(bytes, offset)
-            .map_err(|source| self.error(offset, source))
+            .map_err(|source| self.error(offset, source))?;
+        self.written(offset + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Extents come in order, so everything before `limit` is there.
+    fn written(&self, limit: u64) {
+        if let Some(follower) = self.follower {
+            follower.written(limit);
+        }
     }
 
     fn error(&self, offset: u64, source: io::Error) -> EmitError {
