@@ -92,7 +92,9 @@ fn rescue_boots(firmware: Firmware, bus: Bus, keys: &[&str]) {
     machine.medium = Some((image.clone(), bus));
     machine.nics = vec![Nic::User];
     machine.disks = vec![Disk::gib(DiskKind::Nvme, 101)];
-    // A card whose driver declares three firmware files.
+    // A card whose driver declares three firmware files. Linux 6.1's e100 announces its port before it has
+    // all its memory, so a second processor that opens it at once can find none.
+    machine.cpus = 1;
     for argument in [
         "-netdev",
         "hubport,id=old,hubid=9",

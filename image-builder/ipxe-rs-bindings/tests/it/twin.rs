@@ -281,7 +281,8 @@ fn twin_arguments(words: &[String]) -> Option<&'static str> {
             let Some(value) = value.or_else(|| words.next().cloned()) else {
                 return Some("value");
             };
-            let digits = value.trim_start_matches(['-', '+']);
+            // One sign, as real iPXE has it: corpus, number-two-signs.
+            let digits = value.strip_prefix(['-', '+']).unwrap_or(&value);
             if letter == 't' && !digits.bytes().all(|b| b.is_ascii_digit()) {
                 return Some("number");
             }
