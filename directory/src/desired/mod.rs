@@ -8,10 +8,12 @@
 mod document;
 mod plan;
 mod steps;
+mod wire;
 
 pub use document::{
     Currency, CustomPrices, DesiredFarm, DesiredFarms, DesiredLocation, DesiredNode, Invalid,
-    NO_WALLET, Prices, PublicAddress, PublicConfig, Wallet, of_farm,
+    NO_WALLET, Prices, PublicAddress, PublicConfig, Wallet,
 };
 pub use plan::{Plan, PlanError, plan};
 pub use steps::{Change, Step, Subject};
+pub use wire::of_farm;

@@ -24,6 +24,24 @@ pub(super) fn parse_node_id(text: &str) -> Result<NodeId, ApiError> {
     })
 }
 
+/// Begins a change of a node that is there; or the answer, if it was carried out already.
+pub(super) async fn begin_about<'a>(
+    app: &'a App,
+    caller: &'a Caller,
+    node_id: NodeId,
+) -> Result<Result<(Change<'a>, NodeRecord), Answer>, ApiError> {
+    let mut change = match begin(app, Some(caller)).await? {
+        Begun::Replay(answer) => return Ok(Err(answer)),
+        Begun::Change(change) => change,
+    };
+    let record = change
+        .tx
+        .node(node_id)
+        .await?
+        .ok_or_else(|| ApiError::no_node(node_id))?;
+    Ok(Ok((change, record)))
+}
+
 /// What a caller may see beyond the public part.
 pub(super) struct Sight {
     mode: ServerMode,

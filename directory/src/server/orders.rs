@@ -8,7 +8,7 @@ use super::App;
 use super::error::ApiError;
 use super::farms::check_text;
 use super::incoming::{Answer, Begun, Caller, Change, Incoming, Path, begin};
-use super::nodes::parse_node_id;
+use super::nodes::{begin_about, parse_node_id};
 use crate::identity::NodeId;
 use crate::sign::KeyId;
 use crate::store::NodeRecord;
@@ -20,15 +20,10 @@ async fn begin_order<'a>(
     caller: &'a Caller,
     node_id: NodeId,
 ) -> Result<Result<(Change<'a>, NodeRecord), Answer>, ApiError> {
-    let mut change = match begin(app, Some(caller)).await? {
-        Begun::Replay(answer) => return Ok(Err(answer)),
-        Begun::Change(change) => change,
+    let (mut change, record) = match begin_about(app, caller, node_id).await? {
+        Ok(begun) => begun,
+        Err(answer) => return Ok(Err(answer)),
     };
-    let record = change
-        .tx
-        .node(node_id)
-        .await?
-        .ok_or_else(|| ApiError::no_node(node_id))?;
     let farm = change.tx.farm(record.node.farm_id).await?;
     if !farm.is_some_and(|farm| caller.is_user(farm.threebot_id)) {
         return Err(ApiError::forbidden("only the farm's owner may do this"));

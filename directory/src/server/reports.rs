@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::ApiError;
 use super::farms::check_text;
-use super::incoming::{Answer, Begun, Caller, Change, Incoming, Path, begin};
-use super::nodes::{blocked, parse_node_id};
+use super::incoming::{Answer, Caller, Change, Incoming, Path};
+use super::nodes::{begin_about, blocked, parse_node_id};
 use super::{App, ServerMode};
 use crate::identity::NodeId;
 use crate::store::Totals;
@@ -41,15 +41,10 @@ async fn begin_report<'a>(
     caller: &'a Caller,
     node_id: NodeId,
 ) -> Result<Result<(Change<'a>, u64), Answer>, ApiError> {
-    let mut change = match begin(app, Some(caller)).await? {
-        Begun::Replay(answer) => return Ok(Err(answer)),
-        Begun::Change(change) => change,
+    let (mut change, record) = match begin_about(app, caller, node_id).await? {
+        Ok(begun) => begun,
+        Err(answer) => return Ok(Err(answer)),
     };
-    let record = change
-        .tx
-        .node(node_id)
-        .await?
-        .ok_or_else(|| ApiError::no_node(node_id))?;
     if !caller.is_node(node_id) {
         return Err(ApiError::forbidden("only the node itself may report this"));
     }
