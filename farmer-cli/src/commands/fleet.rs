@@ -80,18 +80,25 @@ pub async fn apply(context: &Context<'_>, args: ApplyArgs) -> Outcome<ExitStatus
 
 fn read(path: &Path) -> Outcome<DesiredFarms> {
     let mut text = String::new();
+    // One byte more than allowed: half a file would be half of the farmer's wishes.
+    let limit = MAX_FILE_BYTES + 1;
     let (result, name) = if path == Path::new("-") {
-        let input = std::io::stdin()
-            .take(MAX_FILE_BYTES)
-            .read_to_string(&mut text);
+        let input = std::io::stdin().take(limit).read_to_string(&mut text);
         (input, "standard input".to_owned())
     } else {
         let file =
             std::fs::File::open(path).map_err(|error| Failure::io("opening", path, error))?;
-        let input = file.take(MAX_FILE_BYTES).read_to_string(&mut text);
+        let input = file.take(limit).read_to_string(&mut text);
         (input, path.display().to_string())
     };
     result.map_err(|error| Failure::io("reading", Path::new(&name), error))?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(Failure::new(
+            ExitStatus::Usage,
+            format!("{name} is longer than {} MiB", MAX_FILE_BYTES >> 20),
+        )
+        .with_hint("keep some farms in a file of their own"));
+    }
     serde_saphyr::from_str(&text)
         .map_err(|error| Failure::new(ExitStatus::Usage, error.to_string().trim_end().to_owned()))
         .doing(format!("reading {name}"))

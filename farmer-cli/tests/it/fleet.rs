@@ -429,3 +429,15 @@ fn a_watched_list_is_printed_again_and_again() {
     child.kill().expect("it was running");
     child.wait().expect("it ends");
 }
+
+/// Its first half would be a valid file with fewer wishes.
+#[test]
+fn a_file_that_is_too_long_is_refused_whole() {
+    let home = Home::new();
+    let file = home.path().join("farms.yaml");
+    let mut text = "farms:\n- name: big\n".to_owned();
+    text.push_str(&"# more\n".repeat(3 << 20));
+    std::fs::write(&file, text).expect("a file");
+    let said = home.farmer(&["apply", "-f"]).arg(&file).fails_with(2);
+    assert!(said.contains("longer than 16 MiB"), "{said}");
+}
