@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
@@ -31,7 +32,7 @@ pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: 
         .get::<MatchedPath>()
         .map_or("none", MatchedPath::as_str)
         .to_owned();
-    app.metrics.in_flight.fetch_add(1, Relaxed);
+    let under_way = UnderWay::count(&app.metrics.in_flight);
     let mut response = match may_ask(&app, peer) {
         Ok(()) => match timeout(app.limits.request, next.run(request)).await {
             Ok(response) => response,
@@ -39,7 +40,7 @@ pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: 
         },
         Err(error) => error.into_response(),
     };
-    app.metrics.in_flight.fetch_sub(1, Relaxed);
+    drop(under_way);
     let headers = response.headers_mut();
     if let Ok(date) = HeaderValue::from_str(&app.clock.now().to_http_date()) {
         headers.insert(header::DATE, date);
@@ -68,6 +69,22 @@ pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: 
         micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     );
     response
+}
+
+/// Counts a request for as long as it lives: one whose client goes away ends without an answer.
+struct UnderWay<'a>(&'a AtomicI64);
+
+impl<'a> UnderWay<'a> {
+    fn count(counter: &'a AtomicI64) -> Self {
+        counter.fetch_add(1, Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Methods anybody can make up; what is counted and logged is one of ours.

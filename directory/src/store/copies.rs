@@ -295,6 +295,19 @@ pub async fn restore(
         let _ = fs::remove_file(&part);
         return Err(error);
     }
+    // Root restores for the server's user, who owns the directory.
+    let given = fs::metadata(data_dir).and_then(|owner| {
+        let is = fs::metadata(&part)?;
+        let (user, group) = (owner.uid(), owner.gid());
+        if (user, group) == (is.uid(), is.gid()) {
+            return Ok(());
+        }
+        std::os::unix::fs::chown(&part, Some(user), Some(group))
+    });
+    if let Err(source) = given {
+        let _ = fs::remove_file(&part);
+        return Err(CopyError::Io { path: file, source });
+    }
     // A log left behind would be played into the new database.
     for log in ["-wal", "-shm"] {
         let log = data_dir.join(format!("{FILE_NAME}{log}"));
@@ -305,19 +318,6 @@ pub async fn restore(
             _ => {}
         }
     }
-    // Root restores for the server's user, who owns the directory.
-    let given = fs::metadata(data_dir).and_then(|owner| {
-        let is = fs::metadata(&part)?;
-        let (user, group) = (owner.uid(), owner.gid());
-        if (user, group) == (is.uid(), is.gid()) {
-            return Ok(());
-        }
-        std::os::unix::fs::chown(&part, Some(user), Some(group))
-    });
-    given.map_err(|source| CopyError::Io {
-        path: file.clone(),
-        source,
-    })?;
     settle(&part, &file)?;
     check(&file).await
 }

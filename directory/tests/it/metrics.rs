@@ -1,5 +1,8 @@
 //! `GET /metrics`: who may read it, and that it counts what happened.
 
+use std::io::Write as _;
+use std::time::Duration;
+
 use directory::sign::{RequestParts, Signer};
 
 use crate::support::{FixtureOn, Raw, Sqlite, get, request, seed, send_bytes};
@@ -93,4 +96,26 @@ async fn metrics_can_have_a_listener_of_their_own() {
         std::net::TcpStream::connect(own).is_err(),
         "it stops with the directory"
     );
+}
+
+#[tokio::test]
+async fn a_request_whose_client_goes_away_is_under_way_no_more() {
+    let fx = Fixture::strict().await;
+    let mut client = std::net::TcpStream::connect(fx.addr()).unwrap();
+    // Two bytes of ten, and gone.
+    client
+        .write_all(b"POST /explorer/users HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{}")
+        .unwrap();
+    let under_way = async || sample(&get(fx.addr(), "/metrics").await, "requests_in_flight");
+    while under_way().await != Some(2.0) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    client.shutdown(std::net::Shutdown::Both).unwrap();
+    for _ in 0..500 {
+        if under_way().await == Some(1.0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("still counted: {:?}", under_way().await);
 }
