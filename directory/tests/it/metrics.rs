@@ -1,9 +1,11 @@
 //! `GET /metrics`: who may read it, and that it counts what happened.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use directory::sign::{RequestParts, Signer};
+use directory::wire::NewUser;
 
 use crate::support::{FixtureOn, Raw, Sqlite, get, request, seed, send_bytes};
 
@@ -98,21 +100,41 @@ async fn metrics_can_have_a_listener_of_their_own() {
     );
 }
 
+/// It waits for the database, which somebody else holds; nobody waits for its answer.
 #[tokio::test]
 async fn a_request_whose_client_goes_away_is_under_way_no_more() {
     let fx = Fixture::strict().await;
-    let mut client = std::net::TcpStream::connect(fx.addr()).unwrap();
-    // Two bytes of ten, and gone.
-    client
-        .write_all(b"POST /explorer/users HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{}")
+    let mut holder = Command::new("sqlite3")
+        .arg(fx.dir.path().join("data/directory.sqlite"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sqlite3 (Debian: apt-get install sqlite3)");
+    let mut words = holder.stdin.take().unwrap();
+    words
+        .write_all(b"BEGIN IMMEDIATE; SELECT 'held';\n")
         .unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "held\n");
+
     let under_way = async || sample(&get(fx.addr(), "/metrics").await, "requests_in_flight");
+    let client = fx.client.clone();
+    let asking = tokio::spawn(async move {
+        let user = NewUser::new("gone", "gone@example.org", seed(3).public_key());
+        client.create_user(&user, &seed(3)).await.map(drop)
+    });
     while under_way().await != Some(2.0) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    client.shutdown(std::net::Shutdown::Both).unwrap();
-    for _ in 0..500 {
+    asking.abort();
+    // Well before the database gives up waiting, and the request with it.
+    for _ in 0..200 {
         if under_way().await == Some(1.0) {
+            drop(words);
+            holder.wait().unwrap();
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
