@@ -12,7 +12,9 @@ use crate::error::PlanError;
 
 /// Rounds over all ports before the machine starts anew.
 const ROUNDS: u32 = 3;
-/// Seconds between rounds, and before the machine starts anew.
+/// Seconds between rounds.
+const ROUND_PAUSE_SECONDS: u32 = 5;
+/// Seconds before the machine starts anew.
 const PAUSE_SECONDS: u32 = 20;
 /// Milliseconds in which a key leads to the local disk.
 const KEY_MILLISECONDS: u32 = 3000;
@@ -139,10 +141,9 @@ impl ThinBoot {
         script
             .command(&["isset", "${net0/mac}"])?
             .or_goto("no-port")?;
-        let pause = PAUSE_SECONDS.to_string();
         script.say(&format!("Round ${{round}} of {ROUNDS} failed."))?;
         script
-            .command(&["sleep", "5"])?
+            .command(&["sleep", &ROUND_PAUSE_SECONDS.to_string()])?
             .command(&["goto", "round"])?;
 
         script.label("no-port")?;
@@ -155,7 +156,7 @@ impl ThinBoot {
         script.label("restart")?;
         script.say(&format!("Starting anew in {PAUSE_SECONDS} seconds."))?;
         script
-            .command(&["sleep", &pause])?
+            .command(&["sleep", &PAUSE_SECONDS.to_string()])?
             .command(&["reboot"])?
             .or_go_on();
 
