@@ -23,9 +23,6 @@ pub use boots::BootPath;
 pub use files::{KernelDescription, LoaderDescription};
 pub use ours::{EffectiveSetting, NodeDescription, RegionDescription};
 
-/// Path of the settings inside the `config` region's cpio archive.
-pub const CONFIG_FILE: &str = "etc/farmer/node.toml";
-
 /// What kind of image it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]

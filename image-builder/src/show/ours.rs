@@ -1,10 +1,11 @@
 //! What only media of ours have: regions, settings, the node.
 
+use node_config::system::SETTINGS_FILE;
 use node_config::{Effective, Layer, Origin, cmdline, without_secrets};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{CONFIG_FILE, MediumDescription};
+use super::MediumDescription;
 use crate::content::sha256;
 use crate::customize::text_of;
 use crate::error::ShowError;
@@ -75,7 +76,7 @@ pub(super) fn describe(
             regions::CONFIG => {
                 let layer = text
                     .as_deref()
-                    .map(|toml| Layer::from_toml(toml, CONFIG_FILE));
+                    .map(|toml| Layer::from_toml(toml, SETTINGS_FILE));
                 match layer {
                     Some(Ok(layer)) => {
                         description.farm_id = layer.farm_id;

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use crate::layer::NetworkLayer;
 use crate::medium::MEDIUM_ARGUMENT;
+use crate::system::{EXPECT_ARGUMENT, expected};
 use crate::values::Cidr;
 use crate::{ConfigError, Layer};
 
@@ -18,6 +19,8 @@ pub struct CommandLine {
     pub layer: Layer,
     /// Value of `farm.medium`: a disk GUID, `cd` or `net`.
     pub medium: Option<String>,
+    /// Digest of the system that `farm.expect` names, in lower-case hexadecimal.
+    pub expect: Option<String>,
     /// `farm.rescue=1`: show hardware and network, register nothing, leave the medium alone.
     pub rescue: bool,
     /// Arguments that name a setting but cannot be followed, each with the reason in words.
@@ -54,6 +57,14 @@ pub fn parse(text: &str) -> CommandLine {
         }
     }
     line.medium = first(MEDIUM_ARGUMENT).cloned();
+    if let Some(value) = first(EXPECT_ARGUMENT) {
+        line.expect = expected(value);
+        if line.expect.is_none() {
+            ignored.push(format!(
+                "{EXPECT_ARGUMENT}: {value:?} is not `sha256:` and 64 hexadecimal digits"
+            ));
+        }
+    }
     line.rescue = first("farm.rescue").is_some_and(|value| value == "1");
     if arguments.contains_key("debug") {
         line.layer.debug = Some(true);

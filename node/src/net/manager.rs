@@ -9,7 +9,7 @@ use node_config::Addressing;
 use rustix::io::Errno;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::addressing::{Grant, chosen};
 use super::dhcp::{self, Event};
@@ -28,6 +28,9 @@ const LOOPBACK: u32 = 1;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Without any port for so long after the drivers are loaded, there is none.
 const PORT_PATIENCE: Duration = Duration::from_secs(3);
+/// A driver may announce a port before it can be switched on: e100 of Linux 6.1 makes the memory it
+/// receives into only afterwards, and the kernel stops at a port that is switched on in between.
+const BEFORE_SWITCHING_ON: Duration = Duration::from_millis(200);
 
 /// The network of the machine.
 pub struct Manager {
@@ -48,6 +51,8 @@ pub struct Manager {
 
 struct Port {
     link: Link,
+    met: Instant,
+    is_on: bool,
     carrier: watch::Sender<bool>,
     carrier_lost: Instant,
     dhcp: Option<JoinHandle<()>>,
@@ -106,8 +111,13 @@ impl Manager {
         let mut addressing = self.addressing.clone();
         let mut devices = self.devices.clone();
         loop {
+            let to_switch_on = self.ports.values().filter(|port| !port.is_on);
+            let next = to_switch_on
+                .map(|port| port.met + BEFORE_SWITCHING_ON)
+                .min();
             tokio::select! {
                 _ = tick.tick() => {}
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
                 result = news.wait() => if let Err(error) = result {
                     return error;
                 },
@@ -163,6 +173,7 @@ impl Manager {
         for link in &links {
             self.meet(link);
         }
+        self.switch_on();
         let wanted = self.addressing.borrow().clone();
         let mut complaint = None;
         match &wanted {
@@ -194,23 +205,32 @@ impl Manager {
                 });
             }
             None => {
-                let up = self.netlink.set_up(link.index);
-                let trouble = up
-                    .err()
-                    .map(|error| format!("cannot be switched on: {error}"));
                 self.ports.insert(
                     link.name.clone(),
                     Port {
                         link: link.clone(),
+                        met: now,
+                        is_on: false,
                         carrier: watch::Sender::new(link.carrier),
                         carrier_lost: now,
                         dhcp: None,
                         grant: None,
                         installed: None,
                         unanswered: 0,
-                        trouble,
+                        trouble: None,
                     },
                 );
+            }
+        }
+    }
+
+    fn switch_on(&mut self) {
+        for port in self.ports.values_mut() {
+            if !port.is_on && port.met.elapsed() >= BEFORE_SWITCHING_ON {
+                port.is_on = true;
+                let result = self.netlink.set_up(port.link.index);
+                let trouble = result.err();
+                port.trouble = trouble.map(|error| format!("cannot be switched on: {error}"));
             }
         }
     }
@@ -218,7 +238,7 @@ impl Manager {
     fn start_dhcp(&mut self) {
         for port in self.ports.values_mut() {
             let is_running = port.dhcp.as_ref().is_some_and(|task| !task.is_finished());
-            if is_running {
+            if is_running || !port.is_on {
                 continue;
             }
             let client = dhcp::Port {

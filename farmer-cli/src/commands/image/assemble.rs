@@ -195,6 +195,7 @@ fn built(parts: &Parts<'_>, written: Written) -> Built {
         kernel_arguments: job.kernel_arguments.clone(),
         bootkit: kit.id().to_string(),
         node_sha256: None,
+        system_sha256: written.system_sha256.map(|digest| digest.to_string()),
         secure_boot: None,
         uki: if format.is_disk() {
             plan.uki.as_ref().map(BuiltUki::from)

@@ -8,8 +8,9 @@ use image_builder::emit::{self, ArchiveWriter, DirectoryWriter, EmitOptions, Emi
 use image_builder::error::EmitError;
 use image_builder::formats::timestamp::Timestamp;
 use image_builder::medium::pxe::{self, BundleFile, PxeBundle, UefiLoaders};
+use image_builder::payload::system;
 use image_builder::payload::uki::Uki;
-use image_builder::provenance::{self, Output};
+use image_builder::provenance::{self, Output, System};
 
 use super::built::BuiltUki;
 use super::outputs::{Parts, Written, closed_stdout, flush, unified};
@@ -153,7 +154,11 @@ fn fill(parts: &Parts<'_>, files: &[BundleFile], sink: &mut Add<'_>) -> Result<W
             .map_err(|error| Filling::Other(Box::new(error.into())))?;
         add(&file, outputs)
     };
-    let manifest = papers::manifest(parts, outputs.clone());
+    let mut manifest = papers::manifest(parts, outputs.clone());
+    if let System::FarmNode(payload) = parts.system {
+        let digest = system::digest(payload).map_err(|e| Filling::Other(Box::new(e.into())))?;
+        manifest.system_sha256 = Some(digest);
+    }
     text(pxe::MANIFEST, &manifest.to_json(), &mut outputs)?;
     let sbom = provenance::describe(&manifest, parts.kit).to_json();
     text(pxe::SBOM, &sbom, &mut outputs)?;
@@ -171,6 +176,7 @@ fn fill(parts: &Parts<'_>, files: &[BundleFile], sink: &mut Add<'_>) -> Result<W
         sha256: Some(Digest::of(sums.as_bytes())),
         papers: Vec::new(),
         public_key,
+        system_sha256: manifest.system_sha256,
         uki: None,
     })
 }

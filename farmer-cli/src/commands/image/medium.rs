@@ -9,9 +9,9 @@ use image_builder::medium::{
 };
 use image_builder::payload::{CONFIG_REGION_BYTES, ConfigFile, LayerKind, Payload, config_cpio};
 use image_builder::regions::{PayloadFacts, PayloadKind};
-use image_builder::show::CONFIG_FILE;
 use image_builder::zos::ZosKernel;
 use node_config::NodeConfig;
+use node_config::system::SETTINGS_FILE;
 
 use super::Job;
 use crate::exit::ExitStatus;
@@ -30,7 +30,7 @@ pub fn farm_node(
     let toml = config.to_toml();
     let config = config_cpio(
         &[ConfigFile {
-            path: CONFIG_FILE,
+            path: SETTINGS_FILE,
             content: toml.as_bytes(),
             mode: 0o600,
         }],

@@ -73,6 +73,8 @@ pub struct Written {
     pub papers: Vec<PathBuf>,
     /// Key to check the signature with, as minisign takes it.
     pub public_key: Option<String>,
+    /// Digest of the system's files, where thin media may ask for it.
+    pub system_sha256: Option<Digest>,
     /// The unified kernel image, where it stands alone or in a bundle.
     pub uki: Option<BuiltUki>,
 }

@@ -6,6 +6,8 @@
 
 mod texts;
 
+pub use texts::CALLER_ARGUMENTS;
+
 use super::initramfs;
 use super::serial::SerialConsole;
 use super::universal::{InitramfsFile, check_text};
