@@ -30,7 +30,11 @@ fn oldest() -> Capabilities {
 
 /// The machine has two ports, and nobody presses a key.
 fn machine() -> Settings {
-    let mut machine = Settings::new().on(&oldest());
+    machine_on(&oldest())
+}
+
+fn machine_on(binary: &Capabilities) -> Settings {
+    let mut machine = Settings::new().on(binary);
     for (name, value) in [
         ("net0/mac", "52:54:00:00:00:01"),
         ("net1/mac", "52:54:00:00:00:02"),
@@ -187,7 +191,7 @@ fn a_vlan_is_made_on_every_port_and_needs_a_binary_that_can() {
     let error = thin.script(&[&oldest()]).expect_err("no vcreate");
     assert!(error.to_string().contains("vcreate is not in"), "{error}");
     let script = thin.script(&[&newer()]).expect("a script");
-    let dead = machine().failing("ifconf --configurator dhcp net0-12");
+    let dead = machine_on(&newer()).failing("ifconf --configurator dhcp net0-12");
     let trace = trace(&script, &dead);
     assert_eq!(ran(&trace, "vcreate --tag 12 net0"), 1);
     assert_eq!(ran(&trace, "vdestroy net0-12"), 1);
@@ -211,8 +215,10 @@ fn after_a_failed_https_address_it_speaks_of_authority_and_clock() {
         ..boot()
     };
     let script = thin.script(&[&newer()]).expect("a script");
-    let mut machine = machine().failing("chain https://192.0.2.1/a/boot.ipxe");
-    machine.set("unixtime", "915148800").expect("a setting");
+    let mut machine = machine_on(&newer()).failing("chain https://192.0.2.1/a/boot.ipxe");
+    machine
+        .set("unixtime:int32", "915148800")
+        .expect("a setting");
     let trace = trace(&script, &machine);
     let said = "does not know its authority, or the clock is wrong.\n\
                 The clock says 915148800 s since 1970; right is more than 1795000000 s.\n";

@@ -26,7 +26,7 @@ pub struct ThinArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4094))]
     pub vlan: Option<u16>,
 
-    /// SHA-256 that the fetched system is to have, for the node to check
+    /// Digest of the system (that a pxe bundle was built with), for the node to compare
     #[arg(long, value_name = "DIGEST")]
     pub expect: Option<Digest>,
 }

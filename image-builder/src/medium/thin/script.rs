@@ -300,7 +300,7 @@ impl ThinBoot {
                     format!("; right is more than {} s", made.0)
                 });
                 script.say(&format!(
-                    "The clock says ${{unixtime}} s since 1970{least}."
+                    "The clock says ${{unixtime:int32}} s since 1970{least}."
                 ))?;
             }
             // What was fetched of it must not go with the next one.
