@@ -34,5 +34,6 @@ mod static_binaries;
 mod support;
 mod terminal;
 mod thin;
+mod thin_matrix;
 mod tui;
 mod zero_os;
