@@ -66,7 +66,7 @@ impl Job {
 }
 
 /// What was written.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Built {
     path: String,
     format: &'static str,

@@ -2,7 +2,12 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use image_builder::bootkit::{Digest, Loader};
 use image_builder::emit::{self, EmitOptions};
@@ -31,6 +36,9 @@ pub fn marker(format: ImageFormat) -> &'static str {
         _ => "farm.ipxe",
     }
 }
+
+/// How often the progress of many is looked at.
+const POLL: Duration = Duration::from_millis(10);
 
 /// One farm's output before it is written.
 enum Output {
@@ -62,15 +70,11 @@ pub fn all(job: &Job, cancel: &Cancel) -> Outcome<Vec<Built>> {
     if several {
         progress.stage("writing");
     }
-    let total = job.farms.len() as u64;
-    let mut built = Vec::with_capacity(job.farms.len());
-    for (index, farm) in job.farms.iter().enumerate() {
-        cancel.check();
-        built.push(makers.one(*farm, options)?);
-        if several {
-            progress.bytes(index as u64 + 1, total);
-        }
-    }
+    let built = if several {
+        makers.many(options, &mut progress, cancel)?
+    } else {
+        vec![makers.one(job.farms[0], options)?]
+    };
     if several && job.options.sync {
         let out = job.out(job.farms[0]);
         let beside = out.parent().filter(|path| !path.as_os_str().is_empty());
@@ -114,6 +118,50 @@ impl<'a> Makers<'a> {
             disk,
             made,
         })
+    }
+
+    /// One after the other on every processor; the first failure ends all.
+    fn many(
+        &self,
+        options: EmitOptions,
+        progress: &mut Progress,
+        cancel: &Cancel,
+    ) -> Outcome<Vec<Built>> {
+        let farms = &self.job.farms;
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut built = Vec::new();
+            while let Some(farm) = farms.get(next.fetch_add(1, Ordering::Relaxed)) {
+                match self.one(*farm, options) {
+                    Ok(one) => built.push(one),
+                    Err(failure) => {
+                        next.store(farms.len(), Ordering::Relaxed);
+                        return Err(failure);
+                    }
+                }
+            }
+            Ok(built)
+        };
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        let results = thread::scope(|scope| {
+            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            while threads.iter().any(|thread| !thread.is_finished()) {
+                if cancel.is_asked() {
+                    next.store(farms.len(), Ordering::Relaxed);
+                }
+                let begun = next.load(Ordering::Relaxed).min(farms.len());
+                progress.bytes(begun as u64, farms.len() as u64);
+                thread::sleep(POLL);
+            }
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect::<Outcome<Vec<_>>>()
+        });
+        cancel.check();
+        let mut built = results?.concat();
+        built.sort_by_key(|one| one.farm_id);
+        Ok(built)
     }
 
     fn one(&self, farm: FarmId, options: EmitOptions) -> Outcome<Built> {
