@@ -194,6 +194,7 @@ fn network(addressing: &Addressing) -> NetworkLayer {
             gateway: *gateway,
             dns: dns.clone(),
             interface: interface.clone(),
+            vlan: None,
         },
     }
 }
