@@ -73,6 +73,9 @@ pub enum Command {
     FreeToUse,
     Undo,
     EditFarm,
+    BuildMedium,
+    CustomizeMedium,
+    CancelWork,
     Mark,
     MarkAll,
     ClearMarks,
@@ -157,7 +160,25 @@ pub(crate) const BINDINGS: &[Binding] = &[
         Command::EditFarm,
         &[key!('e')],
         "edit",
-        "edit the farm's name, e-mail, place and wallets",
+        "edit the farm: name, e-mail, wallets, place, addresses, prices",
+    ),
+    bind(
+        Command::BuildMedium,
+        &[key!('n')],
+        "new medium",
+        "build a boot medium for the farm's nodes",
+    ),
+    bind(
+        Command::CustomizeMedium,
+        &[key!('t')],
+        "customize",
+        "give a finished boot medium to another farm or address",
+    ),
+    bind(
+        Command::CancelWork,
+        &[key!('X')],
+        "cancel",
+        "stop the medium that is being made",
     ),
     bind(
         Command::Mark,
@@ -388,6 +409,12 @@ impl Binding {
         })
     }
 
+    /// The first key of a command.
+    pub fn key_of(command: Command) -> String {
+        let binding = BINDINGS.iter().find(|binding| binding.command == command);
+        binding.map(Self::key_text).unwrap_or_default()
+    }
+
     /// All its keys, as they are shown.
     pub fn keys_text(&self) -> String {
         let names: Vec<String> = self.keys.iter().map(|key| key_name(*key)).collect();
@@ -482,6 +509,11 @@ impl Command {
                 }
                 state.may_change().map_err(Unavailable::Because)
             }
+            Self::BuildMedium | Self::CustomizeMedium | Self::CancelWork
+                if state.view == View::Media =>
+            {
+                state.may_make(self)
+            }
             Self::Undo if state.undo().is_some() => Ok(()),
             Self::Back
                 if state.open.is_some() || state.table_shown().is_some_and(|t| t.is_filtered()) =>
@@ -506,6 +538,9 @@ impl Command {
             | Self::Delete
             | Self::FreeToUse
             | Self::EditFarm
+            | Self::BuildMedium
+            | Self::CustomizeMedium
+            | Self::CancelWork
             | Self::Undo
             | Self::Back => Err(Unavailable::Elsewhere),
             Self::Go(_)

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::KeyEvent;
+use directory::desired::DesiredFarm;
 use directory::identity::NodeId;
 use directory::wire::{Farm, Node, NodeState};
 use serde::{Deserialize, Serialize};
 
 use crate::columns::Column;
+use crate::media::{Checked, Made, Order, Progress, Survey};
 use crate::prefs::Preferences;
 use crate::row::NodeRow;
 
@@ -70,6 +72,29 @@ pub enum Event {
         job: u64,
         /// A line about it.
         answer: Result<String, String>,
+    },
+    /// What there is to make boot media from.
+    Surveyed(Result<Survey, String>),
+    /// Whether an order can be carried out.
+    Checked {
+        /// Of the question.
+        asked: u64,
+        /// What to know before, or a line about what stands in the way.
+        answer: Result<Checked, String>,
+    },
+    /// The work on a medium goes on.
+    Working {
+        /// Number of the job.
+        job: u64,
+        /// How.
+        progress: Progress,
+    },
+    /// A medium is made, or cannot be.
+    Made {
+        /// Number of the job.
+        job: u64,
+        /// What was made, or a line about what went wrong.
+        answer: Result<Made, String>,
     },
     /// Asked from outside to suspend.
     Suspend,
@@ -151,6 +176,27 @@ pub enum Effect {
         /// What.
         action: Action,
     },
+    /// Look what there is to make boot media from.
+    Survey,
+    /// Look whether an order can be carried out.
+    Check {
+        /// To be sent back with the answer.
+        asked: u64,
+        /// What.
+        order: Order,
+    },
+    /// Make a boot medium.
+    Make {
+        /// To be sent back with what comes of it.
+        job: u64,
+        /// Which.
+        order: Order,
+    },
+    /// Stop the work on a medium.
+    Cancel {
+        /// Number of its job.
+        job: u64,
+    },
     /// Write a new file.
     WriteFile {
         /// To be sent back with the outcome.
@@ -183,6 +229,6 @@ pub enum Action {
     Delete(Vec<(u64, NodeId)>),
     /// Say whether nodes may be used for FreeTFT.
     FreeToUse(Vec<(NodeId, bool)>),
-    /// Replace a farm.
-    UpdateFarm(Box<Farm>),
+    /// Make a farm what is wished.
+    ChangeFarm(Box<DesiredFarm>),
 }

@@ -18,6 +18,7 @@ mod form;
 pub mod health;
 mod input;
 mod jobs;
+pub mod media;
 pub mod node;
 mod prefs;
 pub mod record;

@@ -1,5 +1,7 @@
 //! The loop: one channel of events in, effects out, a picture after each batch of events.
 
+mod media;
+
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::event::{Effect, Event, NodeAnswer};
+use crate::media::Maker;
 use crate::prefs::Preferences;
 use crate::record::{Head, Recorder, Replay, ReplayError};
 use crate::source::Source;
@@ -77,6 +80,8 @@ pub struct Session {
     pub preferences_file: Option<PathBuf>,
     /// Where to record the session.
     pub record: Option<PathBuf>,
+    /// Who makes boot media.
+    pub maker: Arc<dyn Maker>,
 }
 
 /// Runs the UI until the user quits or the process is asked to stop. A directory that does not
@@ -108,6 +113,7 @@ pub async fn run(
         preferences_file: session.preferences_file,
         unsaved: None,
         keys: None,
+        media: media::Workshop::new(session.maker, sender.clone()),
     };
     runner.ask(begin);
     listen_for_signals(&sender)?;
@@ -125,6 +131,8 @@ pub async fn run(
             for effect in state.update(event) {
                 if runner.do_it(effect, &mut screen).await? {
                     runner.save();
+                    drop(screen);
+                    runner.media.close().await;
                     // The process ends: giving back a hundred thousand rows first would be felt.
                     std::mem::forget(state);
                     return Ok(());
@@ -199,6 +207,7 @@ struct Runner {
     preferences_file: Option<PathBuf>,
     unsaved: Option<Box<Preferences>>,
     keys: Option<tokio::task::JoinHandle<()>>,
+    media: media::Workshop,
 }
 
 impl Runner {
@@ -292,6 +301,10 @@ impl Runner {
                     let _ = sender.send(Event::Done { job, answer });
                 });
             }
+            Effect::Survey => self.media.survey(),
+            Effect::Check { asked, order } => self.media.check(asked, order),
+            Effect::Make { job, order } => self.media.make(job, order),
+            Effect::Cancel { job } => self.media.cancel(job),
             Effect::Remember(preferences) => self.unsaved = Some(preferences),
             Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Fault | Effect::Quit => {}
         }

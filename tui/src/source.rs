@@ -7,6 +7,7 @@ use std::sync::Arc;
 use directory::cache;
 use directory::client::{Client, Error};
 use directory::clock::Clock;
+use directory::desired::{self, DesiredFarms};
 use directory::identity::NodeId;
 use directory::sign::Signer;
 use directory::wire::{Node, NodeState};
@@ -221,9 +222,19 @@ impl Source for DirectorySource {
                         _ => "FreeTFT is no longer accepted on",
                     }
                 }
-                Action::UpdateFarm(farm) => {
-                    client.update_farm(farm, &owner).await.map_err(text)?;
-                    return Ok(format!("farm {} is changed", farm.name));
+                Action::ChangeFarm(wish) => {
+                    let label = wish.label();
+                    let wish = DesiredFarms {
+                        farms: vec![(**wish).clone()],
+                    };
+                    let plan = desired::plan(&wish, client, &owner).await.map_err(text)?;
+                    for (done, step) in plan.steps.iter().enumerate() {
+                        step.run(client, &owner).await.map_err(|error| match done {
+                            0 => text(error),
+                            _ => format!("only a part was changed; {}", text(error)),
+                        })?;
+                    }
+                    return Ok(format!("{label} is changed"));
                 }
             };
             tally.outcome(done)

@@ -6,6 +6,7 @@
 
 mod actions;
 mod keys;
+mod media;
 mod prompt;
 
 use std::collections::{HashSet, VecDeque};
@@ -21,13 +22,14 @@ use crate::command::View;
 use crate::event::{Effect, Event, NodeAnswer, Refreshed, Snapshot};
 use crate::health::Health;
 use crate::jobs::{Entry, Job, Toast, keep};
+use crate::media::Survey;
 use crate::prefs::{Preferences, TablePreferences};
 use crate::row::NodeRow;
 use crate::summary::Summary;
 use crate::table::{Scope, Table};
 use crate::theme::Theme;
 
-pub(crate) use prompt::{Confirm, Consent, Palette, Prompt};
+pub(crate) use prompt::{Confirm, Consent, Deed, Palette, Prompt};
 
 /// A request without an answer for this long counts as failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
@@ -92,10 +94,13 @@ pub struct State {
     pub(crate) toast: Option<Toast>,
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) log: VecDeque<Entry>,
+    /// What there is to make media from; `None` until somebody has looked.
+    pub(crate) survey: Option<Result<Survey, String>>,
     /// Lines scrolled in views without a table.
     pub(crate) top: usize,
     no_changes: Option<String>,
     last_job: u64,
+    last_check: u64,
     last_open: u64,
     asked_load: u64,
     shown_load: u64,
@@ -140,9 +145,11 @@ impl State {
             toast: None,
             jobs: VecDeque::new(),
             log: VecDeque::new(),
+            survey: None,
             top: 0,
             no_changes: Some("the directory has not answered yet".to_owned()),
             last_job: 0,
+            last_check: 0,
             last_open: 0,
             asked_load: 0,
             shown_load: 0,
@@ -215,6 +222,10 @@ impl State {
             }
             Event::Node { generation, answer } => self.take_node(generation, answer),
             Event::Done { job, answer } => self.take_done(job, answer, &mut effects),
+            Event::Surveyed(answer) => self.survey = Some(answer),
+            Event::Checked { asked, answer } => self.take_checked(asked, answer, &mut effects),
+            Event::Working { job, progress } => self.take_working(job, progress),
+            Event::Made { job, answer } => self.take_made(job, answer, &mut effects),
             Event::Suspend => effects.push(Effect::Suspend),
             Event::Stop => effects.push(Effect::Quit),
             Event::Fault => effects.push(Effect::Fault),

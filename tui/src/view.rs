@@ -3,6 +3,7 @@
 mod farm;
 mod help;
 mod lists;
+mod media;
 mod node;
 mod overlay;
 mod overview;
@@ -106,7 +107,7 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
 fn view_lines(state: &State, width: u16) -> Vec<Line<'static>> {
     match state.view {
         View::Farm => farm::lines(state, width),
-        View::Media => lists::media(state, width),
+        View::Media => media::lines(state, width),
         View::Jobs => lists::jobs(state, width),
         View::Log => lists::log(state, width),
         View::Overview | View::Nodes | View::Registrations | View::Rewards => {
@@ -369,7 +370,7 @@ fn hints(state: &State, width: u16) -> Line<'static> {
         ],
         Some(Prompt::Export { .. }) => &[("Enter", "write"), ("Esc", "back")],
         Some(Prompt::Confirm(_)) => &[("Esc", "cancel")],
-        Some(Prompt::Form(_)) => &[("Enter", "save"), ("Tab", "next field"), ("Esc", "cancel")],
+        Some(Prompt::Form(form)) => form.keys(),
         None => &[],
     };
     let mut line = Hints {

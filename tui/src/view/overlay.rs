@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{cut, fit, help, lines, put};
 use crate::command::Unavailable;
-use crate::form::FarmForm;
+use crate::form::Form;
 use crate::state::{Confirm, Consent, Palette, Prompt, State};
 
 pub(super) fn draw(state: &State, prompt: &Prompt, frame: &mut Frame<'_>, body: Rect) {
@@ -39,7 +39,7 @@ pub(super) fn draw(state: &State, prompt: &Prompt, frame: &mut Frame<'_>, body: 
         }
         Prompt::Form(form) => {
             let shown = form_lines(state, form, body.width);
-            panel(state, frame, body, "edit the farm", shown, form.focus);
+            panel(state, frame, body, form.title, shown, form.focus);
         }
     }
 }
@@ -169,18 +169,19 @@ fn confirm_lines(state: &State, confirm: &Confirm, width: u16) -> Vec<Line<'stat
     lines
 }
 
-fn form_lines(state: &State, form: &FarmForm, width: u16) -> Vec<Line<'static>> {
+fn form_lines(state: &State, form: &Form, width: u16) -> Vec<Line<'static>> {
     let theme = state.settings.theme;
     let line = |(at, field): (usize, &crate::form::Field)| {
         let has_focus = at == form.focus;
         let arrow = if has_focus { ">" } else { " " };
         let (before, after) = field.input.parts();
-        let caret = if has_focus { theme.glyphs.caret() } else { "" };
+        let is_typed = has_focus && field.choices.is_empty();
+        let caret = if is_typed { theme.glyphs.caret() } else { "" };
         let shown = |text: &str| hw_probe::text::Untrusted::from(text).to_string();
-        let value = if has_focus {
-            format!("{before}{caret}{after}")
-        } else {
-            shown(field.input.text())
+        let value = match (has_focus, is_typed) {
+            (true, true) => format!("{before}{caret}{after}"),
+            (true, false) => format!("< {} >", field.input.text()),
+            (false, _) => shown(field.input.text()),
         };
         let (note, style) = match field.error() {
             Some(error) => (format!("{} {error}", theme.glyphs.alarm()), theme.bad()),
@@ -194,5 +195,36 @@ fn form_lines(state: &State, form: &FarmForm, width: u16) -> Vec<Line<'static>> 
             Span::styled(note, style),
         ])
     };
-    form.fields.iter().enumerate().map(line).collect()
+    let mut lines: Vec<Line<'static>> = form.fields.iter().enumerate().map(line).collect();
+    let told = match (&form.note, form.asked) {
+        (Some(note), _) => Some((format!("{} {note}", theme.glyphs.alarm()), theme.bad())),
+        (None, Some(_)) => Some(("looking whether that can be done".to_owned(), theme.dim())),
+        (None, None) => None,
+    };
+    if let Some((text, style)) = told {
+        let text = hw_probe::text::Untrusted::from(text).to_string();
+        // Reasons can be long, and the end often says what to do.
+        for part in wrap(&text, usize::from(width).saturating_sub(2)) {
+            lines.push(Line::styled(format!("  {part}"), style));
+        }
+    }
+    lines
+}
+
+/// `text` in lines of at most `width` cells, broken between words.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let room = lines.last().map_or(0, |line| line.width());
+        if room > 0 && room + 1 + word.width() > width {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
 }
