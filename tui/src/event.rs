@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::KeyEvent;
+use directory::cache::{NodeEvent, Sample};
 use directory::desired::DesiredFarm;
 use directory::identity::NodeId;
 use directory::wire::{Farm, Node, NodeState};
@@ -72,6 +73,15 @@ pub enum Event {
         job: u64,
         /// A line about it.
         answer: Result<String, String>,
+    },
+    /// What passed, as far as somebody looked.
+    History(Result<Vec<Sample>, String>),
+    /// What happened to a node, the newest first.
+    NodeHistory {
+        /// Of the request.
+        generation: u64,
+        /// The events, or a line about what went wrong.
+        answer: Result<Vec<NodeEvent>, String>,
     },
     /// What there is to make boot media from.
     Surveyed(Result<Survey, String>),
@@ -176,6 +186,10 @@ pub enum Effect {
         /// What.
         action: Action,
     },
+    /// Look what passed.
+    History,
+    /// Keep what is true now.
+    Record(Sample),
     /// Look what there is to make boot media from.
     Survey,
     /// Look whether an order can be carried out.

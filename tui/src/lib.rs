@@ -16,6 +16,7 @@ mod export;
 pub mod filter;
 mod form;
 pub mod health;
+pub mod history;
 mod input;
 mod jobs;
 pub mod media;

@@ -278,6 +278,8 @@ impl Runner {
                         });
                         let _ = sender.send(Event::Node { generation, answer });
                     }
+                    let answer = source.events(id).await;
+                    let _ = sender.send(Event::NodeHistory { generation, answer });
                     let answer = source.node(id).await.map(|node| NodeAnswer {
                         node: Box::new(node),
                         live: true,
@@ -300,6 +302,16 @@ impl Runner {
                     let answer = write_new(&path, contents.as_bytes());
                     let _ = sender.send(Event::Done { job, answer });
                 });
+            }
+            Effect::History => {
+                tokio::spawn(async move {
+                    let answer = source.samples().await;
+                    let _ = sender.send(Event::History(answer));
+                });
+            }
+            Effect::Record(sample) => {
+                // A cache that cannot be written says so when it is refreshed.
+                tokio::spawn(async move { drop(source.record(sample).await) });
             }
             Effect::Survey => self.media.survey(),
             Effect::Check { asked, order } => self.media.check(asked, order),

@@ -5,6 +5,7 @@
 //! dropped.
 
 mod actions;
+mod history;
 mod keys;
 mod media;
 mod prompt;
@@ -13,6 +14,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use crossterm::event::KeyEventKind;
+use directory::cache::{NodeEvent, Sample};
 use directory::clock::UnixTime;
 use directory::identity::NodeId;
 use directory::wire::{Farm, Node};
@@ -63,6 +65,8 @@ pub(crate) struct Open {
     pub id: NodeId,
     pub node: Option<Box<Node>>,
     pub health: Health,
+    /// What happened to it while somebody looked, the newest first.
+    pub events: Vec<NodeEvent>,
     /// Lines scrolled.
     pub top: usize,
     generation: u64,
@@ -94,11 +98,14 @@ pub struct State {
     pub(crate) toast: Option<Toast>,
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) log: VecDeque<Entry>,
+    /// What passed, the oldest first.
+    pub(crate) samples: Vec<Sample>,
     /// What there is to make media from; `None` until somebody has looked.
     pub(crate) survey: Option<Result<Survey, String>>,
     /// Lines scrolled in views without a table.
     pub(crate) top: usize,
     no_changes: Option<String>,
+    has_history: bool,
     last_job: u64,
     last_check: u64,
     last_open: u64,
@@ -145,9 +152,11 @@ impl State {
             toast: None,
             jobs: VecDeque::new(),
             log: VecDeque::new(),
+            samples: Vec::new(),
             survey: None,
             top: 0,
             no_changes: Some("the directory has not answered yet".to_owned()),
+            has_history: false,
             last_job: 0,
             last_check: 0,
             last_open: 0,
@@ -222,6 +231,10 @@ impl State {
             }
             Event::Node { generation, answer } => self.take_node(generation, answer),
             Event::Done { job, answer } => self.take_done(job, answer, &mut effects),
+            Event::History(answer) => self.take_history(answer),
+            Event::NodeHistory { generation, answer } => {
+                self.take_node_history(generation, answer);
+            }
             Event::Surveyed(answer) => self.survey = Some(answer),
             Event::Checked { asked, answer } => self.take_checked(asked, answer, &mut effects),
             Event::Working { job, progress } => self.take_working(job, progress),
@@ -247,6 +260,7 @@ impl State {
         }
         self.give_up_on_the_overdue();
         self.ask_if_due(effects);
+        self.look_back(effects);
     }
 
     fn take_loaded(
@@ -415,6 +429,7 @@ impl State {
             id,
             node: None,
             health: Health::default(),
+            events: Vec::new(),
             top: 0,
             generation: self.last_open,
         });

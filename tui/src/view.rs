@@ -9,6 +9,7 @@ mod overlay;
 mod overview;
 mod rewards;
 mod table;
+mod trend;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

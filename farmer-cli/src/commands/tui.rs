@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::tui::history::History as _;
 use ::tui::node::duration_text;
 use ::tui::summary::{Alert, Summary};
 use ::tui::{
@@ -79,6 +80,13 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
     }
     let now = SystemClock.now();
     let summary = Summary::of(&snapshot.rows, now);
+    if refreshed.is_ok() && summary.nodes > 0 {
+        // For the sparklines of a session; a cache that refuses keeps nobody from the answer.
+        let kept = source.record(::tui::history::sample(&summary, now)).await;
+        if let Err(error) = kept {
+            context.printer.warning(&error);
+        }
+    }
     let overview = Overview {
         directory: connect::anonymous(&settings)?.server().to_owned(),
         farm_id,

@@ -55,19 +55,19 @@ pub(crate) fn form(farm: &Farm) -> Form {
         ),
         Field::new(
             "addresses",
-            "ADDRESS/BITS gw GATEWAY, with commas between",
+            "each ADDRESS/BITS gw GATEWAY, with commas between",
             &addresses_text(farm),
             |text| addresses(text).map(drop),
         ),
         Field::new(
             "prices",
-            "USD:cru=1,mru=0.5,sru=0.02,hru=0.01; empty: the grid's",
+            "empty: the grid's; else USD:cru=1,mru=0.5,sru=0.02,hru=0.01",
             &prices_text(farm),
             |text| prices(text).map(drop),
         ),
         Field::new(
             "unit prices",
-            "USD:cu=8,su=6,nu=0,ipv4u=5; empty: the grid's",
+            "empty: the grid's; else USD:cu=8,su=6,nu=0,ipv4u=5",
             &custom_prices_text(farm),
             |text| custom_prices(text).map(drop),
         ),

@@ -1,5 +1,7 @@
 //! The farm, or the farms of the directory.
 
+use directory::desired::NO_WALLET;
+use directory::wire::Location;
 use ratatui::text::Line;
 
 use super::{field, section};
@@ -25,18 +27,13 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
             },
             width,
         ),
-        field(
-            theme,
-            "place",
-            &format!(
-                "{} {} {} ({}, {})",
-                place.continent, place.country, place.city, place.latitude, place.longitude
-            ),
-            width,
-        ),
+        field(theme, "place", &place_text(place), width),
     ];
     for wallet in &farm.wallet_addresses {
-        let text = format!("{} to {}", wallet.asset, wallet.address);
+        let text = match wallet.address.raw() {
+            NO_WALLET => "no wallet: no reward can be paid".to_owned(),
+            _ => format!("{} to {}", wallet.asset, wallet.address),
+        };
         lines.push(field(theme, "rewards", &text, width));
     }
     match farm.verified {
@@ -51,7 +48,7 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
     }
     lines.push(section(theme, "public addresses", width));
     if farm.ipaddresses.is_empty() {
-        let text = "none; `farmer farm ip add` adds some";
+        let text = "none; e adds some";
         lines.push(Line::styled(text, theme.dim()));
     }
     for ip in &farm.ipaddresses {
@@ -90,6 +87,24 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         ));
     }
     lines
+}
+
+/// Continent, country, city, and degrees if anybody gave some.
+fn place_text(place: &Location) -> String {
+    let degrees = match (place.latitude, place.longitude) {
+        (0.0, 0.0) => String::new(),
+        (north, east) => format!("({north}, {east})"),
+    };
+    [
+        place.continent.to_string(),
+        place.country.to_string(),
+        place.city.to_string(),
+        degrees,
+    ]
+    .into_iter()
+    .filter(|part| !part.is_empty())
+    .collect::<Vec<_>>()
+    .join(" ")
 }
 
 fn list(state: &State, width: u16) -> Vec<Line<'static>> {

@@ -12,6 +12,17 @@ use crate::state::State;
 use crate::theme::Theme;
 use hw_probe::units::Bytes;
 
+/// What can be asked for here, one at a time.
+const OFFERS: [(Command, &str); 2] = [
+    (
+        Command::BuildMedium,
+        "a boot medium for the nodes of a farm",
+    ),
+    (
+        Command::CustomizeMedium,
+        "a finished medium for another farm, address or kernel argument",
+    ),
+];
 /// Cells of the widest bar.
 const BAR: usize = 40;
 
@@ -21,20 +32,12 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
     if let Some((_, medium)) = state.medium_under_way() {
         lines.push(section(theme, "being made", width));
         lines.extend(under_way(state, medium, width));
+    } else {
+        lines.push(section(theme, "what can be made", width));
+        for (command, what) in OFFERS {
+            lines.extend(offer(state, command, what, width));
+        }
     }
-    lines.push(section(theme, "what can be made", width));
-    lines.extend(offer(
-        state,
-        Command::BuildMedium,
-        "a boot medium for the nodes of a farm",
-        width,
-    ));
-    lines.extend(offer(
-        state,
-        Command::CustomizeMedium,
-        "a finished medium for another farm, address or kernel argument",
-        width,
-    ));
     lines.push(section(theme, "made of", width));
     match &state.survey {
         None => lines.push(Line::styled("looking what there is", theme.dim())),
@@ -142,6 +145,15 @@ fn under_way(state: &State, medium: &Medium, width: u16) -> Vec<Line<'static>> {
         lines.push(field(theme, "", text.trim_start(), width));
     }
     lines.extend(warnings(theme, medium, width));
+    if !medium.is_cancelled {
+        lines.push(Line::from(vec![
+            Span::styled(
+                format!("{} ", Binding::key_of(Command::CancelWork)),
+                theme.key(),
+            ),
+            Span::raw("stops it"),
+        ]));
+    }
     lines
 }
 

@@ -185,7 +185,9 @@ fn form_lines(state: &State, form: &Form, width: u16) -> Vec<Line<'static>> {
         };
         let (note, style) = match field.error() {
             Some(error) => (format!("{} {error}", theme.glyphs.alarm()), theme.bad()),
-            None if has_focus => (field.hint.to_owned(), theme.dim()),
+            None if has_focus || field.input.text().is_empty() => {
+                (field.hint.to_owned(), theme.dim())
+            }
             None => (String::new(), theme.dim()),
         };
         let room = usize::from(width).saturating_sub(14 + note.width() + 2);

@@ -55,6 +55,7 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         lines.push(field(theme, label, &text, width));
     }
     if summary.nodes > 0 {
+        lines.extend(super::trend::lines(state, width));
         lines.push(section(theme, "states", width));
         for (count, word) in summary.states() {
             if count > 0 {

@@ -7,6 +7,7 @@
 
 mod actions;
 mod behaviour;
+mod history;
 mod looks;
 mod media;
 mod properties;
