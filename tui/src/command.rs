@@ -98,6 +98,7 @@ pub enum Command {
     Palette,
     Help,
     Refresh,
+    Mouse,
     Repaint,
     Suspend,
     Back,
@@ -363,6 +364,12 @@ pub(crate) const BINDINGS: &[Binding] = &[
         "ask the directory now",
     ),
     bind(
+        Command::Mouse,
+        &[key!('m')],
+        "mouse",
+        "click rows, views and headings with the mouse, or no longer",
+    ),
+    bind(
         Command::Repaint,
         &[key!(ctrl 'l')],
         "repaint",
@@ -555,6 +562,7 @@ impl Command {
             | Self::Palette
             | Self::Help
             | Self::Refresh
+            | Self::Mouse
             | Self::Repaint
             | Self::Suspend
             | Self::Quit => Ok(()),
@@ -573,6 +581,7 @@ impl Command {
                 | Self::First
                 | Self::Last
                 | Self::SortPrevious
+                | Self::Mouse
                 | Self::Repaint
                 | Self::Suspend
                 | Self::PreviousView

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 use directory::cache::{NodeEvent, Sample};
 use directory::desired::DesiredFarm;
 use directory::identity::NodeId;
@@ -28,6 +28,8 @@ pub enum Event {
     },
     /// A key.
     Key(KeyEvent),
+    /// The mouse; comes only while it is listened to.
+    Mouse(MouseEvent),
     /// Text pasted into the terminal.
     Paste(String),
     /// The terminal has another size.
@@ -226,6 +228,8 @@ pub enum Effect {
     Remember(Box<Preferences>),
     /// Give the terminal back and stop this process until the shell continues it.
     Suspend,
+    /// Listen to the mouse, or no longer.
+    Mouse(bool),
     /// Draw everything anew.
     Repaint,
     /// Panic.

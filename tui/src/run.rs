@@ -104,6 +104,7 @@ pub async fn run(
     });
     let recorder = recorder.transpose()?;
     let (sender, mut receiver) = unbounded_channel();
+    let has_mouse = session.preferences.mouse;
     let mut state = State::new(session.settings, &session.preferences, size);
     let begin = state.start();
     let mut runner = Runner {
@@ -123,6 +124,9 @@ pub async fn run(
         events.push(event);
     }
     let mut screen = Screen::take().map_err(RunError::Terminal)?;
+    if has_mouse {
+        screen.listen_to_mouse(true).map_err(RunError::Terminal)?;
+    }
     runner.keys = Some(listen_to_terminal(&sender));
     loop {
         for event in std::mem::take(&mut events) {
@@ -222,6 +226,7 @@ impl Runner {
         match effect {
             Effect::Quit => return Ok(true),
             Effect::Repaint => screen.clear().map_err(RunError::Terminal)?,
+            Effect::Mouse(on) => screen.listen_to_mouse(on).map_err(RunError::Terminal)?,
             Effect::Copy(text) => screen.copy(&text).map_err(RunError::Terminal)?,
             Effect::Suspend => {
                 // Two readers of one terminal would take each other's keys.
@@ -318,7 +323,12 @@ impl Runner {
             Effect::Make { job, order } => self.media.make(job, order),
             Effect::Cancel { job } => self.media.cancel(job),
             Effect::Remember(preferences) => self.unsaved = Some(preferences),
-            Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Fault | Effect::Quit => {}
+            Effect::Mouse(_)
+            | Effect::Copy(_)
+            | Effect::Suspend
+            | Effect::Repaint
+            | Effect::Fault
+            | Effect::Quit => {}
         }
     }
 
@@ -401,6 +411,7 @@ fn listen_to_terminal(sender: &UnboundedSender<Event>) -> tokio::task::JoinHandl
             });
             let event = match next.await {
                 Some(Ok(TerminalEvent::Key(key))) => Event::Key(key),
+                Some(Ok(TerminalEvent::Mouse(mouse))) => Event::Mouse(mouse),
                 Some(Ok(TerminalEvent::Paste(text))) => Event::Paste(text),
                 Some(Ok(TerminalEvent::Resize(width, height))) => Event::Resize { width, height },
                 Some(Ok(_)) => continue,

@@ -8,6 +8,7 @@ mod actions;
 mod history;
 mod keys;
 mod media;
+mod mouse;
 mod prompt;
 
 use std::collections::{HashSet, VecDeque};
@@ -104,6 +105,8 @@ pub struct State {
     pub(crate) survey: Option<Result<Survey, String>>,
     /// Lines scrolled in views without a table.
     pub(crate) top: usize,
+    /// Whether the mouse is listened to.
+    pub(crate) mouse: bool,
     no_changes: Option<String>,
     has_history: bool,
     last_job: u64,
@@ -155,6 +158,7 @@ impl State {
             samples: Vec::new(),
             survey: None,
             top: 0,
+            mouse: preferences.mouse,
             no_changes: Some("the directory has not answered yet".to_owned()),
             has_history: false,
             last_job: 0,
@@ -208,6 +212,7 @@ impl State {
             Event::Tick { wall, now } => self.tick(wall, now, &mut effects),
             Event::Key(key) if key.kind == KeyEventKind::Press => self.key(key, &mut effects),
             Event::Key(_) => {}
+            Event::Mouse(mouse) => self.mouse(mouse, &mut effects),
             Event::Paste(text) => self.paste(&text),
             Event::Resize { width, height } => self.size = (width, height),
             Event::Loaded { generation, answer } => {
@@ -496,6 +501,7 @@ impl State {
             nodes: TablePreferences::of(&self.nodes),
             registrations: TablePreferences::of(&self.registrations),
             rewards: TablePreferences::of(&self.rewards),
+            mouse: self.mouse,
         }
     }
 

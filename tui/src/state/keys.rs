@@ -346,6 +346,7 @@ impl State {
                 self.refresh_now = true;
                 self.ask_if_due(effects);
             }
+            Command::Mouse => self.toggle_mouse(effects),
             Command::Repaint => effects.push(Effect::Repaint),
             Command::Suspend => effects.push(Effect::Suspend),
             Command::Back => self.back(effects),
@@ -396,7 +397,11 @@ impl State {
         }
     }
 
-    fn resort(&mut self, change: impl FnOnce(&mut crate::table::Table), effects: &mut Vec<Effect>) {
+    pub(super) fn resort(
+        &mut self,
+        change: impl FnOnce(&mut crate::table::Table),
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(table) = self.table_mut() {
             change(table);
         }
@@ -404,7 +409,7 @@ impl State {
         effects.push(Effect::Remember(Box::new(self.preferences())));
     }
 
-    fn go(&mut self, view: View, effects: &mut Vec<Effect>) {
+    pub(super) fn go(&mut self, view: View, effects: &mut Vec<Effect>) {
         self.view = view;
         self.open = None;
         self.top = 0;
@@ -433,7 +438,7 @@ impl State {
         isize::try_from(height).unwrap_or(1)
     }
 
-    fn move_by(&mut self, step: isize, effects: &mut Vec<Effect>) {
+    pub(super) fn move_by(&mut self, step: isize, effects: &mut Vec<Effect>) {
         let is_page = step.unsigned_abs() > 1;
         if self.open.is_some() && is_page {
             let last = crate::view::detail_length(self).saturating_sub(1);

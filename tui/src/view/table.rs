@@ -17,14 +17,26 @@ use crate::theme::Glyphs;
 /// The place in front of a row, for its mark.
 const MARK: u16 = 1;
 
+/// The columns that are shown on a screen this wide.
+fn columns(table: &Table, width: u16) -> Vec<Column> {
+    let room = width.saturating_sub(MARK);
+    Column::that_fit(&table.columns, &table.usual, table.sort, room)
+}
+
+/// The column whose heading is at `x`.
+pub(super) fn column_at(table: &Table, width: u16, x: u16) -> Option<Column> {
+    let mut begin = MARK;
+    columns(table, width).into_iter().find(|column| {
+        let end = begin + column.width();
+        let is_it = (begin..end).contains(&x);
+        begin = end + 1;
+        is_it
+    })
+}
+
 pub(super) fn draw(state: &State, table: &Table, frame: &mut Frame<'_>, area: Rect) {
     let theme = state.settings.theme;
-    let columns = Column::that_fit(
-        &table.columns,
-        &table.usual,
-        table.sort,
-        area.width.saturating_sub(MARK),
-    );
+    let columns = columns(table, area.width);
     put(frame, area, 0, heading(state, table, &columns, area.width));
     if table.len() == 0 {
         let text = fit(&empty_text(state, table), area.width, theme.glyphs);

@@ -10,6 +10,7 @@ mod behaviour;
 mod history;
 mod looks;
 mod media;
+mod mouse;
 mod properties;
 mod readme;
 mod recordings;
