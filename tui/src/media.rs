@@ -171,10 +171,13 @@ impl Line {
         self
     }
 
-    // One word: a value may begin with a dash.
     fn option(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
-        self.0.push(format!("{name}={value}"));
-        self
+        let value = value.to_string();
+        // Alone it would be taken for a flag.
+        if value.starts_with('-') {
+            return self.word(&format!("{name}={value}"));
+        }
+        self.word(name).word(&value)
     }
 
     fn some(&mut self, name: &str, value: &str) -> &mut Self {
@@ -320,8 +323,8 @@ mod tests {
         });
         assert_eq!(
             build.command_line(),
-            "farmer image build --farm-id=7 --format=iso --kernel-arg=console=ttyS1,115200 \
-             '--out=my node'\\''s.iso'"
+            "farmer image build --farm-id 7 --format iso --kernel-arg console=ttyS1,115200 \
+             --out 'my node'\\''s.iso'"
         );
         let change = Order::Customize(Customize {
             image: "node.iso".into(),
@@ -331,7 +334,7 @@ mod tests {
         });
         assert_eq!(
             change.clone().overwriting().command_line(),
-            "farmer image customize node.iso --farm-id=2 --dhcp --in-place"
+            "farmer image customize node.iso --farm-id 2 --dhcp --in-place"
         );
         assert_eq!(change.what(), "change node.iso");
     }

@@ -59,6 +59,11 @@ impl Terminal {
         self.tmux(&["send-keys", "-l", text]);
     }
 
+    fn listens_to_mouse(&self) -> String {
+        let flag = self.tmux(&["display-message", "-p", "#{mouse_standard_flag}"]);
+        flag.trim().to_owned()
+    }
+
     fn screen(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }
@@ -158,6 +163,14 @@ fn it_runs_survives_a_lost_directory_and_gives_the_terminal_back() {
     terminal.send(&["fg", "Enter"]);
     terminal.shows("no node has registered");
     terminal.send(&["C-l"]);
+    // The mouse is the terminal's until it is asked for, and again at the end.
+    assert_eq!(terminal.listens_to_mouse(), "0");
+    terminal.types("m");
+    terminal.shows("the mouse is on");
+    assert_eq!(terminal.listens_to_mouse(), "1");
+    terminal.types("\u{1b}[<0;3;2M");
+    terminal.shows("6 then n builds a boot medium");
+    terminal.types("2");
     // Sizes change in bursts when a window is dragged.
     for width in [40, 60, 200, 20, 90, 120, 41, 100] {
         let (width, height) = (width.to_string(), (5 + width % 40).to_string());
@@ -173,6 +186,7 @@ fn it_runs_survives_a_lost_directory_and_gives_the_terminal_back() {
         "Enter",
     ]);
     terminal.shows("equal 2");
+    assert_eq!(terminal.listens_to_mouse(), "0");
 }
 
 #[test]
@@ -252,7 +266,12 @@ fn nodes_are_seen_approved_and_removed_and_the_farm_is_edited() {
     terminal.send(&["Enter"]);
     terminal.shows("Fast Disk");
     terminal.shows("best upgrade");
+    terminal.shows("approved, was pending");
+    // Together, as over a slow line.
+    terminal.send(&["Escape", "b"]);
+    terminal.shows("Block ghent-rack-1?");
     terminal.send(&["Escape"]);
+    terminal.hides("Block ghent-rack-1?");
     // Block it: the focus is on Cancel.
     terminal.types("b");
     terminal.shows("Block ghent-rack-1?");
@@ -449,7 +468,7 @@ fn a_medium_is_built_and_given_to_another_farm() {
     terminal.send(&["Enter"]);
     terminal.shows("being made");
     terminal.types("X");
-    terminal.waits_long_for("build stopped.qcow2 in ");
+    terminal.waits_long_for("stopped.qcow2 in ");
     terminal.types("q");
     terminal.shows("as before");
     let left: Vec<String> = std::fs::read_dir(home.path())

@@ -23,6 +23,12 @@ impl State {
         if is_global && key.code == KeyCode::Char('c') {
             return effects.push(Effect::Quit);
         }
+        if key.modifiers.contains(KeyModifiers::ALT) && Binding::of(key).is_none() {
+            // Esc and the next key, when they come in one packet over a slow line.
+            self.run(Command::Back, effects);
+            let rest = key.modifiers - KeyModifiers::ALT;
+            return self.key(KeyEvent::new(key.code, rest), effects);
+        }
         if let Some(binding) = Binding::of(key) {
             self.run(binding.command, effects);
         }

@@ -23,7 +23,7 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
     let alerts = summary.alerts();
     if alerts.is_empty() {
         let word = if summary.nodes == 0 {
-            "no node has registered yet; `farmer image build` makes a boot medium for one"
+            "no node has registered yet; 6 then n builds a boot medium for one"
         } else {
             "nothing: every node is approved and reports on time"
         };

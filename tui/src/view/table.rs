@@ -121,7 +121,7 @@ fn empty_text(state: &State, table: &Table) -> String {
             "no node waits for your word, and none is blocked".to_owned()
         }
         (true, false, _) if state.settings.farm_id.is_some() => {
-            "no node has registered in this farm yet".to_owned()
+            "no node has registered in this farm yet; 6 builds a boot medium for one".to_owned()
         }
         (true, false, _) => "no node has registered in this directory yet".to_owned(),
     }

@@ -1,6 +1,6 @@
 //! Changes: how much agreement each needs, what is sent, and how it is taken back.
 
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyModifiers};
 use directory::identity::NodeId;
 use directory::wire::NodeState;
 use tui::{Action, Effect, Event, Glyphs, View};
@@ -224,6 +224,21 @@ fn addresses_and_prices_are_checked_shown_and_taken_back() {
     assert_eq!(back.ip_addresses, Some(Vec::new()));
     assert_eq!(back.prices, Some(Vec::new()));
     assert_eq!(back.name, None);
+}
+
+#[test]
+fn esc_and_a_key_that_come_together_are_both_heard() {
+    let mut driver = filled(View::Nodes);
+    driver.press(KeyCode::Enter);
+    driver.shows("─ node ");
+    driver.press_with(KeyCode::Char('b'), KeyModifiers::ALT);
+    driver.shows("Block ");
+    driver.hides("─ node ");
+    // In a form it is somebody's way to move by words, and loses nothing.
+    let mut driver = filled(View::Farm);
+    driver.keys("e");
+    driver.press_with(KeyCode::Char('b'), KeyModifiers::ALT);
+    driver.shows("edit the farm");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tui::{Effect, Event, Glyphs, View};
 use crate::looks::{picture, titled};
 use crate::support::{Driver, settings};
 
-fn survey() -> Survey {
+pub fn survey() -> Survey {
     let part = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     Survey {
         parts: vec![
@@ -46,7 +46,7 @@ fn answer(driver: &mut Driver, asked: u64, order: &Order, replaces: bool) -> Vec
 }
 
 /// An image is ordered; nothing is in the way.
-fn begun(driver: &mut Driver) -> u64 {
+pub fn begun(driver: &mut Driver) -> u64 {
     driver.keys("n");
     let (number, order) = asked(&driver.press(KeyCode::Enter));
     asked(&answer(driver, number, &order, false)).0

@@ -108,15 +108,19 @@ impl MediaMaker {
         match (&self.bootkit, stored.first(), kits::apt_is_there()) {
             (Some(named), ..) => part("kernel", format!("of bootkit {named}")),
             (None, Some(kit), has_apt) => {
-                let newer = if has_apt { ", or what apt has" } else { "" };
-                let text = format!(
-                    "{} of bootkit {}, in the cache{newer}",
-                    kit.kernel_version(),
-                    kit.id().short()
+                let (version, id) = (kit.kernel_version(), kit.id().short());
+                part(
+                    "kernel",
+                    match has_apt {
+                        true => format!("the one apt has; newest in the cache: {version}"),
+                        false => format!("{version} of bootkit {id}, in the cache"),
+                    },
                 );
-                part("kernel", text);
             }
-            (None, None, true) => part("kernel", "to be fetched with apt: some 100 MB".to_owned()),
+            (None, None, true) => part(
+                "kernel",
+                "the one apt has; some 100 MB are fetched first".to_owned(),
+            ),
             (None, None, false) => {
                 part("kernel", "none".to_owned());
                 lack = Some(Lack {
