@@ -143,7 +143,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
         Command::Open,
         &[key!(Enter)],
         "open",
-        "all about the selected node",
+        "all about the selected node; in the overview, the nodes behind an alert",
     ),
     bind(
         Command::Filter,
@@ -479,6 +479,7 @@ impl Command {
                     because("no node is selected")
                 }
             }
+            Self::Open if state.view == View::Overview && !state.alerts().is_empty() => Ok(()),
             Self::Filter
             | Self::Find
             | Self::SortNext

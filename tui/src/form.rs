@@ -135,8 +135,10 @@ impl Form {
                 _ => {}
             }
         }
-        if label == media::FORMAT {
-            media::follow_format(self);
+        match label {
+            media::FORMAT => media::follow_format(self),
+            media::FILE => media::follow_file(self),
+            _ => {}
         }
         self.note = None;
         self.asked = None;
@@ -146,8 +148,13 @@ impl Form {
         if let Some(field) = self.fields.get_mut(self.focus)
             && field.choices.is_empty()
         {
+            let label = field.label;
             field.input.paste(text);
             self.note = None;
+            self.asked = None;
+            if label == media::FILE {
+                media::follow_file(self);
+            }
         }
     }
 

@@ -105,6 +105,8 @@ pub struct State {
     pub(crate) survey: Option<Result<Survey, String>>,
     /// Lines scrolled in views without a table.
     pub(crate) top: usize,
+    /// The alert of the overview that is selected.
+    pub(crate) alert: usize,
     /// Whether the mouse is listened to.
     pub(crate) mouse: bool,
     no_changes: Option<String>,
@@ -158,6 +160,7 @@ impl State {
             samples: Vec::new(),
             survey: None,
             top: 0,
+            alert: 0,
             mouse: preferences.mouse,
             no_changes: Some("the directory has not answered yet".to_owned()),
             has_history: false,

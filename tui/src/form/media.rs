@@ -8,6 +8,8 @@ use crate::media::{Build, Customize, FORMATS, Order};
 
 /// The field that the ending of the file's name follows.
 pub(super) const FORMAT: &str = "format";
+/// The field whose ending the format follows.
+pub(super) const FILE: &str = "file";
 const FORMAT_NAMES: [&str; FORMATS.len()] = {
     let mut names = [""; FORMATS.len()];
     let mut at = 0;
@@ -29,7 +31,7 @@ pub(crate) fn build(farm_id: Option<u64>) -> Form {
             farm_number,
         ),
         Field::choice(FORMAT, FORMATS[0].2, FORMATS[0].0, &FORMAT_NAMES),
-        Field::new("file", "where to write it", "node.iso", given),
+        Field::new(FILE, "where to write it", "node.iso", given),
         Field::new(
             "address",
             "ADDR/LEN[,gw=..][,dns=..]; empty: DHCP",
@@ -111,7 +113,7 @@ pub(crate) fn order(form: &Form) -> Result<Order, String> {
         Purpose::Build | Purpose::Farm(_) => Order::Build(Build {
             farm_id,
             format: text(FORMAT),
-            file: PathBuf::from(form.value("file")),
+            file: PathBuf::from(form.value(FILE)),
             address: text("address"),
             token_file: text("token file"),
             kernel_arguments,
@@ -130,7 +132,7 @@ pub(super) fn follow_format(form: &mut Form) {
         if field.label == FORMAT {
             field.hint = meaning;
         }
-        if field.label == "file" {
+        if field.label == FILE {
             let name = field.value().to_owned();
             let stem = FORMATS
                 .into_iter()
@@ -139,6 +141,19 @@ pub(super) fn follow_format(form: &mut Form) {
                 field.input = Input::new(&format!("{stem}{ending}"));
             }
         }
+    }
+}
+
+/// Takes the format that the ending of the file's name means.
+pub(super) fn follow_file(form: &mut Form) {
+    let name = form.value(FILE).to_owned();
+    let meant = FORMATS
+        .into_iter()
+        .find(|(_, ending, _)| name.ends_with(ending));
+    let field = form.fields.iter_mut().find(|field| field.label == FORMAT);
+    if let (Some((format, _, meaning)), Some(field)) = (meant, field) {
+        field.input = Input::new(format);
+        field.hint = meaning;
     }
 }
 
@@ -179,6 +194,17 @@ mod tests {
         form.fields[2].input = Input::new("/srv/boot");
         form.key(KeyEvent::new(KeyCode::Right, KeyModifiers::NONE));
         assert_eq!(form.value("file"), "/srv/boot");
+    }
+
+    #[test]
+    fn the_format_follows_the_file() {
+        let mut form = build(Some(1));
+        form.focus = 2;
+        form.fields[2].input = Input::new("node.vh");
+        form.key(KeyEvent::new(KeyCode::Char('d'), KeyModifiers::NONE));
+        assert_eq!(form.value(FORMAT), "vhd");
+        form.key(KeyEvent::new(KeyCode::Backspace, KeyModifiers::NONE));
+        assert_eq!(form.value(FORMAT), "vhd", "half a name means nothing");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::event::{Action, Effect};
 use crate::form::farm::differences;
 use crate::input::Input;
 use crate::jobs::{Job, Toast, keep};
+use crate::node::duration_text;
 use crate::row::NodeRow;
 
 /// From this many nodes on, a name has to be typed.
@@ -132,6 +133,10 @@ impl State {
             },
         )];
         match (alive, targets.len()) {
+            (0, 1) => lines.push(match first.age_seconds(self.wall) {
+                Some(age) => format!("It last reported {} ago.", duration_text(age)),
+                None => "It never reported.".to_owned(),
+            }),
             (0, _) => {}
             (_, 1) => lines.push(format!(
                 "{} is alive: it will register again as pending. Block it instead?",

@@ -12,6 +12,7 @@ use crate::event::Effect;
 use crate::export;
 use crate::form::{self, Form, Purpose};
 use crate::input::Input;
+use crate::summary::Alert;
 
 impl State {
     pub(super) fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
@@ -272,6 +273,7 @@ impl State {
             Err(Unavailable::Because(why)) => return self.say(why, true, None),
         }
         match command {
+            Command::Open if self.view == View::Overview => self.follow_alert(effects),
             Command::Open => {
                 if let Some(id) = self.node_at_hand().map(|row| row.node_id) {
                     self.open(id, effects);
@@ -391,6 +393,34 @@ impl State {
         }
     }
 
+    /// What deserves attention; nothing before all nodes are known.
+    pub(crate) fn alerts(&self) -> Vec<Alert> {
+        if self.is_partial() || (self.as_of.is_none() && self.rows.is_empty()) {
+            return Vec::new();
+        }
+        self.summary.alerts()
+    }
+
+    /// Lists the nodes that the selected alert is about.
+    fn follow_alert(&mut self, effects: &mut Vec<Effect>) {
+        let alerts = self.alerts();
+        let Some(alert) = alerts.get(self.alert.min(alerts.len().saturating_sub(1))) else {
+            return;
+        };
+        let (view, filter) = match alert.filter {
+            // They have a view of their own.
+            "state:pending" => (View::Registrations, ""),
+            filter => (View::Nodes, filter),
+        };
+        self.go(view, effects);
+        if let Some(table) = self.table_mut() {
+            // Our own filters can be read.
+            let _ = table.set_filter(filter);
+        }
+        self.rebuild_shown();
+        effects.push(Effect::Remember(Box::new(self.preferences())));
+    }
+
     fn mark(&mut self, effects: &mut Vec<Effect>) {
         let Some(id) = self.node_at_hand().map(|row| row.node_id) else {
             return;
@@ -458,6 +488,11 @@ impl State {
             View::Nodes => &mut self.nodes,
             View::Registrations => &mut self.registrations,
             View::Rewards => &mut self.rewards,
+            View::Overview if !is_page => {
+                let last = self.alerts().len().saturating_sub(1);
+                self.alert = self.alert.saturating_add_signed(step).min(last);
+                return;
+            }
             _ => {
                 let last = crate::view::lines_length(self).saturating_sub(1);
                 self.top = self.top.saturating_add_signed(step).min(last);

@@ -34,7 +34,13 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
             NO_WALLET => "no wallet: no reward can be paid".to_owned(),
             _ => format!("{} to {}", wallet.asset, wallet.address),
         };
-        lines.push(field(theme, "rewards", &text, width));
+        let mut line = field(theme, "rewards", &text, width);
+        if wallet.address == NO_WALLET
+            && let Some(value) = line.spans.get_mut(1)
+        {
+            value.style = theme.caution();
+        }
+        lines.push(line);
     }
     match farm.verified {
         Some(true) => lines.push(field(theme, "signature", "the owner's, checked", width)),

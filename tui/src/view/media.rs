@@ -1,5 +1,7 @@
 //! Boot media: what can be made, what is being made, what was made.
 
+use std::collections::HashSet;
+
 use ratatui::text::{Line, Span};
 
 use super::overlay::wrap;
@@ -61,8 +63,10 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
             "made in this session, the newest first",
             width,
         ));
+        let mut changed_since = HashSet::new();
         for (job, medium) in media {
-            lines.extend(made(theme, job, medium, width));
+            let is_old = !changed_since.insert(medium.order.target().clone());
+            lines.extend(made(theme, job, medium, is_old, width));
         }
     } else if state.medium_under_way().is_none() {
         lines.push(section(theme, "formats", width));
@@ -157,7 +161,8 @@ fn under_way(state: &State, medium: &Medium, width: u16) -> Vec<Line<'static>> {
     lines
 }
 
-fn made(theme: Theme, job: &Job, medium: &Medium, width: u16) -> Vec<Line<'static>> {
+/// What came of an order; a digest counts only until the file is written again.
+fn made(theme: Theme, job: &Job, medium: &Medium, is_old: bool, width: u16) -> Vec<Line<'static>> {
     let (shape, style) = match &job.outcome {
         Some(Ok(_)) => (theme.glyphs.done(), theme.good()),
         _ => (theme.glyphs.alarm(), theme.bad()),
@@ -179,8 +184,17 @@ fn made(theme: Theme, job: &Job, medium: &Medium, width: u16) -> Vec<Line<'stati
                 .size_bytes
                 .map_or(String::new(), |bytes| format!("  {}", Bytes(bytes)));
             lines.push(field(theme, "  file", &format!("{file}{size}"), width));
-            if let Some(sha256) = &made.sha256 {
-                lines.push(field(theme, "  sha256", sha256, width));
+            match &made.sha256 {
+                Some(_) if is_old => {
+                    lines.push(field(
+                        theme,
+                        "  sha256",
+                        "was changed since, see above",
+                        width,
+                    ));
+                }
+                Some(sha256) => lines.push(field(theme, "  sha256", sha256, width)),
+                None => {}
             }
             for (name, value) in &made.facts {
                 lines.push(field(theme, &format!("  {name}"), value, width));

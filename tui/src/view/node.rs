@@ -250,13 +250,12 @@ impl Page {
 
     /// Reserved of what there is.
     fn bar(&mut self, label: &str, used: f64, all: f64, unit: &str) {
+        if all <= 0.0 {
+            return self.field(label, "none");
+        }
         let glyphs = self.theme.glyphs;
         let room = BAR.min(usize::from(self.width).saturating_sub(44));
-        let share = if all > 0.0 {
-            (used / all).clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
+        let share = (used / all).clamp(0.0, 1.0);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -116,7 +116,7 @@ fn empty_text(state: &State, table: &Table) -> String {
     let answered = state.as_of.is_some() || state.health.last_ok.is_some();
     match (answered, table.is_filtered(), state.view) {
         (false, ..) => "waiting for the directory".to_owned(),
-        (true, true, _) => format!("no node passes /{}", table.filter_text),
+        (true, true, _) => format!("no node passes /{}; Esc shows all", table.filter_text),
         (true, false, View::Registrations) => {
             "no node waits for your word, and none is blocked".to_owned()
         }

@@ -87,6 +87,18 @@ fn what_passed_is_asked_for_once_and_shown() {
 }
 
 #[test]
+fn an_alert_leads_to_its_nodes() {
+    let mut driver = overview((100, 30), Glyphs::Unicode);
+    driver.keys("j");
+    driver.press(KeyCode::Enter);
+    driver.shows("/state:down   2 of 12 nodes; Esc shows all");
+    driver.keys("1jj");
+    driver.press(KeyCode::Enter);
+    driver.shows("5m  90d 00h");
+    driver.hides("node-1 ");
+}
+
+#[test]
 fn sparklines_in_every_size() {
     let mut parts = Vec::new();
     for (size, glyphs) in [

@@ -70,7 +70,11 @@ impl MediaMaker {
     fn parse(&self, order: &Order) -> Outcome<Parsed> {
         let words = std::iter::once("farmer".to_owned()).chain(order.arguments());
         let cli = Cli::try_parse_from(words).map_err(|error| {
-            let text = error.to_string();
+            // What is wrong with a value, without the flag that nobody typed.
+            let text = match std::error::Error::source(&error) {
+                Some(cause) => cause.to_string(),
+                None => error.to_string(),
+            };
             let text = text.lines().next().unwrap_or_default();
             let text = text.strip_prefix("error: ").unwrap_or(text).to_owned();
             Failure::new(ExitStatus::Usage, text)
@@ -267,8 +271,20 @@ fn made(built: Built) -> Made {
     let mut facts = vec![
         ("kernel".to_owned(), built.kernel),
         ("UEFI".to_owned(), built.flavour.to_owned()),
-        ("bootkit".to_owned(), built.bootkit),
+        (
+            "bootkit".to_owned(),
+            built.bootkit.chars().take(16).collect(),
+        ),
     ];
+    if built.disk_guid.is_some() && matches!(built.format, "iso" | "usb" | "disk") {
+        facts.push((
+            "next".to_owned(),
+            format!(
+                "dd if={} of=/dev/disk/by-id/usb-... bs=4M conv=fsync, or a virtual drive",
+                built.path
+            ),
+        ));
+    }
     if !built.missing_firmware.is_empty() {
         let drivers: Vec<&str> = built
             .missing_firmware
@@ -378,6 +394,6 @@ mod tests {
             panic!("{order:?}")
         };
         assert!(args.dhcp && args.target.in_place);
-        assert_eq!(args.farm_id.map(u32::from), Some(2));
+        assert_eq!(args.farm_id.map(u64::from), Some(2));
     }
 }
