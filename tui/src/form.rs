@@ -158,6 +158,18 @@ impl Form {
         }
     }
 
+    /// What there is to say about the form as a whole, and whether that is bad.
+    pub fn told(&self) -> Option<(String, bool)> {
+        match (&self.note, self.asked) {
+            (Some(note), _) => {
+                let note = hw_probe::text::Untrusted::from(note.as_str());
+                Some((note.to_string(), true))
+            }
+            (None, Some(_)) => Some(("looking whether that can be done".to_owned(), false)),
+            (None, None) => None,
+        }
+    }
+
     /// The keys that do something now, and what.
     pub fn keys(&self) -> &'static [(&'static str, &'static str)] {
         match (&self.purpose, self.fields.get(self.focus)) {

@@ -234,6 +234,15 @@ fn message(state: &State) -> Option<(String, Style)> {
         Some(Prompt::Palette(palette)) => {
             return Some((typed(":", &palette.input), theme.key()));
         }
+        Some(Prompt::Form(form)) if state.size.1 < overlay::TALL => {
+            if let Some((text, is_bad)) = form.told() {
+                return Some(if is_bad {
+                    (format!("{} {text}", theme.glyphs.alarm()), theme.bad())
+                } else {
+                    (text, theme.dim())
+                });
+            }
+        }
         Some(Prompt::Export { input }) => {
             let text = typed("write to (.csv or .json): ", input);
             return Some((text, theme.key()));

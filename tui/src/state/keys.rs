@@ -353,6 +353,9 @@ impl State {
             Command::Refresh => {
                 self.refresh_now = true;
                 self.ask_if_due(effects);
+                if self.view == View::Media {
+                    self.survey(effects);
+                }
             }
             Command::Mouse => self.toggle_mouse(effects),
             Command::Repaint => effects.push(Effect::Repaint),
@@ -449,8 +452,10 @@ impl State {
         self.view = view;
         self.open = None;
         self.top = 0;
-        if view == View::Media {
-            self.survey(effects);
+        match view {
+            View::Media => self.survey(effects),
+            View::Overview => self.look_back(effects),
+            _ => {}
         }
         if view.is_table() {
             self.rebuild_shown();

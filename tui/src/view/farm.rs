@@ -1,6 +1,6 @@
 //! The farm, or the farms of the directory.
 
-use directory::desired::NO_WALLET;
+use directory::desired::{Currency, NO_WALLET};
 use directory::wire::Location;
 use ratatui::text::Line;
 
@@ -52,6 +52,10 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         )),
         None => {}
     }
+    lines.push(Line::styled(
+        "certification is not told by this directory; rewards are counted as DIY",
+        theme.dim(),
+    ));
     lines.push(section(theme, "public addresses", width));
     if farm.ipaddresses.is_empty() {
         let text = "none; e adds some";
@@ -71,19 +75,24 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         lines.push(field(theme, &address, &value, width));
     }
     lines.push(section(theme, "prices", width));
-    if farm.resource_prices.is_empty() {
+    if farm.resource_prices.is_empty() && !farm.enable_custom_pricing {
         lines.push(Line::styled("the grid's", theme.dim()));
     }
     for price in &farm.resource_prices {
-        let currency = usize::try_from(price.currency)
-            .ok()
-            .and_then(|at| ["EUR", "USD", "TFT", "AED", "GBP"].get(at).copied())
-            .unwrap_or("?");
         let value = format!(
             "thread {}, GiB of memory {}, SSD {}, HDD {}, traffic {}",
             price.cru, price.mru, price.sru, price.hru, price.nru
         );
-        lines.push(field(theme, currency, &value, width));
+        lines.push(field(theme, &currency(price.currency), &value, width));
+    }
+    if farm.enable_custom_pricing {
+        let price = &farm.farm_cloudunits_price;
+        let value = format!(
+            "{} for a CU, {} SU, {} NU, {} a public address",
+            price.cu, price.su, price.nu, price.ipv4u
+        );
+        let label = format!("{} units", currency(price.currency));
+        lines.push(field(theme, &label, &value, width));
     }
     if let Err(why) = state.may_change() {
         lines.push(section(theme, "changes", width));
@@ -93,6 +102,10 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         ));
     }
     lines
+}
+
+fn currency(number: i64) -> String {
+    Currency::from_number(number).map_or_else(|| "?".to_owned(), |c| c.to_string())
 }
 
 /// Continent, country, city, and degrees if anybody gave some.

@@ -11,6 +11,9 @@ use crate::command::Unavailable;
 use crate::form::Form;
 use crate::state::{Confirm, Consent, Palette, Prompt, State};
 
+/// From this height on a form has room for what there is to say about it.
+pub(super) const TALL: u16 = 22;
+
 pub(super) fn draw(state: &State, prompt: &Prompt, frame: &mut Frame<'_>, body: Rect) {
     match prompt {
         Prompt::Filter { .. } | Prompt::Find { .. } | Prompt::Export { .. } => {}
@@ -198,17 +201,16 @@ fn form_lines(state: &State, form: &Form, width: u16) -> Vec<Line<'static>> {
         ])
     };
     let mut lines: Vec<Line<'static>> = form.fields.iter().enumerate().map(line).collect();
-    let told = match (&form.note, form.asked) {
-        (Some(note), _) => Some((format!("{} {note}", theme.glyphs.alarm()), theme.bad())),
-        (None, Some(_)) => Some(("looking whether that can be done".to_owned(), theme.dim())),
-        (None, None) => None,
-    };
-    if let Some((text, style)) = told {
-        let text = hw_probe::text::Untrusted::from(text).to_string();
+    // Where there is no room for all of it, the line for messages has it.
+    if let Some((text, is_bad)) = form.told().filter(|_| state.size.1 >= TALL) {
+        let style = if is_bad { theme.bad() } else { theme.dim() };
+        let mark = if is_bad { theme.glyphs.alarm() } else { " " };
         // Reasons can be long, and the end often says what to do.
-        for part in wrap(&text, usize::from(width).saturating_sub(2)) {
-            lines.push(Line::styled(format!("  {part}"), style));
-        }
+        let parts = wrap(&text, usize::from(width).saturating_sub(4)).into_iter();
+        lines.extend(parts.enumerate().map(|(at, part)| {
+            let mark = if at == 0 { mark } else { " " };
+            Line::styled(format!("  {mark} {part}"), style)
+        }));
     }
     lines
 }

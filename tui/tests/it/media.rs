@@ -1,6 +1,6 @@
 //! Boot media: ordered in a form, made outside, told about while they are made.
 
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyModifiers};
 use tui::media::{Checked, Lack, Made, Order, Progress, Survey};
 use tui::{Effect, Event, Glyphs, View};
 
@@ -198,6 +198,10 @@ fn media_in_every_state_and_size() {
         driver.keys("n");
         driver.press(KeyCode::Tab);
         take("form", &driver);
+        driver.press(KeyCode::Tab);
+        driver.press_with(KeyCode::Char('u'), KeyModifiers::CONTROL);
+        driver.press(KeyCode::Enter);
+        take("refused", &driver);
         driver.press(KeyCode::Esc);
         let job = begun(&mut driver);
         driver.tick_to(9);
