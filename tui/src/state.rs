@@ -5,10 +5,10 @@
 //! dropped.
 
 mod actions;
-mod history;
 mod keys;
 mod media;
 mod mouse;
+mod overview;
 mod prompt;
 
 use std::collections::{HashSet, VecDeque};

@@ -7,6 +7,7 @@ mod media;
 mod node;
 mod overlay;
 mod overview;
+mod place;
 mod rewards;
 mod table;
 mod trend;
@@ -17,12 +18,13 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::columns::Column;
 use crate::command::{BINDINGS, Unavailable, View};
 use crate::health::Freshness;
 use crate::node::duration_text;
 use crate::state::{Prompt, State};
 use crate::theme::{Glyphs, Theme};
+
+pub(crate) use place::{Place, place};
 
 /// Below this nothing useful can be shown.
 const SMALLEST: (u16, u16) = (20, 5);
@@ -344,69 +346,18 @@ fn title(state: &State, width: u16) -> Line<'static> {
     ])
 }
 
-/// Something on the screen that can be clicked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// The name of a view.
-    Tab(View),
-    /// The heading of a column.
-    Heading(Column),
-    /// A line of the table, counted from its first.
-    Row(usize),
-}
-
-/// What is at column `x` of row `y`.
-pub(crate) fn place(state: &State, x: u16, y: u16) -> Option<Place> {
-    let (areas, width) = (areas(state), state.size.0);
-    if areas.tabs && y == 1 {
-        let mut end = 0;
-        let names = tab_names(state, width).into_iter();
-        return names
-            .map(|(name, view)| {
-                end += name.width();
-                (end, view)
-            })
-            .find_map(|(end, view)| (usize::from(x) < end).then_some(Place::Tab(view)));
-    }
-    let row = y.checked_sub(1 + u16::from(areas.tabs))?;
-    if row >= areas.body || state.open.is_some() {
-        return None;
-    }
-    let table = state.table_shown()?;
-    if row == 0 {
-        return table::column_at(table, width, x).map(Place::Heading);
-    }
-    let line = table.top + usize::from(row) - 1;
-    (line < table.len()).then_some(Place::Row(line))
-}
-
-/// Names of the views: whole, or only the one shown and the keys of the others.
-fn tab_names(state: &State, width: u16) -> Vec<(String, View)> {
-    let whole: usize = View::ALL.iter().map(|view| view.name().len() + 3).sum();
-    let is_wide = whole <= usize::from(width);
-    (1..)
-        .zip(View::ALL)
-        .map(|(number, view)| {
-            let name = if is_wide || view == state.view {
-                format!("{number} {} ", view.name())
-            } else {
-                format!("{number} ")
-            };
-            (name, view)
-        })
-        .collect()
-}
-
 fn tabs(state: &State, width: u16) -> Line<'static> {
     let theme = state.settings.theme;
-    let spans = tab_names(state, width).into_iter().map(|(text, view)| {
-        let style = if view == state.view {
-            theme.selected()
-        } else {
-            theme.dim()
-        };
-        Span::styled(text, style)
-    });
+    let spans = place::tab_names(state, width)
+        .into_iter()
+        .map(|(text, view)| {
+            let style = if view == state.view {
+                theme.selected()
+            } else {
+                theme.dim()
+            };
+            Span::styled(text, style)
+        });
     Line::from_iter(spans)
 }
 

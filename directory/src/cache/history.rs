@@ -3,10 +3,12 @@
 //! A directory keeps the present only. What passed is here as far as somebody looked: both are kept
 //! in bounds, and lost with the cache.
 
+use std::collections::HashMap;
+
 use hw_probe::text::Untrusted;
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
 
 use super::{CacheError, Source, from_sql, to_sql};
 use crate::clock::UnixTime;
@@ -20,7 +22,7 @@ const FINE_SECONDS: i64 = 86_400;
 /// Samples older than this go.
 const KEPT_SECONDS: i64 = 31 * 86_400;
 /// Events kept, of all nodes of all sources together.
-pub(super) const KEPT_EVENTS: i64 = 20_000;
+const KEPT_EVENTS: i64 = 20_000;
 /// A node that says nothing for longer than this was away.
 const SILENCE_SECONDS: i64 = 3_600;
 
@@ -208,23 +210,45 @@ fn resources_text([cru, mru, sru, hru]: [i64; 4]) -> String {
     )
 }
 
-/// Adds events to the ones that are kept; rows travel as JSON.
-pub(super) const INSERT_EVENTS: &str = "INSERT INTO events (source, node_id, at, kind, before, after) \
-     SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each($2)";
-
-/// Makes room.
-pub(super) const FORGET_EVENTS: &str =
-    "DELETE FROM events WHERE id <= (SELECT MAX(id) FROM events) - $1";
-
-/// An event as [`INSERT_EVENTS`] takes it.
-pub(super) fn event_row(node_id: &str, event: &NodeEvent) -> impl Serialize + use<> {
-    (
-        node_id.to_owned(),
-        event.at,
-        event.kind.name(),
-        event.before.raw().to_owned(),
-        event.after.raw().to_owned(),
+/// Keeps what happened to nodes that were known before, and makes room.
+pub(super) async fn put_events(
+    tx: &mut SqliteConnection,
+    source: i64,
+    nodes: &[&Node],
+    known: &HashMap<String, Known>,
+    now: UnixTime,
+) -> Result<(), sqlx::Error> {
+    let mut rows = Vec::new();
+    for node in nodes {
+        let id = node.node_id.to_string();
+        let Some(known) = known.get(&id) else {
+            continue;
+        };
+        for event in known.events(node, now) {
+            let kind = event.kind.name();
+            let (before, after) = (event.before, event.after);
+            rows.push((id.clone(), event.at, kind, before, after));
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    // One statement for all of them: rows travel as JSON.
+    sqlx::query(
+        "INSERT INTO events (source, node_id, at, kind, before, after) \
+         SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 \
+         FROM json_each($2)",
     )
+    .bind(source)
+    .bind(rows)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("DELETE FROM events WHERE id <= (SELECT MAX(id) FROM events) - $1")
+        .bind(KEPT_EVENTS)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
 }
 
 impl Source {

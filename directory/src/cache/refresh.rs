@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::history::{self, Known, event_row, resources_of, state_of};
+use super::history::{self, Known, resources_of, state_of};
 use super::{CacheError, Source, from_sql, to_sql};
 use crate::client::{Client, Error, FarmFilter, NodeFilter, PageRequest, Response};
 use crate::clock::{Clock, UnixTime};
@@ -387,7 +387,7 @@ impl Change<'_> {
                 known.iter().map(Known::read).collect::<Result<_, _>>()?;
             // A node that moved leaves a farm whose totals change too.
             self.touched.extend(known.values().map(|node| node.farm_id));
-            self.put_events(&nodes, &known, now).await?;
+            history::put_events(&mut self.tx, self.source.id, &nodes, &known, now).await?;
             sqlx::query(
                 "INSERT INTO nodes (source, generation, id, node_id, farm_id, hostname, country, \
                  city, state, reported, uptime, cru, mru, sru, hru, body) \
@@ -408,36 +408,6 @@ impl Change<'_> {
         };
         let done: Result<_, sqlx::Error> = done.await;
         done.map(drop).map_err(|error| self.failed(error))
-    }
-
-    /// Keeps what happened to nodes that were known before.
-    async fn put_events(
-        &mut self,
-        nodes: &[&Node],
-        known: &HashMap<String, Known>,
-        now: UnixTime,
-    ) -> Result<(), sqlx::Error> {
-        let mut rows = Vec::new();
-        for node in nodes {
-            let id = node.node_id.to_string();
-            if let Some(known) = known.get(&id) {
-                let events = known.events(node, now);
-                rows.extend(events.iter().map(|event| event_row(&id, event)));
-            }
-        }
-        if rows.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(history::INSERT_EVENTS)
-            .bind(self.source.id)
-            .bind(json(&rows)?)
-            .execute(&mut *self.tx)
-            .await?;
-        sqlx::query(history::FORGET_EVENTS)
-            .bind(history::KEPT_EVENTS)
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(())
     }
 
     async fn remove_node(&mut self, id: u64) -> Result<(), CacheError> {

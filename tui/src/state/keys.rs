@@ -12,7 +12,6 @@ use crate::event::Effect;
 use crate::export;
 use crate::form::{self, Form, Purpose};
 use crate::input::Input;
-use crate::summary::Alert;
 
 impl State {
     pub(super) fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
@@ -394,34 +393,6 @@ impl State {
             self.rebuild_shown();
             effects.push(Effect::Remember(Box::new(self.preferences())));
         }
-    }
-
-    /// What deserves attention; nothing before all nodes are known.
-    pub(crate) fn alerts(&self) -> Vec<Alert> {
-        if self.is_partial() || (self.as_of.is_none() && self.rows.is_empty()) {
-            return Vec::new();
-        }
-        self.summary.alerts()
-    }
-
-    /// Lists the nodes that the selected alert is about.
-    fn follow_alert(&mut self, effects: &mut Vec<Effect>) {
-        let alerts = self.alerts();
-        let Some(alert) = alerts.get(self.alert.min(alerts.len().saturating_sub(1))) else {
-            return;
-        };
-        let (view, filter) = match alert.filter {
-            // They have a view of their own.
-            "state:pending" => (View::Registrations, ""),
-            filter => (View::Nodes, filter),
-        };
-        self.go(view, effects);
-        if let Some(table) = self.table_mut() {
-            // Our own filters can be read.
-            let _ = table.set_filter(filter);
-        }
-        self.rebuild_shown();
-        effects.push(Effect::Remember(Box::new(self.preferences())));
     }
 
     fn mark(&mut self, effects: &mut Vec<Effect>) {

@@ -1,4 +1,4 @@
-//! What passed: read when somebody looks, added to while this runs.
+//! The overview: its alerts, and what passed, read when somebody looks and added to while this runs.
 
 use directory::cache::{NodeEvent, Sample};
 
@@ -7,8 +7,37 @@ use crate::command::View;
 use crate::event::Effect;
 use crate::health::Freshness;
 use crate::history;
+use crate::summary::Alert;
 
 impl State {
+    /// What deserves attention; nothing before all nodes are known.
+    pub(crate) fn alerts(&self) -> Vec<Alert> {
+        if self.is_partial() || (self.as_of.is_none() && self.rows.is_empty()) {
+            return Vec::new();
+        }
+        self.summary.alerts()
+    }
+
+    /// Lists the nodes that the selected alert is about.
+    pub(super) fn follow_alert(&mut self, effects: &mut Vec<Effect>) {
+        let alerts = self.alerts();
+        let Some(alert) = alerts.get(self.alert.min(alerts.len().saturating_sub(1))) else {
+            return;
+        };
+        let (view, filter) = match alert.filter {
+            // They have a view of their own.
+            "state:pending" => (View::Registrations, ""),
+            filter => (View::Nodes, filter),
+        };
+        self.go(view, effects);
+        if let Some(table) = self.table_mut() {
+            // Our own filters can be read.
+            let _ = table.set_filter(filter);
+        }
+        self.rebuild_shown();
+        effects.push(Effect::Remember(Box::new(self.preferences())));
+    }
+
     /// Asks for what passed when the overview is shown, and keeps what is true now.
     pub(super) fn look_back(&mut self, effects: &mut Vec<Effect>) {
         if self.view == View::Overview && !self.has_history {
