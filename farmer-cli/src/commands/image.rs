@@ -7,6 +7,7 @@ mod customize;
 mod extract;
 pub mod keys;
 mod medium;
+mod order;
 mod outputs;
 mod papers;
 mod serve;
@@ -37,6 +38,7 @@ use crate::printer::Printer;
 
 pub use customize::{customize, reset};
 pub use extract::extract;
+pub use order::MediaMaker;
 pub use serve::serve;
 pub use show::show;
 pub use sources::sources;
@@ -92,6 +94,22 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
     if thin::is_script(&args) {
         return thin::build(context, &args);
     }
+    let job = prepare(context, args).await?;
+    let to_stdout = matches!(job.target, Target::Stdout);
+    let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
+    if to_stdout {
+        // Standard output is the image; its description must not end up inside.
+        if let Some(sha256) = &built.sha256 {
+            context.printer.message(&format!("sha256 {sha256}"));
+        }
+    } else {
+        context.printer.to_stdout().data(&built)?;
+    }
+    Ok(ExitStatus::Ok)
+}
+
+/// Understands what is asked for, and refuses at once what would be refused after minutes of work.
+async fn prepare(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<Job> {
     let request = Request::new(&args.result, args.out.as_deref())?;
     let kind = match args.zero_os.zos {
         Some(_) => PayloadKind::ZeroOs,
@@ -114,7 +132,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         }
     };
     let parts = args.parts;
-    let job = Job {
+    Ok(Job {
         system,
         wanted: Wanted {
             apt_config: apt_config(context),
@@ -138,18 +156,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         target,
         request,
         printer: context.printer.clone(),
-    };
-    let to_stdout = matches!(job.target, Target::Stdout);
-    let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
-    if to_stdout {
-        // Standard output is the image; its description must not end up inside.
-        if let Some(sha256) = &built.sha256 {
-            context.printer.message(&format!("sha256 {sha256}"));
-        }
-    } else {
-        context.printer.to_stdout().data(&built)?;
-    }
-    Ok(ExitStatus::Ok)
+    })
 }
 
 /// The settings of farm-node that the command line asks for.
