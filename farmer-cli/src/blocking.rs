@@ -26,11 +26,16 @@ impl Cancel {
         Self(flag)
     }
 
+    /// Whether the work is no longer wanted, for work on threads of its own that must be joined.
+    pub fn is_asked(&self) -> bool {
+        self.0.is_set()
+    }
+
     /// Ends the work here if it was cancelled: unwinds, so that every temporary file on the way is
     /// removed by its owner. To be called from progress callbacks, which have no way to return an
     /// error through a library.
     pub fn check(&self) {
-        if self.0.is_set() {
+        if self.is_asked() {
             std::panic::resume_unwind(Box::new(Cancelled));
         }
     }

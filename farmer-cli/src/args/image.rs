@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use image_builder::medium::SerialConsole;
-use node_config::{FarmId, RunMode};
+use node_config::RunMode;
 
 pub use bootkit::{
     BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
@@ -26,7 +26,7 @@ pub use output::{ImageFormat, Paper, ResultArgs};
 pub use sources::ImageSourcesArgs;
 pub use thin::{ImageServeArgs, ThinArgs};
 
-use super::{ConnectionArgs, LocationValue, StaticAddress};
+use super::{ConnectionArgs, FarmIds, LocationValue, StaticAddress};
 use supplies::SuppliesArgs;
 use zero_os::ZeroOsArgs;
 
@@ -60,11 +60,13 @@ pub enum ImageCommand {
     farmer image build --farm-id 1 --format pxe --out /srv/farm-boot\n  \
     farmer image build --farm-id 1 --out node.iso --serial ttyS1,115200\n  \
     farmer image build --farm-id 1 --mirror https://boot.example --out thin.ipxe\n  \
+    farmer image build --farm-id 1 --mirror https://boot.example --format thin-usb \\\n      \
+      --suite trixie --out thin.img\n  \
     farmer image build --farm-id 1 --zos zero-os-generic.efi --out zos.iso")]
 pub struct ImageBuildArgs {
-    /// The farm's number
+    /// The farm's number; of thin images also FIRST..LAST, an image for each
     #[arg(long, value_name = "N")]
-    pub farm_id: FarmId,
+    pub farm_id: FarmIds,
 
     /// File with an enrolment token of the farm, which approves the node
     #[arg(long, value_name = "FILE")]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use node_config::values::Cidr;
-use node_config::{Addressing, LocationConfig};
+use node_config::{Addressing, FarmId, LocationConfig};
 
 /// `90s`, `30m`, `24h`, `7d`, in seconds.
 pub fn seconds(text: &str) -> Result<u64, String> {
@@ -22,6 +22,50 @@ pub fn seconds(text: &str) -> Result<u64, String> {
         .checked_mul(factor)
         .filter(|seconds| *seconds > 0)
         .ok_or_else(bad)
+}
+
+/// A farm's number, or those from `FIRST..LAST`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FarmIds {
+    first: FarmId,
+    last: FarmId,
+}
+
+/// Most farms that one command makes something for.
+const MOST_FARMS: u32 = 100_000;
+
+impl FarmIds {
+    /// The one farm, if it is one.
+    pub fn one(self) -> Option<FarmId> {
+        (self.first == self.last).then_some(self.first)
+    }
+
+    /// All of them.
+    pub fn all(self) -> Vec<FarmId> {
+        let numbers = self.first.get()..=self.last.get();
+        numbers
+            .filter_map(|number| FarmId::try_from(u64::from(number)).ok())
+            .collect()
+    }
+}
+
+impl FromStr for FarmIds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = |text: &str| text.parse::<FarmId>().map_err(|error| error.to_string());
+        let (first, last) = match text.split_once("..") {
+            Some((first, last)) => (id(first)?, id(last)?),
+            None => (id(text)?, id(text)?),
+        };
+        if last < first {
+            return Err(format!("{text:?} ends before it begins"));
+        }
+        if last.get() - first.get() >= MOST_FARMS {
+            return Err(format!("{text:?} are more than {MOST_FARMS} farms"));
+        }
+        Ok(Self { first, last })
+    }
 }
 
 /// `country=BE,city=Ghent,lat=51.05,lon=3.72`

@@ -91,8 +91,9 @@ enum Target {
 
 /// `farmer image build`
 pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitStatus> {
-    if thin::is_script(&args) {
-        return thin::build(context, &args);
+    let format = outputs::format(&args.result, args.out.as_deref())?;
+    if format.is_thin() {
+        return thin::build(context, &args, format).await;
     }
     let job = prepare(context, args).await?;
     let to_stdout = matches!(job.target, Target::Stdout);
@@ -110,6 +111,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
 
 /// Understands what is asked for, and refuses at once what would be refused after minutes of work.
 async fn prepare(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<Job> {
+    let farm_id = one_farm(&args)?;
     let request = Request::new(&args.result, args.out.as_deref())?;
     let kind = match args.zero_os.zos {
         Some(_) => PayloadKind::ZeroOs,
@@ -124,9 +126,9 @@ async fn prepare(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<Job> {
         kernel_arguments::check(kind, argument)?;
     }
     let (system, kernel_arguments) = match kind {
-        PayloadKind::ZeroOs => zero_os::system(context, &args).await?,
+        PayloadKind::ZeroOs => zero_os::system(context, &args, farm_id).await?,
         PayloadKind::FarmNode => {
-            let config = Box::new(node_config(context, &args)?);
+            let config = Box::new(node_config(context, &args, farm_id)?);
             let node = find_node(args.parts.node.clone(), context.printer)?;
             (System::FarmNode { config, node }, args.kernel_arg.join(" "))
         }
@@ -159,8 +161,33 @@ async fn prepare(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<Job> {
     })
 }
 
+/// The farm of an image that is too large to make for many at once, or says that of `--mirror`.
+fn one_farm(args: &ImageBuildArgs) -> Outcome<FarmId> {
+    let usage = |message: &str, hint: &str| {
+        Err(Failure::new(ExitStatus::Usage, message.to_owned()).with_hint(hint.to_owned()))
+    };
+    let thin = &args.thin;
+    if thin.vlan.is_some() || thin.expect.is_some() || !thin.mirror.is_empty() {
+        return usage(
+            "--mirror, --vlan and --expect are of thin boot only",
+            "add --format thin-iso, thin-usb, thin-efi, thin-krn or script, or leave them away",
+        );
+    }
+    match args.farm_id.one() {
+        Some(farm) => Ok(farm),
+        None => usage(
+            "several farms at once are for thin images only",
+            "build one image and give it to the others with `farmer image customize`",
+        ),
+    }
+}
+
 /// The settings of farm-node that the command line asks for.
-fn node_config(context: &Context<'_>, args: &ImageBuildArgs) -> Outcome<NodeConfig> {
+fn node_config(
+    context: &Context<'_>,
+    args: &ImageBuildArgs,
+    farm_id: FarmId,
+) -> Outcome<NodeConfig> {
     let settings = context.settings(&args.connection)?;
     let directory = settings.directory()?;
     if directory.url.is_loopback() {
@@ -174,7 +201,7 @@ fn node_config(context: &Context<'_>, args: &ImageBuildArgs) -> Outcome<NodeConf
             .printer
             .warning("the image will talk to its directory without encryption");
     }
-    let mut config = NodeConfig::new(args.farm_id, directory);
+    let mut config = NodeConfig::new(farm_id, directory);
     config.run_mode = args.network;
     config.location = args.location.clone().map(|location| location.0);
     config.debug = args.debug;

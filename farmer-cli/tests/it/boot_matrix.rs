@@ -175,7 +175,7 @@ fn the_one_initramfs_is_the_archives_of_the_bundle_in_order() {
     assert!(std::fs::read(&one).expect("the initramfs") == all);
 }
 
-fn is_full() -> bool {
+pub fn is_full() -> bool {
     std::env::var_os("FARMER_TEST_FULL").is_some()
 }
 

@@ -35,5 +35,6 @@ mod static_binaries;
 mod support;
 mod terminal;
 mod thin;
+mod thin_matrix;
 mod tui;
 mod zero_os;

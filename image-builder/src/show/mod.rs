@@ -110,6 +110,9 @@ pub struct MediumDescription {
     pub payload: Option<PayloadKind>,
     /// How it starts on UEFI; `None` for a medium that is not ours.
     pub flavour: Option<Flavour>,
+    /// Where a thin medium fetches the system from, in the order it tries; empty for others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fetches: Vec<String>,
     /// The node OS on a medium of ours.
     pub node: Option<NodeDescription>,
     /// The regions that can be rewritten; `None` for a medium that is not ours.

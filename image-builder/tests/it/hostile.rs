@@ -12,12 +12,13 @@ mod seeds;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 5] = [
+const TARGETS: [(&str, Target); 6] = [
     ("medium_show", bodies::medium_show),
     ("deb_read", bodies::deb_read),
     ("cpio_read", bodies::cpio_read),
     ("settings_read", bodies::settings_read),
     ("parts_read", bodies::parts_read),
+    ("ipxe_script", bodies::ipxe_script),
 ];
 
 #[test]

@@ -33,7 +33,8 @@ impl Classify for CustomizeError {
             | Self::UnknownKey { .. }
             | Self::Schema { .. }
             | Self::ZeroOs { .. }
-            | Self::Signed => ExitStatus::Refused,
+            | Self::Signed
+            | Self::Thin => ExitStatus::Refused,
             Self::DefaultsDamaged { .. } => ExitStatus::Mismatch,
             Self::NoSuchArgument { .. } | Self::ArgumentsTooLong { .. } | Self::TooLong { .. } => {
                 ExitStatus::Usage

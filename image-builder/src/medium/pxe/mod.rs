@@ -93,7 +93,7 @@ impl BundleFile {
         })
     }
 
-    fn content(path: &str, content: &Content) -> Result<Self, PlanError> {
+    pub(super) fn content(path: &str, content: &Content) -> Result<Self, PlanError> {
         let mut builder = LayoutBuilder::new();
         builder.place(0, content.length(), content.source().clone());
         Ok(Self {
