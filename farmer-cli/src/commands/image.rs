@@ -26,7 +26,7 @@ use image_builder::kernel_arguments::{self, KernelArgumentError};
 use image_builder::medium::SerialConsole;
 use image_builder::payload::Supplies;
 use image_builder::regions::PayloadKind;
-use node_config::{EnrolmentToken, FarmId, NodeConfig};
+use node_config::{EnrolmentToken, FarmId, NodeConfig, VlanId};
 
 use super::Context;
 use super::bootkit::{Wanted, apt_config};
@@ -167,9 +167,9 @@ fn one_farm(args: &ImageBuildArgs) -> Outcome<FarmId> {
         Err(Failure::new(ExitStatus::Usage, message.to_owned()).with_hint(hint.to_owned()))
     };
     let thin = &args.thin;
-    if thin.vlan.is_some() || thin.expect.is_some() || !thin.mirror.is_empty() {
+    if thin.expect.is_some() || !thin.mirror.is_empty() {
         return usage(
-            "--mirror, --vlan and --expect are of thin boot only",
+            "--mirror and --expect are of thin boot only",
             "add --format thin-iso, thin-usb, thin-efi, thin-krn or script, or leave them away",
         );
     }
@@ -208,6 +208,9 @@ fn node_config(
     config.enrolment_token = enrolment_token(args.enrolment_token_file.as_deref())?;
     if let Some(address) = &args.static_address {
         config.addressing = address.0.clone();
+    }
+    if let Some(vlan) = args.vlan {
+        config.vlan = VlanId::try_from(u64::from(vlan))?;
     }
     config.check()?;
     Ok(config)

@@ -64,9 +64,7 @@ fn a_node_registers_over_a_vlan_and_sends_nothing_beside_it() {
     if std::env::var_os("FARMER_TEST_FULL").is_none() {
         return;
     }
-    let lab = Lab::with("vlan", |_| {
-        vec!["--kernel-arg".to_owned(), format!("vlan={TAG}")]
-    });
+    let lab = Lab::with("vlan", |_| vec!["--vlan".to_owned(), TAG.to_string()]);
     let [trunk, access] =
         [(); 2].map(|()| Arc::new(UdpSocket::bind("127.0.0.1:0").expect("a socket")));
     let (guest_port, network_port) = (free_port(), free_port());
