@@ -444,6 +444,8 @@ fn a_medium_is_built_and_given_to_another_farm() {
     terminal.shows("is there already and would be lost");
     terminal.send(&["Enter"]);
     terminal.hides("would be lost");
+    terminal.send(&["Escape"]);
+    terminal.hides("build a boot medium");
     // For another farm, in place: what changes is shown first.
     terminal.types("t");
     terminal.shows("customize a boot medium");
