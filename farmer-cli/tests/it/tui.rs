@@ -293,7 +293,7 @@ fn nodes_are_seen_approved_and_removed_and_the_farm_is_edited() {
     terminal.send(&["Enter"]);
     terminal.shows("city: (nothing) -> Ghent");
     terminal.types("y");
-    terminal.shows("farm mine is changed");
+    terminal.shows("farm 1 is changed");
     terminal.shows("BE Ghent");
     let farm = home.json(&directory, &["farm", "show", "1"]);
     assert_eq!(farm["location"]["city"], "Ghent");
