@@ -375,6 +375,7 @@ fn hints(state: &State, width: u16) -> Line<'static> {
             ("Esc", "done"),
         ],
         Some(Prompt::Export { .. }) => &[("Enter", "write"), ("Esc", "back")],
+        Some(Prompt::Confirm(confirm)) if confirm.form.is_some() => &[("Esc", "back to the form")],
         Some(Prompt::Confirm(_)) => &[("Esc", "cancel")],
         Some(Prompt::Form(form)) => form.keys(),
         None => &[],

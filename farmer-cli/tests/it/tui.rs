@@ -293,7 +293,7 @@ fn nodes_are_seen_approved_and_removed_and_the_farm_is_edited() {
     terminal.send(&["Enter"]);
     terminal.shows("city: (nothing) -> Ghent");
     terminal.types("y");
-    terminal.shows("farm mine is changed");
+    terminal.shows("farm 1 is changed");
     terminal.shows("BE Ghent");
     let farm = home.json(&directory, &["farm", "show", "1"]);
     assert_eq!(farm["location"]["city"], "Ghent");
@@ -444,6 +444,8 @@ fn a_medium_is_built_and_given_to_another_farm() {
     terminal.shows("is there already and would be lost");
     terminal.send(&["Enter"]);
     terminal.hides("would be lost");
+    terminal.send(&["Escape"]);
+    terminal.hides("build a boot medium");
     // For another farm, in place: what changes is shown first.
     terminal.types("t");
     terminal.shows("customize a boot medium");

@@ -10,6 +10,7 @@ use directory::wire::{Farm, NodeState};
 
 use super::{Confirm, Consent, Deed, Prompt, State};
 use crate::event::{Action, Effect};
+use crate::form::Form;
 use crate::form::farm::differences;
 use crate::input::Input;
 use crate::jobs::{Job, Toast, keep};
@@ -113,6 +114,7 @@ impl State {
             deed: Deed::Change(action, Some(undo)),
             what,
             consent,
+            form: None,
         }));
     }
 
@@ -158,6 +160,7 @@ impl State {
                 input: Input::default(),
             },
             what,
+            form: None,
         }));
     }
 
@@ -191,11 +194,17 @@ impl State {
                 expected,
                 input: Input::default(),
             },
+            form: None,
         }));
     }
 
     /// Asks whether a farm is to be changed: rewards go to its wallets.
-    pub(super) fn propose_farm(&mut self, farm: &Farm, wish: DesiredFarm, back: DesiredFarm) {
+    pub(super) fn propose_farm(
+        &mut self,
+        farm: &Farm,
+        (wish, back): (DesiredFarm, DesiredFarm),
+        form: Box<Form>,
+    ) {
         let lines = differences(farm, &wish);
         if lines.is_empty() {
             self.prompt = None;
@@ -210,6 +219,7 @@ impl State {
                 Some(Action::ChangeFarm(Box::new(back))),
             ),
             consent: Consent::Button { focused: false },
+            form: Some(form),
         }));
     }
 

@@ -60,13 +60,17 @@ impl State {
             Prompt::Columns(at) => self.columns_key(at, key, effects),
             Prompt::Export { input } => self.export_key(input, key, effects),
             Prompt::Confirm(mut confirm) => match (&mut confirm.consent, key.code) {
-                (_, KeyCode::Esc) | (Consent::Button { .. }, KeyCode::Char('n' | 'q')) => {}
+                (_, KeyCode::Esc) | (Consent::Button { .. }, KeyCode::Char('n' | 'q')) => {
+                    self.prompt = confirm.form.map(Prompt::Form);
+                }
                 (Consent::Button { .. }, KeyCode::Char('y')) => self.carry_out(confirm, effects),
                 (consent, KeyCode::Enter) if consent.is_given() => {
                     self.carry_out(confirm, effects);
                 }
                 // The focus is on Cancel.
-                (Consent::Button { .. }, KeyCode::Enter) => {}
+                (Consent::Button { .. }, KeyCode::Enter) => {
+                    self.prompt = confirm.form.map(Prompt::Form);
+                }
                 (consent, _) => {
                     match consent {
                         Consent::Button { focused } => {
@@ -242,7 +246,7 @@ impl State {
             KeyCode::Enter => {
                 let sent = match form.purpose.clone() {
                     Purpose::Farm(farm) => match form::farm::wish(&form, &farm) {
-                        Ok((wish, back)) => return self.propose_farm(&farm, wish, back),
+                        Ok(wishes) => return self.propose_farm(&farm, wishes, form),
                         Err(why) => Err(why),
                     },
                     Purpose::Build | Purpose::Customize => {

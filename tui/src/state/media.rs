@@ -38,13 +38,12 @@ impl State {
         }
         match (command, &self.survey) {
             (Command::BuildMedium, None) => because("not known yet what there is".to_owned()),
-            (_, None) => Ok(()),
-            (_, Some(Err(why))) => because(why.clone()),
+            (Command::BuildMedium, Some(Err(why))) => because(why.clone()),
             (Command::BuildMedium, Some(Ok(survey))) => match &survey.no_build {
                 Some(lack) => because(format!("{}; {}", lack.why, lack.advice)),
                 None => Ok(()),
             },
-            (_, Some(Ok(_))) => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -91,15 +90,16 @@ impl State {
         form.asked = None;
         match answer {
             Ok(checked) => {
+                let form = form.clone();
                 self.prompt = None;
-                self.propose_medium(checked, effects);
+                self.propose_medium(checked, form, effects);
             }
             Err(why) => form.note = Some(why),
         }
     }
 
     /// Begins at once, or asks first if something would be lost.
-    fn propose_medium(&mut self, checked: Checked, effects: &mut Vec<Effect>) {
+    fn propose_medium(&mut self, checked: Checked, form: Box<Form>, effects: &mut Vec<Effect>) {
         let order = checked.order;
         let changes_itself = matches!(&order, Order::Customize(change) if change.file.is_none());
         if !checked.replaces && checked.changes.is_empty() {
@@ -126,6 +126,7 @@ impl State {
             what: order.what(),
             deed: Deed::Make(order.overwriting()),
             consent: Consent::Button { focused: false },
+            form: Some(form),
         }));
     }
 

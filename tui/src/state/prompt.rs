@@ -73,6 +73,8 @@ pub(crate) struct Confirm {
     /// What the job is called.
     pub what: String,
     pub consent: Consent,
+    /// The form it came from, to go on with when nothing is agreed to.
+    pub form: Option<Box<Form>>,
 }
 
 /// What is agreed to.

@@ -175,6 +175,10 @@ fn the_farm_is_edited_in_a_form_that_checks() {
     driver.press(KeyCode::Enter);
     driver.shows("Change farm ghent-1?");
     driver.shows("name: ghent-1 -> gent-2");
+    driver.press(KeyCode::Esc);
+    driver.shows("edit the farm");
+    driver.press(KeyCode::Enter);
+    driver.shows("name: ghent-1 -> gent-2");
     let (_, done) = action(&driver.keys("y")).unwrap();
     let Action::ChangeFarm(wish) = done else {
         panic!("{done:?}")

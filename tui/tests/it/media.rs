@@ -111,7 +111,8 @@ fn what_is_there_is_replaced_only_on_a_yes() {
     assert_eq!(answer(&mut driver, number, &order, true), []);
     driver.shows("node.iso is there already and would be lost");
     assert_eq!(driver.press(KeyCode::Enter), [], "the focus is on Cancel");
-    driver.keys("n");
+    driver.hides("would be lost");
+    driver.shows("build a boot medium");
     let (number, order) = asked(&driver.press(KeyCode::Enter));
     answer(&mut driver, number, &order, true);
     let (_, order) = asked(&driver.keys("y"));
