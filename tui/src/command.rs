@@ -73,6 +73,9 @@ pub enum Command {
     FreeToUse,
     Undo,
     EditFarm,
+    BuildMedium,
+    CustomizeMedium,
+    CancelWork,
     Mark,
     MarkAll,
     ClearMarks,
@@ -95,6 +98,7 @@ pub enum Command {
     Palette,
     Help,
     Refresh,
+    Mouse,
     Repaint,
     Suspend,
     Back,
@@ -139,7 +143,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
         Command::Open,
         &[key!(Enter)],
         "open",
-        "all about the selected node",
+        "all about the selected node; in the overview, the nodes behind an alert",
     ),
     bind(
         Command::Filter,
@@ -157,7 +161,25 @@ pub(crate) const BINDINGS: &[Binding] = &[
         Command::EditFarm,
         &[key!('e')],
         "edit",
-        "edit the farm's name, e-mail, place and wallets",
+        "edit the farm: name, e-mail, wallets, place, addresses, prices",
+    ),
+    bind(
+        Command::BuildMedium,
+        &[key!('n')],
+        "new medium",
+        "build a boot medium for the farm's nodes",
+    ),
+    bind(
+        Command::CustomizeMedium,
+        &[key!('t')],
+        "customize",
+        "give a finished boot medium to another farm or address",
+    ),
+    bind(
+        Command::CancelWork,
+        &[key!('X')],
+        "cancel",
+        "stop the medium that is being made",
     ),
     bind(
         Command::Mark,
@@ -342,6 +364,12 @@ pub(crate) const BINDINGS: &[Binding] = &[
         "ask the directory now",
     ),
     bind(
+        Command::Mouse,
+        &[key!('m')],
+        "mouse",
+        "click rows, views and headings with the mouse, or no longer",
+    ),
+    bind(
         Command::Repaint,
         &[key!(ctrl 'l')],
         "repaint",
@@ -386,6 +414,12 @@ impl Binding {
                 .iter()
                 .any(|(code, with)| *code == key.code && *with == modifiers)
         })
+    }
+
+    /// The first key of a command.
+    pub fn key_of(command: Command) -> String {
+        let binding = BINDINGS.iter().find(|binding| binding.command == command);
+        binding.map(Self::key_text).unwrap_or_default()
     }
 
     /// All its keys, as they are shown.
@@ -445,6 +479,7 @@ impl Command {
                     because("no node is selected")
                 }
             }
+            Self::Open if state.view == View::Overview && !state.alerts().is_empty() => Ok(()),
             Self::Filter
             | Self::Find
             | Self::SortNext
@@ -482,6 +517,11 @@ impl Command {
                 }
                 state.may_change().map_err(Unavailable::Because)
             }
+            Self::BuildMedium | Self::CustomizeMedium | Self::CancelWork
+                if state.view == View::Media =>
+            {
+                state.may_make(self)
+            }
             Self::Undo if state.undo().is_some() => Ok(()),
             Self::Back
                 if state.open.is_some() || state.table_shown().is_some_and(|t| t.is_filtered()) =>
@@ -506,6 +546,9 @@ impl Command {
             | Self::Delete
             | Self::FreeToUse
             | Self::EditFarm
+            | Self::BuildMedium
+            | Self::CustomizeMedium
+            | Self::CancelWork
             | Self::Undo
             | Self::Back => Err(Unavailable::Elsewhere),
             Self::Go(_)
@@ -520,6 +563,7 @@ impl Command {
             | Self::Palette
             | Self::Help
             | Self::Refresh
+            | Self::Mouse
             | Self::Repaint
             | Self::Suspend
             | Self::Quit => Ok(()),
@@ -538,6 +582,7 @@ impl Command {
                 | Self::First
                 | Self::Last
                 | Self::SortPrevious
+                | Self::Mouse
                 | Self::Repaint
                 | Self::Suspend
                 | Self::PreviousView

@@ -1,5 +1,7 @@
 //! The loop: one channel of events in, effects out, a picture after each batch of events.
 
+mod media;
+
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::event::{Effect, Event, NodeAnswer};
+use crate::media::Maker;
 use crate::prefs::Preferences;
 use crate::record::{Head, Recorder, Replay, ReplayError};
 use crate::source::Source;
@@ -77,6 +80,8 @@ pub struct Session {
     pub preferences_file: Option<PathBuf>,
     /// Where to record the session.
     pub record: Option<PathBuf>,
+    /// Who makes boot media.
+    pub maker: Arc<dyn Maker>,
 }
 
 /// Runs the UI until the user quits or the process is asked to stop. A directory that does not
@@ -99,6 +104,7 @@ pub async fn run(
     });
     let recorder = recorder.transpose()?;
     let (sender, mut receiver) = unbounded_channel();
+    let has_mouse = session.preferences.mouse;
     let mut state = State::new(session.settings, &session.preferences, size);
     let begin = state.start();
     let mut runner = Runner {
@@ -108,6 +114,7 @@ pub async fn run(
         preferences_file: session.preferences_file,
         unsaved: None,
         keys: None,
+        media: media::Workshop::new(session.maker, sender.clone()),
     };
     runner.ask(begin);
     listen_for_signals(&sender)?;
@@ -117,6 +124,9 @@ pub async fn run(
         events.push(event);
     }
     let mut screen = Screen::take().map_err(RunError::Terminal)?;
+    if has_mouse {
+        screen.listen_to_mouse(true).map_err(RunError::Terminal)?;
+    }
     runner.keys = Some(listen_to_terminal(&sender));
     loop {
         for event in std::mem::take(&mut events) {
@@ -125,6 +135,8 @@ pub async fn run(
             for effect in state.update(event) {
                 if runner.do_it(effect, &mut screen).await? {
                     runner.save();
+                    drop(screen);
+                    runner.media.close().await;
                     // The process ends: giving back a hundred thousand rows first would be felt.
                     std::mem::forget(state);
                     return Ok(());
@@ -199,6 +211,7 @@ struct Runner {
     preferences_file: Option<PathBuf>,
     unsaved: Option<Box<Preferences>>,
     keys: Option<tokio::task::JoinHandle<()>>,
+    media: media::Workshop,
 }
 
 impl Runner {
@@ -213,6 +226,7 @@ impl Runner {
         match effect {
             Effect::Quit => return Ok(true),
             Effect::Repaint => screen.clear().map_err(RunError::Terminal)?,
+            Effect::Mouse(on) => screen.listen_to_mouse(on).map_err(RunError::Terminal)?,
             Effect::Copy(text) => screen.copy(&text).map_err(RunError::Terminal)?,
             Effect::Suspend => {
                 // Two readers of one terminal would take each other's keys.
@@ -269,6 +283,8 @@ impl Runner {
                         });
                         let _ = sender.send(Event::Node { generation, answer });
                     }
+                    let answer = source.events(id).await;
+                    let _ = sender.send(Event::NodeHistory { generation, answer });
                     let answer = source.node(id).await.map(|node| NodeAnswer {
                         node: Box::new(node),
                         live: true,
@@ -292,8 +308,27 @@ impl Runner {
                     let _ = sender.send(Event::Done { job, answer });
                 });
             }
+            Effect::History => {
+                tokio::spawn(async move {
+                    let answer = source.samples().await;
+                    let _ = sender.send(Event::History(answer));
+                });
+            }
+            Effect::Record(sample) => {
+                // A cache that cannot be written says so when it is refreshed.
+                tokio::spawn(async move { drop(source.record(sample).await) });
+            }
+            Effect::Survey => self.media.survey(),
+            Effect::Check { asked, order } => self.media.check(asked, order),
+            Effect::Make { job, order } => self.media.make(job, order),
+            Effect::Cancel { job } => self.media.cancel(job),
             Effect::Remember(preferences) => self.unsaved = Some(preferences),
-            Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Fault | Effect::Quit => {}
+            Effect::Mouse(_)
+            | Effect::Copy(_)
+            | Effect::Suspend
+            | Effect::Repaint
+            | Effect::Fault
+            | Effect::Quit => {}
         }
     }
 
@@ -376,6 +411,7 @@ fn listen_to_terminal(sender: &UnboundedSender<Event>) -> tokio::task::JoinHandl
             });
             let event = match next.await {
                 Some(Ok(TerminalEvent::Key(key))) => Event::Key(key),
+                Some(Ok(TerminalEvent::Mouse(mouse))) => Event::Mouse(mouse),
                 Some(Ok(TerminalEvent::Paste(text))) => Event::Paste(text),
                 Some(Ok(TerminalEvent::Resize(width, height))) => Event::Resize { width, height },
                 Some(Ok(_)) => continue,

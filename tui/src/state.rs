@@ -6,12 +6,16 @@
 
 mod actions;
 mod keys;
+mod media;
+mod mouse;
+mod overview;
 mod prompt;
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use crossterm::event::KeyEventKind;
+use directory::cache::{NodeEvent, Sample};
 use directory::clock::UnixTime;
 use directory::identity::NodeId;
 use directory::wire::{Farm, Node};
@@ -21,13 +25,14 @@ use crate::command::View;
 use crate::event::{Effect, Event, NodeAnswer, Refreshed, Snapshot};
 use crate::health::Health;
 use crate::jobs::{Entry, Job, Toast, keep};
+use crate::media::Survey;
 use crate::prefs::{Preferences, TablePreferences};
 use crate::row::NodeRow;
 use crate::summary::Summary;
 use crate::table::{Scope, Table};
 use crate::theme::Theme;
 
-pub(crate) use prompt::{Confirm, Consent, Palette, Prompt};
+pub(crate) use prompt::{Confirm, Consent, Deed, Palette, Prompt};
 
 /// A request without an answer for this long counts as failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
@@ -61,6 +66,8 @@ pub(crate) struct Open {
     pub id: NodeId,
     pub node: Option<Box<Node>>,
     pub health: Health,
+    /// What happened to it while somebody looked, the newest first.
+    pub events: Vec<NodeEvent>,
     /// Lines scrolled.
     pub top: usize,
     generation: u64,
@@ -92,10 +99,20 @@ pub struct State {
     pub(crate) toast: Option<Toast>,
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) log: VecDeque<Entry>,
+    /// What passed, the oldest first.
+    pub(crate) samples: Vec<Sample>,
+    /// What there is to make media from; `None` until somebody has looked.
+    pub(crate) survey: Option<Result<Survey, String>>,
     /// Lines scrolled in views without a table.
     pub(crate) top: usize,
+    /// The alert of the overview that is selected.
+    pub(crate) alert: usize,
+    /// Whether the mouse is listened to.
+    pub(crate) mouse: bool,
     no_changes: Option<String>,
+    has_history: bool,
     last_job: u64,
+    last_check: u64,
     last_open: u64,
     asked_load: u64,
     shown_load: u64,
@@ -140,9 +157,15 @@ impl State {
             toast: None,
             jobs: VecDeque::new(),
             log: VecDeque::new(),
+            samples: Vec::new(),
+            survey: None,
             top: 0,
+            alert: 0,
+            mouse: preferences.mouse,
             no_changes: Some("the directory has not answered yet".to_owned()),
+            has_history: false,
             last_job: 0,
+            last_check: 0,
             last_open: 0,
             asked_load: 0,
             shown_load: 0,
@@ -192,6 +215,7 @@ impl State {
             Event::Tick { wall, now } => self.tick(wall, now, &mut effects),
             Event::Key(key) if key.kind == KeyEventKind::Press => self.key(key, &mut effects),
             Event::Key(_) => {}
+            Event::Mouse(mouse) => self.mouse(mouse, &mut effects),
             Event::Paste(text) => self.paste(&text),
             Event::Resize { width, height } => self.size = (width, height),
             Event::Loaded { generation, answer } => {
@@ -215,6 +239,14 @@ impl State {
             }
             Event::Node { generation, answer } => self.take_node(generation, answer),
             Event::Done { job, answer } => self.take_done(job, answer, &mut effects),
+            Event::History(answer) => self.take_history(answer),
+            Event::NodeHistory { generation, answer } => {
+                self.take_node_history(generation, answer);
+            }
+            Event::Surveyed(answer) => self.survey = Some(answer),
+            Event::Checked { asked, answer } => self.take_checked(asked, answer, &mut effects),
+            Event::Working { job, progress } => self.take_working(job, progress),
+            Event::Made { job, answer } => self.take_made(job, answer, &mut effects),
             Event::Suspend => effects.push(Effect::Suspend),
             Event::Stop => effects.push(Effect::Quit),
             Event::Fault => effects.push(Effect::Fault),
@@ -236,6 +268,7 @@ impl State {
         }
         self.give_up_on_the_overdue();
         self.ask_if_due(effects);
+        self.look_back(effects);
     }
 
     fn take_loaded(
@@ -404,6 +437,7 @@ impl State {
             id,
             node: None,
             health: Health::default(),
+            events: Vec::new(),
             top: 0,
             generation: self.last_open,
         });
@@ -470,6 +504,7 @@ impl State {
             nodes: TablePreferences::of(&self.nodes),
             registrations: TablePreferences::of(&self.registrations),
             rewards: TablePreferences::of(&self.rewards),
+            mouse: self.mouse,
         }
     }
 

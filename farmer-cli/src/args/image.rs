@@ -87,6 +87,10 @@ pub struct ImageBuildArgs {
     #[arg(long = "static", value_name = "ADDRESS")]
     pub static_address: Option<StaticAddress>,
 
+    /// VLAN of the machines' network, 1 to 4094 (thin media: not with Debian 12's iPXE)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4094))]
+    pub vlan: Option<u16>,
+
     /// More words on the node's console
     #[arg(long)]
     pub debug: bool,

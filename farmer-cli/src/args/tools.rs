@@ -37,6 +37,14 @@ pub struct TuiArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "record")]
     pub replay: Option<PathBuf>,
 
+    /// farm-node to put into media; else the one beside farmer
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<PathBuf>,
+
+    /// Bootkit of media: a fetched one by id, or an exported one; else what apt has
+    #[arg(long, value_name = "ID|FILE")]
+    pub bootkit: Option<String>,
+
     #[command(flatten)]
     pub connection: ConnectionArgs,
 }

@@ -7,6 +7,7 @@ mod customize;
 mod extract;
 pub mod keys;
 mod medium;
+mod order;
 mod outputs;
 mod papers;
 mod serve;
@@ -25,7 +26,7 @@ use image_builder::kernel_arguments::{self, KernelArgumentError};
 use image_builder::medium::SerialConsole;
 use image_builder::payload::Supplies;
 use image_builder::regions::PayloadKind;
-use node_config::{EnrolmentToken, FarmId, NodeConfig};
+use node_config::{EnrolmentToken, FarmId, NodeConfig, VlanId};
 
 use super::Context;
 use super::bootkit::{Wanted, apt_config};
@@ -37,6 +38,7 @@ use crate::printer::Printer;
 
 pub use customize::{customize, reset};
 pub use extract::extract;
+pub use order::MediaMaker;
 pub use serve::serve;
 pub use show::show;
 pub use sources::sources;
@@ -93,6 +95,22 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
     if format.is_thin() {
         return thin::build(context, &args, format).await;
     }
+    let job = prepare(context, args).await?;
+    let to_stdout = matches!(job.target, Target::Stdout);
+    let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
+    if to_stdout {
+        // Standard output is the image; its description must not end up inside.
+        if let Some(sha256) = &built.sha256 {
+            context.printer.message(&format!("sha256 {sha256}"));
+        }
+    } else {
+        context.printer.to_stdout().data(&built)?;
+    }
+    Ok(ExitStatus::Ok)
+}
+
+/// Understands what is asked for, and refuses at once what would be refused after minutes of work.
+async fn prepare(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<Job> {
     let farm_id = one_farm(&args)?;
     let request = Request::new(&args.result, args.out.as_deref())?;
     let kind = match args.zero_os.zos {
@@ -116,7 +134,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         }
     };
     let parts = args.parts;
-    let job = Job {
+    Ok(Job {
         system,
         wanted: Wanted {
             apt_config: apt_config(context),
@@ -140,18 +158,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         target,
         request,
         printer: context.printer.clone(),
-    };
-    let to_stdout = matches!(job.target, Target::Stdout);
-    let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
-    if to_stdout {
-        // Standard output is the image; its description must not end up inside.
-        if let Some(sha256) = &built.sha256 {
-            context.printer.message(&format!("sha256 {sha256}"));
-        }
-    } else {
-        context.printer.to_stdout().data(&built)?;
-    }
-    Ok(ExitStatus::Ok)
+    })
 }
 
 /// The farm of an image that is too large to make for many at once, or says that of `--mirror`.
@@ -164,7 +171,6 @@ fn one_farm(args: &ImageBuildArgs) -> Outcome<FarmId> {
         ("--mirror", !thin.mirror.is_empty()),
         ("--ipxe", !thin.ipxe.is_empty()),
         ("--ipxe-package", thin.ipxe_package.is_some()),
-        ("--vlan", thin.vlan.is_some()),
         ("--expect", thin.expect.is_some()),
     ];
     if let Some((flag, _)) = of_thin.iter().find(|(_, given)| *given) {
@@ -208,6 +214,9 @@ fn node_config(
     config.enrolment_token = enrolment_token(args.enrolment_token_file.as_deref())?;
     if let Some(address) = &args.static_address {
         config.addressing = address.0.clone();
+    }
+    if let Some(vlan) = args.vlan {
+        config.vlan = VlanId::try_from(u64::from(vlan))?;
     }
     config.check()?;
     Ok(config)

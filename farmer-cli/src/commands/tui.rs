@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::tui::history::History as _;
 use ::tui::node::duration_text;
 use ::tui::summary::{Alert, Summary};
 use ::tui::{
@@ -15,6 +16,7 @@ use directory::clock::{Clock as _, SystemClock};
 use directory::sign::{SignatureMode, Signer};
 use serde::Serialize;
 
+use super::image::MediaMaker;
 use super::{Context, connect};
 use crate::args::{ConnectionArgs, DashArgs, TuiArgs};
 use crate::exit::ExitStatus;
@@ -45,7 +47,8 @@ pub async fn run(context: &Context<'_>, args: TuiArgs) -> Outcome<ExitStatus> {
         ::tui::replay(path, &view).await?;
         return Ok(ExitStatus::Ok);
     }
-    session(context, &args.connection, view, args.record).await
+    let maker = MediaMaker::new(context, &args.connection, args.node, args.bootkit);
+    session(context, &args.connection, view, args.record, maker).await
 }
 
 /// `farmer dash`
@@ -62,7 +65,8 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
             no_decisions: None,
             first: View::Overview,
         };
-        return session(context, &args.connection, view, None).await;
+        let maker = MediaMaker::new(context, &args.connection, None, None);
+        return session(context, &args.connection, view, None, maker).await;
     }
     let settings = context.settings(&args.connection)?;
     let source = source(context, &settings, farm_id).await?;
@@ -76,6 +80,13 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
     }
     let now = SystemClock.now();
     let summary = Summary::of(&snapshot.rows, now);
+    if refreshed.is_ok() && summary.nodes > 0 {
+        // For the sparklines of a session; a cache that refuses keeps nobody from the answer.
+        let kept = source.record(::tui::history::sample(&summary, now)).await;
+        if let Err(error) = kept {
+            context.printer.warning(&error);
+        }
+    }
     let overview = Overview {
         directory: connect::anonymous(&settings)?.server().to_owned(),
         farm_id,
@@ -164,6 +175,7 @@ async fn session(
     flags: &ConnectionArgs,
     view: ViewSettings,
     record: Option<std::path::PathBuf>,
+    maker: MediaMaker,
 ) -> Outcome<ExitStatus> {
     let settings = context.settings(flags)?;
     let source = source(context, &settings, view.farm_id).await?;
@@ -182,6 +194,7 @@ async fn session(
         preferences,
         preferences_file: Some(preferences_file),
         record,
+        maker: Arc::new(maker),
     };
     ::tui::run(session, Arc::new(source), Arc::new(SystemClock)).await?;
     Ok(ExitStatus::Ok)

@@ -11,6 +11,7 @@ mod boot_linux;
 mod boot_matrix;
 mod boot_payloads;
 mod boot_uki;
+mod boot_vlan;
 mod bootkit;
 mod build;
 mod check;

@@ -16,8 +16,16 @@ const LOADER_LIMIT_BYTES: u64 = 64 << 20;
 /// A list of offers is short.
 const MEMO_LIMIT_BYTES: u64 = 1 << 20;
 
-/// Fetches those of the named packages that apt offers, and returns their files in the cache, in
-/// the order of the names. Package lists are taken as they are: what they do not offer is left out,
+/// A package that apt offers, fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The package's name.
+    pub name: String,
+    /// Its file in the cache.
+    pub path: PathBuf,
+}
+
+/// Fetches those of the named packages that apt offers, and returns them in the order of the names. Package lists are taken as they are: what they do not offer is left out,
 /// and nothing is updated for it.
 ///
 /// # Errors
@@ -27,7 +35,7 @@ pub fn fetch_offered(
     environment: AptEnvironment<'_>,
     names: &[&str],
     progress: &mut dyn FnMut(Event),
-) -> Result<Vec<PathBuf>, BootkitError> {
+) -> Result<Vec<Fetched>, BootkitError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -68,7 +76,13 @@ pub fn fetch_offered(
         apt.download(temporary.path(), &missing)?;
         take(temporary.path(), &missing, &place)?;
     }
-    Ok(offers.iter().map(place).collect())
+    Ok(offers
+        .iter()
+        .map(|offer| Fetched {
+            name: offer.name.clone(),
+            path: place(offer),
+        })
+        .collect())
 }
 
 /// Loaders out of a Debian package that is given as a file, those of `wanted` that it has, and the

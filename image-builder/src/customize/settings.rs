@@ -1,18 +1,19 @@
 //! The settings in the `config` region: read, changed, checked against the node on the image.
 
+use node_config::layer::NetworkLayer;
+use node_config::system::SETTINGS_FILE;
 use node_config::{Effective, Layer, Origin};
 
 use super::CustomizeError;
 use crate::payload::{CONFIG_REGION_BYTES, ConfigFile, CpioError, config_cpio, cpio};
 use crate::regions::{self, PayloadFacts};
-use node_config::system::SETTINGS_FILE;
 
 /// How the settings are to change.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SettingsChange {
     /// Complete settings, instead of the present ones.
     pub replace: Option<Layer>,
-    /// Settings to set; a section `network` or `location` replaces the whole one. A directory's URL
+    /// Settings to set; a section `network` (but for its VLAN) or `location` replaces the whole one. A directory's URL
     /// brings its own pin, authorities and leave for http: those of the old URL go.
     pub set: Layer,
 }
@@ -41,9 +42,15 @@ impl SettingsChange {
             }
             old.insecure_http = new.insecure_http.or(old.insecure_http);
         }
-        if set.network != node_config::layer::NetworkLayer::default() {
+        let vlan = set.network.vlan.or(layer.network.vlan);
+        let vlan_alone = NetworkLayer {
+            vlan: set.network.vlan,
+            ..NetworkLayer::default()
+        };
+        if set.network != vlan_alone {
             layer.network = set.network.clone();
         }
+        layer.network.vlan = vlan;
         layer.location = set.location.clone().or(layer.location);
         layer.disks.extend(set.disks.clone());
         layer

@@ -56,6 +56,12 @@ pub fn parse(text: &str) -> CommandLine {
             Err(error) => note("ip", &error),
         }
     }
+    if let Some(value) = first("vlan") {
+        match value.parse() {
+            Ok(vlan) => line.layer.network.vlan = Some(vlan),
+            Err(error) => note("vlan", &error),
+        }
+    }
     line.medium = first(MEDIUM_ARGUMENT).cloned();
     if let Some(value) = first(EXPECT_ARGUMENT) {
         line.expect = expected(value);
@@ -69,10 +75,8 @@ pub fn parse(text: &str) -> CommandLine {
     if arguments.contains_key("debug") {
         line.layer.debug = Some(true);
     }
-    for key in ["vlan", "bond"] {
-        if arguments.contains_key(key) {
-            ignored.push(format!("{key}: not supported by this version of the node"));
-        }
+    if arguments.contains_key("bond") {
+        ignored.push("bond: not supported by this version of the node".to_owned());
     }
     if arguments.contains_key("version") {
         ignored.push("version: chooses a Zero-OS release and has no meaning here".to_owned());
@@ -161,6 +165,7 @@ fn ip_argument(value: &str) -> Result<NetworkLayer, ConfigError> {
         interface: Some(field(5))
             .filter(|name| !name.is_empty())
             .map(str::to_owned),
+        vlan: None,
     })
 }
 

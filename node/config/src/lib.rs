@@ -23,4 +23,6 @@ pub mod values;
 pub use error::ConfigError;
 pub use layer::{Effective, Layer, Origin};
 pub use schema::{DirectoryConfig, DiskKind, DiskWord, LocationConfig, NodeConfig, SCHEMA_VERSION};
-pub use values::{Addressing, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode, without_secrets};
+pub use values::{
+    Addressing, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode, VlanId, without_secrets,
+};

@@ -11,10 +11,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
+use super::Wanted;
 use super::addressing::{Grant, chosen};
 use super::dhcp::{self, Event};
 use super::link::{self, Link, mac_text};
 use super::netlink::{LinkNews, Netlink};
+use super::ports::Ports;
 use super::resolv;
 use super::state::{NO_PORT, NetState, PortState};
 use crate::console::Console;
@@ -28,18 +30,16 @@ const LOOPBACK: u32 = 1;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Without any port for so long after the drivers are loaded, there is none.
 const PORT_PATIENCE: Duration = Duration::from_secs(3);
-/// A driver may announce a port before it can be switched on: e100 of Linux 6.1 makes the memory it
-/// receives into only afterwards, and the kernel stops at a port that is switched on in between.
-const BEFORE_SWITCHING_ON: Duration = Duration::from_millis(200);
 
 /// The network of the machine.
 pub struct Manager {
     console: Console,
-    addressing: watch::Receiver<Addressing>,
+    wanted: watch::Receiver<Wanted>,
     devices: watch::Receiver<Devices>,
     state: watch::Sender<NetState>,
     netlink: Netlink,
     events: mpsc::Sender<(String, Event)>,
+    wired: Ports,
     ports: BTreeMap<String, Port>,
     /// The port with the default route.
     first: Option<String>,
@@ -51,8 +51,6 @@ pub struct Manager {
 
 struct Port {
     link: Link,
-    met: Instant,
-    is_on: bool,
     carrier: watch::Sender<bool>,
     carrier_lost: Instant,
     dhcp: Option<JoinHandle<()>>,
@@ -72,11 +70,11 @@ impl Drop for Port {
 }
 
 impl Manager {
-    /// Prepares the network; [`Self::run`] does the work. The wanted addressing may change at any
-    /// time; the state is published through `state`.
+    /// Prepares the network; [`Self::run`] does the work. What is wanted may change at any time; the
+    /// state is published through `state`.
     pub fn new(
         console: Console,
-        addressing: watch::Receiver<Addressing>,
+        wanted: watch::Receiver<Wanted>,
         devices: watch::Receiver<Devices>,
         state: watch::Sender<NetState>,
     ) -> Result<(Self, mpsc::Receiver<(String, Event)>), Errno> {
@@ -85,11 +83,12 @@ impl Manager {
         let (events, told) = mpsc::channel(64);
         let manager = Self {
             console,
-            addressing,
+            wanted,
             devices,
             state,
             netlink,
             events,
+            wired: Ports::default(),
             ports: BTreeMap::new(),
             first: None,
             host_name: String::new(),
@@ -108,20 +107,17 @@ impl Manager {
         };
         let mut tick = tokio::time::interval(LOOK_AGAIN);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut addressing = self.addressing.clone();
+        let mut wanted = self.wanted.clone();
         let mut devices = self.devices.clone();
         loop {
-            let to_switch_on = self.ports.values().filter(|port| !port.is_on);
-            let next = to_switch_on
-                .map(|port| port.met + BEFORE_SWITCHING_ON)
-                .min();
+            let next = self.wired.next_to_switch_on();
             tokio::select! {
                 _ = tick.tick() => {}
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
                 result = news.wait() => if let Err(error) = result {
                     return error;
                 },
-                Ok(()) = addressing.changed() => self.forget_all(),
+                Ok(()) = wanted.changed() => self.forget_all(),
                 Ok(()) = devices.changed() => {}
                 Some((port, event)) = told.recv() => self.hear(&port, event),
             }
@@ -140,10 +136,16 @@ impl Manager {
                 }
             }
         }
+        // Now: on another VLAN the interfaces are others.
+        self.install();
+    }
+
+    fn is_dhcp(&self) -> bool {
+        matches!(self.wanted.borrow().addressing, Addressing::Dhcp)
     }
 
     fn hear(&mut self, name: &str, event: Event) {
-        let is_dhcp = matches!(*self.addressing.borrow(), Addressing::Dhcp);
+        let is_dhcp = self.is_dhcp();
         let Some(port) = self.ports.get_mut(name).filter(|_| is_dhcp) else {
             return;
         };
@@ -164,7 +166,8 @@ impl Manager {
 
     /// Brings everything in line with what is plugged in and what is wanted.
     fn look(&mut self) {
-        let links = link::wired_ports(Path::new("/"));
+        let wanted = self.wanted.borrow().clone();
+        let (links, mut complaint) = self.wired.look(&mut self.netlink, wanted.vlan);
         self.ports.retain(|name, port| {
             links
                 .iter()
@@ -173,16 +176,13 @@ impl Manager {
         for link in &links {
             self.meet(link);
         }
-        self.switch_on();
-        let wanted = self.addressing.borrow().clone();
-        let mut complaint = None;
-        match &wanted {
+        match &wanted.addressing {
             Addressing::Dhcp => self.start_dhcp(),
             Addressing::Static { interface, .. } => {
                 let holder = chosen(interface.as_deref(), &links);
                 let holder = holder.map(|link| link.name.clone());
-                complaint = holder.as_ref().err().cloned();
-                self.give_fixed(&wanted, holder.ok().as_deref());
+                complaint = complaint.or(holder.as_ref().err().cloned());
+                self.give_fixed(&wanted.addressing, holder.ok().as_deref());
             }
         }
         self.choose_first();
@@ -209,8 +209,6 @@ impl Manager {
                     link.name.clone(),
                     Port {
                         link: link.clone(),
-                        met: now,
-                        is_on: false,
                         carrier: watch::Sender::new(link.carrier),
                         carrier_lost: now,
                         dhcp: None,
@@ -224,21 +222,10 @@ impl Manager {
         }
     }
 
-    fn switch_on(&mut self) {
-        for port in self.ports.values_mut() {
-            if !port.is_on && port.met.elapsed() >= BEFORE_SWITCHING_ON {
-                port.is_on = true;
-                let result = self.netlink.set_up(port.link.index);
-                let trouble = result.err();
-                port.trouble = trouble.map(|error| format!("cannot be switched on: {error}"));
-            }
-        }
-    }
-
     fn start_dhcp(&mut self) {
         for port in self.ports.values_mut() {
             let is_running = port.dhcp.as_ref().is_some_and(|task| !task.is_finished());
-            if is_running || !port.is_on {
+            if is_running {
                 continue;
             }
             let client = dhcp::Port {
@@ -374,7 +361,7 @@ impl Manager {
 
     fn publish(&mut self, complaint: Option<String>) {
         let ipv6 = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
-        let is_dhcp = matches!(*self.addressing.borrow(), Addressing::Dhcp);
+        let is_dhcp = self.is_dhcp();
         let mut states = Vec::new();
         for port in self.ports.values() {
             states.push(port.state(&ipv6, is_dhcp));

@@ -10,7 +10,7 @@ use super::{Consent, Palette, Prompt, State};
 use crate::command::{Binding, Command, Unavailable, View};
 use crate::event::Effect;
 use crate::export;
-use crate::form::FarmForm;
+use crate::form::{self, Form, Purpose};
 use crate::input::Input;
 
 impl State {
@@ -23,6 +23,12 @@ impl State {
         if is_global && key.code == KeyCode::Char('c') {
             return effects.push(Effect::Quit);
         }
+        if key.modifiers.contains(KeyModifiers::ALT) && Binding::of(key).is_none() {
+            // Esc and the next key, when they come in one packet over a slow line.
+            self.run(Command::Back, effects);
+            let rest = key.modifiers - KeyModifiers::ALT;
+            return self.key(KeyEvent::new(key.code, rest), effects);
+        }
         if let Some(binding) = Binding::of(key) {
             self.run(binding.command, effects);
         }
@@ -33,10 +39,7 @@ impl State {
             Some(Prompt::Filter { input, .. } | Prompt::Find { input, .. }) => input,
             Some(Prompt::Export { input }) => input,
             Some(Prompt::Palette(palette)) => &mut palette.input,
-            Some(Prompt::Form(form)) => match form.fields.get_mut(form.focus) {
-                Some(field) => &mut field.input,
-                None => return,
-            },
+            Some(Prompt::Form(form)) => return form.paste(text),
             // A name that has to be typed is typed.
             _ => return,
         };
@@ -57,15 +60,17 @@ impl State {
             Prompt::Columns(at) => self.columns_key(at, key, effects),
             Prompt::Export { input } => self.export_key(input, key, effects),
             Prompt::Confirm(mut confirm) => match (&mut confirm.consent, key.code) {
-                (_, KeyCode::Esc) | (Consent::Button { .. }, KeyCode::Char('n' | 'q')) => {}
-                (Consent::Button { .. }, KeyCode::Char('y')) => {
-                    self.act(confirm.action, confirm.what, confirm.undo, effects);
+                (_, KeyCode::Esc) | (Consent::Button { .. }, KeyCode::Char('n' | 'q')) => {
+                    self.prompt = confirm.form.map(Prompt::Form);
                 }
+                (Consent::Button { .. }, KeyCode::Char('y')) => self.carry_out(confirm, effects),
                 (consent, KeyCode::Enter) if consent.is_given() => {
-                    self.act(confirm.action, confirm.what, confirm.undo, effects);
+                    self.carry_out(confirm, effects);
                 }
                 // The focus is on Cancel.
-                (Consent::Button { .. }, KeyCode::Enter) => {}
+                (Consent::Button { .. }, KeyCode::Enter) => {
+                    self.prompt = confirm.form.map(Prompt::Form);
+                }
                 (consent, _) => {
                     match consent {
                         Consent::Button { focused } => {
@@ -82,7 +87,7 @@ impl State {
                     self.prompt = Some(Prompt::Confirm(confirm));
                 }
             },
-            Prompt::Form(form) => self.form_key(form, key),
+            Prompt::Form(form) => self.form_key(form, key, effects),
         }
     }
 
@@ -233,25 +238,32 @@ impl State {
         }
     }
 
-    fn form_key(&mut self, mut form: FarmForm, key: KeyEvent) {
+    fn form_key(&mut self, mut form: Box<Form>, key: KeyEvent, effects: &mut Vec<Effect>) {
         match key.code {
             KeyCode::Esc => return,
             KeyCode::Tab | KeyCode::Down => form.move_focus(1),
             KeyCode::BackTab | KeyCode::Up => form.move_focus(-1),
-            KeyCode::Enter => match form.result() {
-                Ok(after) => return self.propose_farm(&form.farm.clone(), after),
-                Err(why) => {
-                    if let Some((at, _)) = form.first_error() {
-                        form.focus = at;
+            KeyCode::Enter => {
+                let sent = match form.purpose.clone() {
+                    Purpose::Farm(farm) => match form::farm::wish(&form, &farm) {
+                        Ok(wishes) => return self.propose_farm(&farm, wishes, form),
+                        Err(why) => Err(why),
+                    },
+                    Purpose::Build | Purpose::Customize => {
+                        form::media::order(&form).map(|order| self.check_order(order, effects))
                     }
-                    self.say(why, true, None);
-                }
-            },
-            _ => {
-                if let Some(field) = form.fields.get_mut(form.focus) {
-                    field.input.key(key);
+                };
+                match sent {
+                    Ok(asked) => form.asked = Some(asked),
+                    Err(why) => {
+                        if let Some((at, _)) = form.first_error() {
+                            form.focus = at;
+                        }
+                        form.note = Some(why);
+                    }
                 }
             }
+            _ => form.key(key),
         }
         self.prompt = Some(Prompt::Form(form));
     }
@@ -264,6 +276,7 @@ impl State {
             Err(Unavailable::Because(why)) => return self.say(why, true, None),
         }
         match command {
+            Command::Open if self.view == View::Overview => self.follow_alert(effects),
             Command::Open => {
                 if let Some(id) = self.node_at_hand().map(|row| row.node_id) {
                     self.open(id, effects);
@@ -291,11 +304,12 @@ impl State {
             Command::FreeToUse => self.toggle_free(effects),
             Command::Undo => self.take_back(effects),
             Command::EditFarm => {
-                self.prompt = self
-                    .farm
-                    .as_ref()
-                    .map(|farm| Prompt::Form(FarmForm::of(farm)));
+                let form = self.farm.as_ref().map(|farm| form::farm::form(farm));
+                self.prompt = form.map(|form| Prompt::Form(Box::new(form)));
             }
+            Command::BuildMedium => self.order_medium(form::media::build(self.settings.farm_id)),
+            Command::CustomizeMedium => self.order_medium(self.customize_form()),
+            Command::CancelWork => self.cancel_work(effects),
             Command::Mark => self.mark(effects),
             Command::MarkAll => {
                 if let Some(table) = self.table_shown() {
@@ -328,9 +342,9 @@ impl State {
                     input: Input::new("nodes.csv"),
                 });
             }
-            Command::Go(view) => self.go(view),
-            Command::NextView => self.go_by(1),
-            Command::PreviousView => self.go_by(-1),
+            Command::Go(view) => self.go(view, effects),
+            Command::NextView => self.go_by(1, effects),
+            Command::PreviousView => self.go_by(-1, effects),
             Command::Down => self.move_by(1, effects),
             Command::Up => self.move_by(-1, effects),
             Command::PageDown => self.move_by(self.page(), effects),
@@ -342,7 +356,11 @@ impl State {
             Command::Refresh => {
                 self.refresh_now = true;
                 self.ask_if_due(effects);
+                if self.view == View::Media {
+                    self.survey(effects);
+                }
             }
+            Command::Mouse => self.toggle_mouse(effects),
             Command::Repaint => effects.push(Effect::Repaint),
             Command::Suspend => effects.push(Effect::Suspend),
             Command::Back => self.back(effects),
@@ -359,7 +377,11 @@ impl State {
         let running = self.jobs.iter().any(|job| job.outcome.is_none());
         if running && !self.quit_asked {
             self.quit_asked = true;
-            let text = "a change is still on its way (7 shows it); q again quits";
+            let text = if self.medium_under_way().is_some() {
+                "a medium is being made (6 shows it); q again leaves it unfinished and quits"
+            } else {
+                "a change is still on its way (7 shows it); q again quits"
+            };
             return self.say(text.to_owned(), true, None);
         }
         effects.push(Effect::Quit);
@@ -389,7 +411,11 @@ impl State {
         }
     }
 
-    fn resort(&mut self, change: impl FnOnce(&mut crate::table::Table), effects: &mut Vec<Effect>) {
+    pub(super) fn resort(
+        &mut self,
+        change: impl FnOnce(&mut crate::table::Table),
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(table) = self.table_mut() {
             change(table);
         }
@@ -397,16 +423,21 @@ impl State {
         effects.push(Effect::Remember(Box::new(self.preferences())));
     }
 
-    fn go(&mut self, view: View) {
+    pub(super) fn go(&mut self, view: View, effects: &mut Vec<Effect>) {
         self.view = view;
         self.open = None;
         self.top = 0;
+        match view {
+            View::Media => self.survey(effects),
+            View::Overview => self.look_back(effects),
+            _ => {}
+        }
         if view.is_table() {
             self.rebuild_shown();
         }
     }
 
-    fn go_by(&mut self, step: isize) {
+    fn go_by(&mut self, step: isize, effects: &mut Vec<Effect>) {
         let at = View::ALL.iter().position(|view| *view == self.view);
         let count = isize::try_from(View::ALL.len()).unwrap_or(1);
         let next = (isize::try_from(at.unwrap_or(0)).unwrap_or(0) + step).rem_euclid(count);
@@ -414,7 +445,7 @@ impl State {
             .ok()
             .and_then(|next| View::ALL.get(next))
         {
-            self.go(*view);
+            self.go(*view, effects);
         }
     }
 
@@ -423,7 +454,7 @@ impl State {
         isize::try_from(height).unwrap_or(1)
     }
 
-    fn move_by(&mut self, step: isize, effects: &mut Vec<Effect>) {
+    pub(super) fn move_by(&mut self, step: isize, effects: &mut Vec<Effect>) {
         let is_page = step.unsigned_abs() > 1;
         if self.open.is_some() && is_page {
             let last = crate::view::detail_length(self).saturating_sub(1);
@@ -437,6 +468,11 @@ impl State {
             View::Nodes => &mut self.nodes,
             View::Registrations => &mut self.registrations,
             View::Rewards => &mut self.rewards,
+            View::Overview if !is_page => {
+                let last = self.alerts().len().saturating_sub(1);
+                self.alert = self.alert.saturating_add_signed(step).min(last);
+                return;
+            }
             _ => {
                 let last = crate::view::lines_length(self).saturating_sub(1);
                 self.top = self.top.saturating_add_signed(step).min(last);

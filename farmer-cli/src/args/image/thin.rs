@@ -22,10 +22,6 @@ pub struct ThinArgs {
     #[arg(long, value_name = "DEB", conflicts_with = "ipxe")]
     pub ipxe_package: Option<PathBuf>,
 
-    /// The network is on this VLAN, 1 to 4094 (not with Debian 12's iPXE)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4094))]
-    pub vlan: Option<u16>,
-
     /// Digest of the system (that a pxe bundle was built with), for the node to compare
     #[arg(long, value_name = "DIGEST")]
     pub expect: Option<Digest>,

@@ -20,6 +20,11 @@ pub async fn system(
     args: &ImageBuildArgs,
     farm_id: FarmId,
 ) -> Outcome<(System, String)> {
+    if args.vlan.is_some() {
+        let message = "Zero-OS does not know --vlan";
+        return Err(Failure::new(ExitStatus::Usage, message)
+            .with_hint("name the networks it divides: --kernel-arg vlan:priv=N"));
+    }
     let named = args.zero_os.zos.as_deref().unwrap_or_default();
     let kernel = match named.split_once("://") {
         Some(_) => {

@@ -119,7 +119,7 @@ impl Ask {
         Ok(Self {
             source,
             fixed: fixed(args)?,
-            vlan: args.thin.vlan,
+            vlan: args.vlan,
             arguments,
         })
     }
@@ -156,7 +156,7 @@ fn for_bundle(args: &ImageBuildArgs) -> Vec<String> {
     if let Some(address) = &args.static_address {
         words.extend(ip_argument(&address.0));
     }
-    words.extend(args.thin.vlan.map(|vlan| format!("vlan={vlan}")));
+    words.extend(args.vlan.map(|vlan| format!("vlan={vlan}")));
     // The bundle has its own; what is said here counts.
     if args.network != RunMode::Prod {
         words.push(format!("runmode={}", args.network));
