@@ -85,21 +85,26 @@ pub fn fetch_offered(
         .collect())
 }
 
-/// Loaders out of a Debian package that is given as a file, those of `wanted` that it has, and the
-/// newest modification time in it (seconds since 1970-01-01 UTC).
+/// Loaders out of a package.
+#[derive(Debug, Clone, Default)]
+pub struct PackagedLoaders {
+    /// Those that it has.
+    pub files: Vec<(Loader, Vec<u8>)>,
+    /// Newest modification time in it, seconds since 1970-01-01 UTC.
+    pub newest_mtime_unix_s: u64,
+}
+
+/// Loaders out of a Debian package that is given as a file.
 ///
 /// # Errors
 /// [`BootkitError::Deb`] for what is no package.
-pub fn loaders_of(
-    package: &Path,
-    wanted: &[Loader],
-) -> Result<(Vec<(Loader, Vec<u8>)>, u64), BootkitError> {
+pub fn loaders_of(package: &Path, wanted: &[Loader]) -> Result<PackagedLoaders, BootkitError> {
     let loader_at = |path: &str| {
         let mut all = wanted.iter().copied();
         all.find(|loader| loader.debian_paths().contains(&path))
     };
-    let mut found = Vec::new();
-    let (_, newest) = deb::read(
+    let mut files = Vec::new();
+    let (_, newest_mtime_unix_s) = deb::read(
         package,
         &mut |path| loader_at(path).is_some(),
         &mut |_, entry| {
@@ -108,11 +113,14 @@ pub fn loaders_of(
             }
             let mut bytes = Vec::with_capacity(entry.size_bytes as usize);
             entry.content.read_to_end(&mut bytes)?;
-            found.extend(loader_at(entry.path).map(|loader| (loader, bytes)));
+            files.extend(loader_at(entry.path).map(|loader| (loader, bytes)));
             Ok(())
         },
     )?;
-    Ok((found, newest))
+    Ok(PackagedLoaders {
+        files,
+        newest_mtime_unix_s,
+    })
 }
 
 /// Moves downloaded files to their places, each checked against apt's lists.

@@ -67,14 +67,14 @@ impl Stamps {
     /// # Errors
     /// Those of opening and reading it.
     pub fn digest_of(&mut self, path: &Path) -> io::Result<(Digest, u64)> {
-        let mut file = store::open_regular(path)?;
-        let found = file.metadata()?;
         if let Some(known) = self.known.get(path)
-            && *known == stamp(&found, known.sha256)
             && known.changed.0 + SETTLED_S <= self.written_s
+            && *known == stamp(&path.symlink_metadata()?, known.sha256)
         {
             return Ok((known.sha256, known.size_bytes));
         }
+        let mut file = store::open_regular(path)?;
+        let found = file.metadata()?;
         let (sha256, size_bytes) = Digest::of_reader(&mut file)?;
         // Of the time before it was read: what changes meanwhile has a later one.
         self.known.insert(path.to_owned(), stamp(&found, sha256));

@@ -8,6 +8,8 @@ use rustix::io::Errno;
 
 use crate::rope::{Layout, Source};
 
+/// Below this reserving takes longer than it saves.
+const LEAST_BYTES: u64 = 16 << 20;
 /// `EXT4_SUPER_MAGIC`, also of ext2 and ext3; statfs(2).
 const EXT4_MAGIC: u64 = 0xEF53;
 
@@ -18,11 +20,13 @@ const EXT4_MAGIC: u64 = 0xEF53;
 /// # Errors
 /// No space, or none left of a quota.
 pub(super) fn reserve(file: &File, layout: &Layout) -> io::Result<()> {
-    let kind = fstatfs(file).map(|found| found.f_type as u64);
-    if kind != Ok(EXT4_MAGIC) {
+    let runs = written_runs(layout);
+    let total: u64 = runs.iter().map(|(_, length)| length).sum();
+    let kind = || fstatfs(file).map(|found| found.f_type as u64);
+    if total < LEAST_BYTES || kind() != Ok(EXT4_MAGIC) {
         return Ok(());
     }
-    for (offset, length) in written_runs(layout) {
+    for (offset, length) in runs {
         match fallocate(file, FallocateFlags::KEEP_SIZE, offset, length) {
             Ok(()) => {}
             Err(error @ (Errno::NOSPC | Errno::DQUOT)) => return Err(error.into()),

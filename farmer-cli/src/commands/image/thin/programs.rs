@@ -120,15 +120,15 @@ impl Wanted {
             let wanted = [Loader::IpxeLkrn, Loader::IpxeEfi];
             let (found, newest) =
                 packages::loaders_of(path, &wanted).doing(format!("reading {}", path.display()))?;
-            if found.is_empty() {
+            if found.files.is_empty() {
                 let message = format!("there is no iPXE in {}", path.display());
                 return Err(Failure::new(ExitStatus::NotFound, message)
                     .with_hint("Debian's package is called ipxe"));
             }
-            for (_, bytes) in found {
+            for (_, bytes) in found.files {
                 programs.keep_if_useful(Content::bytes(bytes))?;
             }
-            programs.newest = Some(newest);
+            programs.newest = Some(found.newest_mtime_unix_s);
         }
         Ok(programs)
     }
