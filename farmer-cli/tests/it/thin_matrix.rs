@@ -40,10 +40,6 @@ fn run(program: &str, arguments: &[&str], directory: &Path) {
     assert!(done.status.success(), "{program} {arguments:?}: {done:?}");
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
-
 fn boot(name: &str, machine: &Machine) -> Guest {
     machine.boot(name).expect("QEMU starts")
 }

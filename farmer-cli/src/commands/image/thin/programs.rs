@@ -118,7 +118,7 @@ impl Wanted {
         }
         if let Some(path) = &self.package {
             let wanted = [Loader::IpxeLkrn, Loader::IpxeEfi];
-            let (found, newest) =
+            let found =
                 packages::loaders_of(path, &wanted).doing(format!("reading {}", path.display()))?;
             if found.files.is_empty() {
                 let message = format!("there is no iPXE in {}", path.display());
