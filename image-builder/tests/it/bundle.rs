@@ -64,7 +64,9 @@ fn every_loader_is_told_every_archive_in_order() {
     let ipxe = text(&files, "boot.ipxe");
     assert!(ipxe.starts_with("#!ipxe\n"), "{ipxe}");
     assert!(
-        ipxe.contains("kernel vmlinuz initrd=base.img initrd=node.img initrd=config.cpio console="),
+        ipxe.contains(
+            "kernel vmlinuz initrd=base.img initrd=node.img initrd=config.cpio ${farmer-args} console="
+        ),
         "{ipxe}"
     );
     assert!(
