@@ -1,8 +1,6 @@
 //! Columns of the tables: what each shows, how wide it is, how it sorts, and which give way first on
 //! a narrow terminal.
 
-use std::cmp::Ordering;
-
 use directory::clock::UnixTime;
 use directory::wire::{Node, NodeState};
 use hw_probe::reward::{Certification, Tft, UNITS_PER_TFT};
@@ -320,7 +318,7 @@ impl Column {
         }
     }
 
-    /// A number that sorts like the column, if the column can be told by one.
+    /// A number that sorts like the column, if the column can be told by one of the node alone.
     pub(crate) fn key(self, node: &NodeRow, now: UnixTime) -> Option<u64> {
         let signed =
             |seconds: Option<i64>| seconds.map_or(0, |s| u64::try_from(s).unwrap_or(0) + 1);
@@ -335,6 +333,14 @@ impl Column {
             Self::Cu => node.units().cu_micro,
             Self::Su => node.units().su_micro,
             Self::Reward => node.reward,
+            // By the word.
+            Self::Limit => match node.limit_word() {
+                "CPU" => 0,
+                "SSD" => 1,
+                "memory" => 2,
+                "unknown" => 3,
+                _ => 4,
+            },
             Self::Risk => {
                 let missed = MissedUptime::of_row(node, now, Certification::Diy);
                 missed.allowed_seconds.saturating_sub(missed.off_seconds)
@@ -345,19 +351,8 @@ impl Column {
                 .age_seconds(now)
                 .map_or(u64::MAX, |age| signed(Some(age))),
             Self::Age => u64::try_from(now.secs.saturating_sub(node.created)).unwrap_or(0),
-            Self::Node | Self::Host | Self::Limit | Self::Place | Self::Os => return None,
+            Self::Node | Self::Host | Self::Place | Self::Os => return None,
         })
-    }
-
-    /// Order of two nodes by a column that is told by a text.
-    pub(crate) fn compare_text(self, a: &NodeRow, b: &NodeRow) -> Ordering {
-        match self {
-            Self::Host => a.host.cmp(&b.host),
-            Self::Limit => a.limit_word().cmp(b.limit_word()),
-            Self::Place => (&a.country, &a.city).cmp(&(&b.country, &b.city)),
-            Self::Os => a.os.cmp(&b.os),
-            _ => Ordering::Equal,
-        }
     }
 
     /// The column of this name, as filters and the remembered state write it.

@@ -1,11 +1,12 @@
 //! Everything the user can ask for: one table feeds keys, hints, help and palette.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use serde::{Deserialize, Serialize};
 
 use crate::state::State;
 
 /// What is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum View {
     /// Totals and alerts.
     Overview,
@@ -524,6 +525,30 @@ impl Command {
             | Self::Suspend
             | Self::Quit => Ok(()),
         }
+    }
+
+    /// Whether it is about what is listed: it waits until the listing asked for is there.
+    pub(crate) const fn is_about_listing(self) -> bool {
+        matches!(
+            self,
+            Self::Open
+                | Self::Find
+                | Self::Approve
+                | Self::Block
+                | Self::Delete
+                | Self::FreeToUse
+                | Self::Mark
+                | Self::MarkAll
+                | Self::CopyId
+                | Self::CopyJson
+                | Self::Export
+                | Self::Down
+                | Self::Up
+                | Self::PageDown
+                | Self::PageUp
+                | Self::First
+                | Self::Last
+        )
     }
 
     /// Whether the hints bar offers it: what everybody guesses stays in the help.

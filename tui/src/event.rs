@@ -1,7 +1,6 @@
 //! What happens to the UI, and what it wants done. Both are data: a session can be recorded and
 //! replayed.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::KeyEvent;
@@ -9,9 +8,11 @@ use directory::identity::NodeId;
 use directory::wire::{Farm, Node, NodeState};
 use serde::{Deserialize, Serialize};
 
+use crate::arrange::{Arrange, Arranged, Find};
 use crate::columns::Column;
+use crate::export::Export;
 use crate::prefs::Preferences;
-use crate::row::NodeRow;
+use crate::rows::Rows;
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +41,20 @@ pub enum Event {
         generation: u64,
         /// The nodes, or a line about what went wrong.
         answer: Result<Snapshot, String>,
+    },
+    /// Tables are filtered and sorted.
+    Arranged {
+        /// Of the request.
+        generation: u64,
+        /// What came of it.
+        arranged: Arranged,
+    },
+    /// A node was looked for by its name.
+    Found {
+        /// Of the request.
+        generation: u64,
+        /// Its place in the table, if anything fits.
+        line: Option<usize>,
     },
     /// The cache was brought up to date, or could not be.
     Refreshed {
@@ -83,7 +98,7 @@ pub enum Event {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The nodes.
-    pub rows: Vec<NodeRow>,
+    pub rows: Rows,
     /// How many there are; more than `rows` when only the first ones were read.
     pub total: u64,
     /// The farm, if the view is of one and it is known.
@@ -151,14 +166,18 @@ pub enum Effect {
         /// What.
         action: Action,
     },
-    /// Write a new file.
-    WriteFile {
+    /// Filter and sort, away from the loop.
+    Arrange(Box<Arrange>),
+    /// Look for a node by its name, away from the loop.
+    Find(Find),
+    /// Let go of rows that are no longer shown: giving back a hundred thousand takes a while.
+    Release(Rows),
+    /// Write a table to a new file.
+    Export {
         /// To be sent back with the outcome.
         job: u64,
-        /// Where.
-        path: PathBuf,
-        /// What.
-        contents: String,
+        /// What, and where.
+        export: Box<Export>,
     },
     /// Put a text on the clipboard of whoever looks at the terminal.
     Copy(String),

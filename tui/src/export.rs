@@ -1,19 +1,46 @@
 //! What is listed, as a file.
 
+use std::path::PathBuf;
+
 use directory::clock::UnixTime;
 use hw_probe::text::Untrusted;
 
+use crate::arrange::Order;
 use crate::columns::Column;
 use crate::node::Liveness;
 use crate::row::NodeRow;
+use crate::rows::Rows;
 use crate::theme::Glyphs;
 
+/// A table to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Export {
+    /// Where; `.json` at its end makes it JSON, else it is CSV.
+    pub path: PathBuf,
+    pub(crate) rows: Rows,
+    pub(crate) order: Order,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) wall: UnixTime,
+}
+
+impl Export {
+    /// What is written.
+    #[must_use]
+    pub fn contents(&self) -> String {
+        let rows = self
+            .order
+            .iter()
+            .filter_map(|at| self.rows.get(*at as usize));
+        if self.path.extension().is_some_and(|end| end == "json") {
+            json(rows, self.wall)
+        } else {
+            csv(rows, &self.columns, self.wall)
+        }
+    }
+}
+
 /// The columns shown, one line for each node; ids whole, texts safe for spreadsheets.
-pub(crate) fn csv<'a>(
-    rows: impl Iterator<Item = &'a NodeRow>,
-    columns: &[Column],
-    now: UnixTime,
-) -> String {
+fn csv<'a>(rows: impl Iterator<Item = &'a NodeRow>, columns: &[Column], now: UnixTime) -> String {
     let titles: Vec<&str> = columns.iter().map(|column| column.title()).collect();
     let mut out = titles.join(",");
     out.push_str("\r\n");
@@ -39,7 +66,7 @@ pub(crate) fn csv<'a>(
 }
 
 /// Everything known of each row.
-pub(crate) fn json<'a>(rows: impl Iterator<Item = &'a NodeRow>, now: UnixTime) -> String {
+fn json<'a>(rows: impl Iterator<Item = &'a NodeRow>, now: UnixTime) -> String {
     let values: Vec<serde_json::Value> = rows.map(|row| value(row, now)).collect();
     let mut text = serde_json::to_string_pretty(&values).unwrap_or_default();
     text.push('\n');

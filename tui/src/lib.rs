@@ -9,10 +9,11 @@
 //! [`command`] is the one table of keys that feeds input, hints, help and palette. [`node`] holds
 //! what a node's record means (liveness, capacity, rewards); the command line shows the same.
 
+pub mod arrange;
 pub mod columns;
 pub mod command;
 pub mod event;
-mod export;
+pub mod export;
 pub mod filter;
 mod form;
 pub mod health;
@@ -22,6 +23,7 @@ pub mod node;
 mod prefs;
 pub mod record;
 pub mod row;
+pub mod rows;
 mod run;
 pub mod source;
 mod state;
@@ -33,6 +35,7 @@ mod testing;
 pub mod theme;
 pub mod uptime;
 pub mod view;
+mod worker;
 
 pub use command::View;
 pub use event::{Action, Effect, Event};

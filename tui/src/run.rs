@@ -9,6 +9,7 @@ use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode};
 use directory::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 
 use crate::event::{Effect, Event, NodeAnswer};
 use crate::prefs::Preferences;
@@ -16,6 +17,7 @@ use crate::record::{Head, Recorder, Replay, ReplayError};
 use crate::source::Source;
 use crate::state::{Settings, State};
 use crate::terminal::Screen;
+use crate::worker::{Task, Worker};
 
 /// While nothing happens, ages follow in steps of this; the directory is asked in steps of it too.
 const TICK: Duration = Duration::from_secs(2);
@@ -23,6 +25,9 @@ const TICK: Duration = Duration::from_secs(2);
 const BUSY_TICK: Duration = Duration::from_secs(1);
 /// The first picture waits this long for the cache; then it is drawn without.
 const FIRST_PICTURE: Duration = Duration::from_millis(40);
+/// The others wait this long for a table to be put in order; most are by then, and one picture is
+/// less to send than two.
+const PICTURE: Duration = Duration::from_millis(6);
 /// A replay does not wait longer than this for the next event.
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
@@ -44,6 +49,9 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// The system has no thread for the work that would hold up the loop.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
     /// The recording cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -61,7 +69,7 @@ impl RunError {
             Self::Record { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("name a file that is not there yet".to_owned())
             }
-            Self::Signals(_) | Self::Record { .. } | Self::Replay(_) => None,
+            Self::Signals(_) | Self::Record { .. } | Self::Thread(_) | Self::Replay(_) => None,
         }
     }
 }
@@ -101,8 +109,10 @@ pub async fn run(
     let (sender, mut receiver) = unbounded_channel();
     let mut state = State::new(session.settings, &session.preferences, size);
     let begin = state.start();
+    let worker = Worker::start(sender.clone()).map_err(RunError::Thread)?;
     let mut runner = Runner {
         source,
+        worker,
         sender: sender.clone(),
         recorder,
         preferences_file: session.preferences_file,
@@ -111,29 +121,37 @@ pub async fn run(
     };
     runner.ask(begin);
     listen_for_signals(&sender)?;
-    let mut events = vec![tick(&*clock)];
-    // Most caches answer before anybody could see an empty picture.
-    if let Ok(Some(event)) = tokio::time::timeout(FIRST_PICTURE, receiver.recv()).await {
-        events.push(event);
-    }
     let mut screen = Screen::take().map_err(RunError::Terminal)?;
     runner.keys = Some(listen_to_terminal(&sender));
+    let mut events = vec![tick(&*clock)];
+    let mut patience = FIRST_PICTURE;
     loop {
-        for event in std::mem::take(&mut events) {
-            runner.record(&event);
-            let is_tick = matches!(event, Event::Tick { .. });
-            for effect in state.update(event) {
-                if runner.do_it(effect, &mut screen).await? {
+        let until = Instant::now() + patience;
+        loop {
+            for event in std::mem::take(&mut events) {
+                runner.record(&event);
+                let is_tick = matches!(event, Event::Tick { .. });
+                for effect in state.update(event) {
+                    if runner.do_it(effect, &mut screen).await? {
+                        runner.save();
+                        // The process ends: giving back a hundred thousand rows first would be felt.
+                        std::mem::forget(state);
+                        return Ok(());
+                    }
+                }
+                if is_tick {
                     runner.save();
-                    // The process ends: giving back a hundred thousand rows first would be felt.
-                    std::mem::forget(state);
-                    return Ok(());
                 }
             }
-            if is_tick {
-                runner.save();
+            if !state.changes_soon() {
+                break;
+            }
+            match tokio::time::timeout_at(until, receiver.recv()).await {
+                Ok(event) => events.push(event.unwrap_or(Event::Stop)),
+                Err(_) => break,
             }
         }
+        patience = PICTURE;
         screen.draw(&state).map_err(RunError::Terminal)?;
         let step = if state.is_busy() { BUSY_TICK } else { TICK };
         next_events(&mut receiver, &mut events, step, &*clock).await;
@@ -194,6 +212,7 @@ fn fault() {
 
 struct Runner {
     source: Arc<dyn Source>,
+    worker: Worker,
     sender: UnboundedSender<Event>,
     recorder: Option<Recorder>,
     preferences_file: Option<PathBuf>,
@@ -282,13 +301,12 @@ impl Runner {
                     let _ = sender.send(Event::Done { job, answer });
                 });
             }
-            Effect::WriteFile {
-                job,
-                path,
-                contents,
-            } => {
+            Effect::Arrange(task) => self.worker.ask(Task::Arrange(task)),
+            Effect::Find(task) => self.worker.ask(Task::Find(task)),
+            Effect::Release(rows) => self.worker.ask(Task::Release(rows)),
+            Effect::Export { job, export } => {
                 tokio::task::spawn_blocking(move || {
-                    let answer = write_new(&path, contents.as_bytes());
+                    let answer = write_new(&export.path, export.contents().as_bytes());
                     let _ = sender.send(Event::Done { job, answer });
                 });
             }

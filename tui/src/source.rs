@@ -14,6 +14,7 @@ use directory::wire::{Node, NodeState};
 use crate::columns::Column;
 use crate::event::{Action, Refreshed, Snapshot};
 use crate::row::NodeRow;
+use crate::rows::Rows;
 
 /// Farms listed when the view is of a whole directory.
 const FARMS: u32 = 500;
@@ -85,7 +86,7 @@ impl DirectorySource {
         Ok(found)
     }
 
-    async fn snapshot(&self, rows: Vec<NodeRow>, total: Option<u64>) -> Result<Snapshot, String> {
+    async fn snapshot(&self, rows: Rows, total: Option<u64>) -> Result<Snapshot, String> {
         let cache = &self.cache;
         let total = match total {
             Some(total) => total,
@@ -152,6 +153,9 @@ impl Source for DirectorySource {
                 .each_summary(&mut |summary| rows.push(NodeRow::from(summary)))
                 .await
                 .map_err(text)?;
+            // The loop goes on meanwhile.
+            let rows = tokio::task::spawn_blocking(move || Rows::prepared(rows)).await;
+            let rows = rows.map_err(text)?;
             let total = rows.len() as u64;
             this.snapshot(rows, Some(total)).await
         })

@@ -6,16 +6,18 @@
 
 mod actions;
 mod keys;
+mod order;
 mod prompt;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use crossterm::event::KeyEventKind;
+use crossterm::event::{KeyEvent, KeyEventKind};
 use directory::clock::UnixTime;
 use directory::identity::NodeId;
 use directory::wire::{Farm, Node};
 
+use crate::arrange::Scope;
 use crate::columns::Column;
 use crate::command::View;
 use crate::event::{Effect, Event, NodeAnswer, Refreshed, Snapshot};
@@ -23,10 +25,12 @@ use crate::health::Health;
 use crate::jobs::{Entry, Job, Toast, keep};
 use crate::prefs::{Preferences, TablePreferences};
 use crate::row::NodeRow;
+use crate::rows::{Marks, Rows};
 use crate::summary::Summary;
-use crate::table::{Scope, Table};
+use crate::table::Table;
 use crate::theme::Theme;
 
+use order::Arranging;
 pub(crate) use prompt::{Confirm, Consent, Palette, Prompt};
 
 /// A request without an answer for this long counts as failed.
@@ -73,7 +77,7 @@ pub struct State {
     pub(crate) wall: UnixTime,
     pub(crate) now: Duration,
     pub(crate) size: (u16, u16),
-    pub(crate) rows: Vec<NodeRow>,
+    pub(crate) rows: Rows,
     pub(crate) total: u64,
     pub(crate) summary: Summary,
     pub(crate) farm: Option<Box<Farm>>,
@@ -86,7 +90,7 @@ pub struct State {
     pub(crate) nodes: Table,
     pub(crate) registrations: Table,
     pub(crate) rewards: Table,
-    pub(crate) marks: HashSet<NodeId>,
+    pub(crate) marks: Marks,
     pub(crate) open: Option<Open>,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) toast: Option<Toast>,
@@ -105,6 +109,13 @@ pub struct State {
     refresh_now: bool,
     quit_asked: bool,
     counted_at: Duration,
+    last_arrange: u64,
+    arranging: Option<Arranging>,
+    last_find: u64,
+    /// The letters of the name that is looked for.
+    finding: Option<String>,
+    /// Keys that wait for the listing they were meant for.
+    held: VecDeque<KeyEvent>,
 }
 
 impl State {
@@ -123,7 +134,7 @@ impl State {
             wall: UnixTime::default(),
             now: Duration::ZERO,
             size,
-            rows: Vec::new(),
+            rows: Rows::default(),
             total: 0,
             summary: Summary::default(),
             farm: None,
@@ -134,7 +145,7 @@ impl State {
             nodes,
             registrations,
             rewards,
-            marks: HashSet::new(),
+            marks: Marks::default(),
             open: None,
             prompt: None,
             toast: None,
@@ -152,6 +163,11 @@ impl State {
             refresh_now: false,
             quit_asked: false,
             counted_at: Duration::ZERO,
+            last_arrange: 0,
+            arranging: None,
+            last_find: 0,
+            finding: None,
+            held: VecDeque::new(),
         }
     }
 
@@ -168,6 +184,7 @@ impl State {
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.is_loading
+            || self.is_arranging()
             || self.health.asked.is_some()
             || self
                 .open
@@ -196,6 +213,13 @@ impl State {
             Event::Resize { width, height } => self.size = (width, height),
             Event::Loaded { generation, answer } => {
                 self.take_loaded(generation, answer, &mut effects);
+            }
+            Event::Arranged {
+                generation,
+                arranged,
+            } => self.take_arranged(generation, arranged, &mut effects),
+            Event::Found { generation, line } => {
+                self.take_found(generation, line, &mut effects);
             }
             Event::Refreshed { generation, answer } => {
                 if generation == self.generation {
@@ -231,8 +255,7 @@ impl State {
         }
         if now.saturating_sub(self.counted_at) >= RECOUNT {
             self.counted_at = now;
-            self.summary = Summary::of(&self.rows, self.wall);
-            self.rebuild_shown();
+            self.arrange_later(true, effects);
         }
         self.give_up_on_the_overdue();
         self.ask_if_due(effects);
@@ -253,23 +276,7 @@ impl State {
         match answer {
             Ok(snapshot) => {
                 self.shown_load = generation;
-                let is_complete = snapshot.is_complete();
-                let is_older = self.as_of > snapshot.as_of;
-                self.total = snapshot.total;
-                self.rows = snapshot.rows;
-                self.farm = snapshot.farm.or(self.farm.take());
-                self.farms = snapshot.farms;
-                if !is_older {
-                    self.as_of = snapshot.as_of;
-                }
-                if is_complete && !self.marks.is_empty() {
-                    let known: HashSet<NodeId> = self.rows.iter().map(|row| row.node_id).collect();
-                    self.marks.retain(|id| known.contains(id));
-                }
-                self.rebuild();
-                if !is_complete && !self.is_loading {
-                    self.load(None, effects);
-                }
+                self.arrange_incoming(snapshot, effects);
             }
             Err(error) => self.note(format!("the cache: {error}"), true),
         }
@@ -323,26 +330,6 @@ impl State {
             }
             Err(error) => open.health.fail(now, error),
         }
-    }
-
-    /// Everything that follows from rows, marks and time.
-    fn rebuild(&mut self) {
-        self.counted_at = self.now;
-        self.summary = Summary::of(&self.rows, self.wall);
-        for table in [&mut self.nodes, &mut self.registrations, &mut self.rewards] {
-            table.rebuild(&self.rows, self.wall, &self.marks);
-        }
-    }
-
-    /// As [`State::rebuild`], of the table that is shown only.
-    fn rebuild_shown(&mut self) {
-        let (rows, wall, marks) = (&self.rows, self.wall, &self.marks);
-        let table = match self.view {
-            View::Registrations => &mut self.registrations,
-            View::Rewards => &mut self.rewards,
-            _ => &mut self.nodes,
-        };
-        table.rebuild(rows, wall, marks);
     }
 
     fn give_up_on_the_overdue(&mut self) {
@@ -415,25 +402,6 @@ impl State {
         keep(&mut self.log, Entry { at, text, is_bad });
     }
 
-    /// The table that is shown, if the view has one.
-    pub(crate) fn table_shown(&self) -> Option<&Table> {
-        match self.view {
-            View::Nodes => Some(&self.nodes),
-            View::Registrations => Some(&self.registrations),
-            View::Rewards => Some(&self.rewards),
-            _ => None,
-        }
-    }
-
-    fn table_mut(&mut self) -> Option<&mut Table> {
-        match self.view {
-            View::Nodes => Some(&mut self.nodes),
-            View::Registrations => Some(&mut self.registrations),
-            View::Rewards => Some(&mut self.rewards),
-            _ => None,
-        }
-    }
-
     /// The node that is looked at or selected.
     pub(crate) fn node_at_hand(&self) -> Option<&NodeRow> {
         if let Some(open) = &self.open {
@@ -444,12 +412,7 @@ impl State {
 
     /// The row of a node.
     pub(crate) fn row_of(&self, id: NodeId) -> Option<&NodeRow> {
-        let selected = self
-            .table_shown()
-            .and_then(|table| table.selected(&self.rows));
-        selected
-            .filter(|row| row.node_id == id)
-            .or_else(|| self.rows.iter().find(|row| row.node_id == id))
+        self.rows.get(self.rows.position(id)? as usize)
     }
 
     /// Nothing if changes can be made, else why not.

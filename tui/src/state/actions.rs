@@ -27,9 +27,9 @@ impl State {
         if self.open.is_some() || self.marks.is_empty() {
             return self.node_at_hand().into_iter().collect();
         }
-        self.rows
+        self.marks
             .iter()
-            .filter(|row| self.marks.contains(&row.node_id))
+            .filter_map(|at| self.rows.get(at as usize))
             .collect()
     }
 
@@ -39,10 +39,8 @@ impl State {
             return one.name();
         }
         let listed = self.table_shown().map_or(0, |table| {
-            table
-                .all(&self.rows)
-                .filter(|row| self.marks.contains(&row.node_id))
-                .count()
+            let order = table.order();
+            order.iter().filter(|row| self.marks.has(**row)).count()
         });
         let hidden = targets.len().saturating_sub(listed);
         match hidden {

@@ -26,16 +26,30 @@ pub(super) fn draw(state: &State, table: &Table, frame: &mut Frame<'_>, area: Re
         area.width.saturating_sub(MARK),
     );
     put(frame, area, 0, heading(state, table, &columns, area.width));
+    if let Some(work) = state.at_work() {
+        // Over the end of the headings: no line moves because of it.
+        let text = format!(" {work}{} ", theme.glyphs.ellipsis());
+        let width = u16::try_from(text.width()).unwrap_or(area.width);
+        let end = Rect {
+            x: area.x + area.width.saturating_sub(width),
+            width: width.min(area.width),
+            ..area
+        };
+        put(frame, end, 0, Line::styled(text, theme.selected()));
+    }
     if table.len() == 0 {
         let text = fit(&empty_text(state, table), area.width, theme.glyphs);
         return put(frame, area, 1, Line::styled(text, theme.dim()));
     }
     for row in 1..area.height {
         let line = table.top + usize::from(row) - 1;
-        let Some(node) = table.row(&state.rows, line) else {
+        let Some((at, node)) = table
+            .row_number(line)
+            .and_then(|at| Some((at, state.rows.get(at as usize)?)))
+        else {
             break;
         };
-        let drawn = row_line(state, node, &columns, area.width);
+        let drawn = row_line(state, node, state.marks.has(at), &columns, area.width);
         let drawn = if line == table.selected_line() {
             drawn.patch_style(theme.selected())
         } else {
@@ -70,9 +84,14 @@ fn cell(text: &str, column: Column, glyphs: Glyphs) -> String {
     fit(text, column.width(), glyphs)
 }
 
-fn row_line(state: &State, node: &NodeRow, columns: &[Column], width: u16) -> Line<'static> {
+fn row_line(
+    state: &State,
+    node: &NodeRow,
+    is_marked: bool,
+    columns: &[Column],
+    width: u16,
+) -> Line<'static> {
     let theme = state.settings.theme;
-    let is_marked = state.marks.contains(&node.node_id);
     let mut spans = Vec::with_capacity(columns.len() * 2 + 2);
     let mark = if is_marked { theme.glyphs.mark() } else { " " };
     spans.push(Span::styled(mark, theme.title()));

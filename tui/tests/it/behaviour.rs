@@ -100,7 +100,7 @@ fn a_long_refresh_that_goes_on_is_not_given_up() {
     };
     for second in [40, 80, 120] {
         driver.tick_to(second);
-        driver.state.update(Event::Progress {
+        driver.update(Event::Progress {
             generation,
             entries: second * 100,
             of: Some(100_000),
@@ -153,7 +153,7 @@ fn details_follow_the_selection_and_the_cache_does_not_replace_the_directory() {
         panic!("{second:?}")
     };
     node.hostname = "from-the-cache".into();
-    driver.state.update(Event::Node {
+    driver.update(Event::Node {
         generation: *generation,
         answer: Ok(tui::event::NodeAnswer {
             node: Box::new(node),
@@ -219,10 +219,11 @@ fn what_is_listed_is_exported() {
     driver.press(KeyCode::Enter);
     driver.keys("x");
     let effects = driver.press(KeyCode::Enter);
-    let [Effect::WriteFile { path, contents, .. }] = &effects[..] else {
+    let [Effect::Export { export, .. }] = &effects[..] else {
         panic!("{effects:?}")
     };
-    assert_eq!(path.to_str(), Some("nodes.csv"));
+    let contents = export.contents();
+    assert_eq!(export.path.to_str(), Some("nodes.csv"));
     let lines: Vec<&str> = contents.lines().collect();
     assert_eq!(lines.len(), 2, "{contents}");
     assert!(lines[0].starts_with("STATE,NODE,HOST,"), "{contents}");
@@ -231,14 +232,14 @@ fn what_is_listed_is_exported() {
     driver.press_with(KeyCode::Char('u'), KeyModifiers::CONTROL);
     driver.keys("all.json");
     let effects = driver.press(KeyCode::Enter);
-    let [Effect::WriteFile { contents, job, .. }] = &effects[..] else {
+    let [Effect::Export { export, job }] = &effects[..] else {
         panic!("{effects:?}")
     };
-    let value: serde_json::Value = serde_json::from_str(contents).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&export.contents()).unwrap();
     assert_eq!(value[0]["host"], "evilname");
     assert_eq!(value[0]["liveness"], "up");
     let (job, answer) = (*job, Err("disk full".to_owned()));
-    driver.state.update(Event::Done { job, answer });
+    driver.update(Event::Done { job, answer });
     driver.shows("! cannot write 1 node to all.json: disk full");
 }
 

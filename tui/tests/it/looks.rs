@@ -166,7 +166,7 @@ fn prompts() {
         let effects = driver.keys(keys);
         if let Some(tui::Effect::Act { job, .. }) = effects.first() {
             let answer = Ok("approved 1 node".to_owned());
-            driver.state.update(tui::Event::Done { job: *job, answer });
+            driver.update(tui::Event::Done { job: *job, answer });
         }
         parts.push((name.to_owned(), picture(&driver)));
     }

@@ -8,6 +8,7 @@
 mod actions;
 mod behaviour;
 mod looks;
+mod orders;
 mod properties;
 mod readme;
 mod recordings;
