@@ -93,6 +93,7 @@ pub enum Command {
     PageUp,
     First,
     Last,
+    Places,
     Palette,
     Help,
     Refresh,
@@ -331,6 +332,12 @@ pub(crate) const BINDINGS: &[Binding] = &[
         "previous view",
     ),
     bind(
+        Command::Places,
+        &[key!('P')],
+        "places",
+        "look at another farm or directory: those of --profile",
+    ),
+    bind(
         Command::Palette,
         &[key!(':')],
         "palette",
@@ -483,6 +490,9 @@ impl Command {
                 }
                 state.may_change().map_err(Unavailable::Because)
             }
+            Self::Places if state.places.len() < 2 => because(
+                "this session has one; profiles are in config.toml, `farmer tui --profile all`",
+            ),
             Self::Undo if state.undo().is_some() => Ok(()),
             Self::Back
                 if state.open.is_some() || state.table_shown().is_some_and(|t| t.is_filtered()) =>
@@ -518,6 +528,7 @@ impl Command {
             | Self::PageUp
             | Self::First
             | Self::Last
+            | Self::Places
             | Self::Palette
             | Self::Help
             | Self::Refresh
@@ -563,6 +574,7 @@ impl Command {
                 | Self::First
                 | Self::Last
                 | Self::SortPrevious
+                | Self::Places
                 | Self::Repaint
                 | Self::Suspend
                 | Self::PreviousView

@@ -152,6 +152,15 @@ pub enum Effect {
         /// To be sent back with the answer.
         generation: u64,
     },
+    /// From now on all that is asked for is asked of this place.
+    Switch(usize),
+    /// Bring the cache of a place up to date that is not looked at; answered by `Event::Refreshed`.
+    RefreshOther {
+        /// To be sent back with the answer.
+        generation: u64,
+        /// Which.
+        place: usize,
+    },
     /// Ask for one node: the cache first, then the directory.
     FetchNode {
         /// To be sent back with the answers.

@@ -369,12 +369,18 @@ fn starts(hay: &str, text: &str) -> bool {
         .is_some_and(|head| head.eq_ignore_ascii_case(text))
 }
 
+/// How well letters are found that stand together in the id.
+const IN_ID: usize = 20;
+/// How much worse letters are that are found in city or country than in the name.
+const IN_PLACE: usize = 40;
+
 /// Letters to be found in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Letters {
     /// Small.
     letters: Vec<char>,
     text: Needle,
+    is_ascii: bool,
 }
 
 impl Letters {
@@ -382,31 +388,46 @@ impl Letters {
         Self {
             letters: letters.chars().flat_map(char::to_lowercase).collect(),
             text: Needle::new(letters),
+            is_ascii: letters.is_ascii(),
         }
     }
 
     /// How well they are found in host name, id or place; smaller is better.
     pub fn score(&self, texts: Texts<'_>, node: &NodeRow) -> Option<usize> {
-        let fuzzy = |hay: &[u8], plain: &str| self.fuzzy(hay, plain);
-        [
-            fuzzy(texts.host(node), &node.host),
-            // In 44 random letters nearly everything is in some order.
-            self.text.is_in(texts.id(node)).then_some(20),
-            fuzzy(texts.city(node), &node.city).map(|score| score + 40),
-            fuzzy(texts.country(node), &node.country).map(|score| score + 40),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let host = self.fuzzy(texts.host(node), &node.host);
+        let mut best = host.unwrap_or(usize::MAX);
+        // In 44 random letters nearly everything is in some order.
+        if best > IN_ID && self.text.is_in(texts.id(node)) {
+            best = IN_ID;
+        }
+        for (text, plain) in [
+            (texts.city(node), &node.city),
+            (texts.country(node), &node.country),
+        ] {
+            if best > IN_PLACE
+                && let Some(score) = self.fuzzy(text, plain)
+            {
+                best = best.min(IN_PLACE + score);
+            }
+        }
+        (best < usize::MAX).then_some(best)
     }
 
     /// As [`fuzzy`]; `hay` is `plain` with small ASCII letters.
     fn fuzzy(&self, hay: &[u8], plain: &str) -> Option<usize> {
-        if hay.is_ascii() {
-            gaps(&self.letters, hay.iter().map(|byte| char::from(*byte)))
-        } else {
-            gaps(&self.letters, small(plain))
+        let mut from = 0;
+        let (mut score, mut last) = (0, None);
+        if !self.is_ascii {
+            return gaps(&self.letters, small(plain));
         }
+        for letter in self.text.text.bytes() {
+            let rest = hay.get(from..)?;
+            let at = from + rest.iter().position(|byte| *byte == letter)?;
+            score += last.map_or(at, |last| (at - last - 1) * 2);
+            last = Some(at);
+            from = at + 1;
+        }
+        Some(score)
     }
 }
 

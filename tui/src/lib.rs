@@ -41,6 +41,6 @@ pub use command::View;
 pub use event::{Action, Effect, Event};
 pub use prefs::{Preferences, TablePreferences};
 pub use run::{RunError, Session, replay, run};
-pub use source::{DirectorySource, Source};
-pub use state::{Settings, State};
+pub use source::{DirectorySource, Source, Unusable};
+pub use state::{Place, Settings, State};
 pub use theme::{Glyphs, Theme};

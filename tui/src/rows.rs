@@ -11,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::row::NodeRow;
 
+/// Letters of the longest id.
+const ID_LENGTH: usize = 44;
+
 /// Nodes in the order of their ids: a node is found by halving, and equal ones of a sorted table
 /// follow in this order without being compared.
 #[derive(Clone, Default)]
@@ -119,7 +122,13 @@ pub(crate) struct Index {
 
 impl Index {
     fn of(rows: &[NodeRow]) -> Self {
+        let texts = |row: &NodeRow| {
+            let fields = [&row.host, &row.country, &row.city, &row.os];
+            fields.iter().map(|field| field.len() + 1).sum::<usize>() + ID_LENGTH + 1
+        };
         let mut index = Self::default();
+        // As much as is needed at once: what growing leaves behind is never given back.
+        index.text.reserve_exact(rows.iter().map(texts).sum());
         index.starts.reserve_exact(rows.len());
         for row in rows {
             index.starts.push(index.text.len());
@@ -130,7 +139,6 @@ impl Index {
             }
         }
         index.text.make_ascii_lowercase();
-        index.text.shrink_to_fit();
         index
     }
 

@@ -52,6 +52,9 @@ pub enum RunError {
     /// The system has no thread for the work that would hold up the loop.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+    /// There is nothing to look at.
+    #[error("no farm and no directory is named")]
+    NoSource,
     /// The recording cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -69,7 +72,11 @@ impl RunError {
             Self::Record { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("name a file that is not there yet".to_owned())
             }
-            Self::Signals(_) | Self::Record { .. } | Self::Thread(_) | Self::Replay(_) => None,
+            Self::Signals(_)
+            | Self::Record { .. }
+            | Self::Thread(_)
+            | Self::NoSource
+            | Self::Replay(_) => None,
         }
     }
 }
@@ -87,14 +94,14 @@ pub struct Session {
     pub record: Option<PathBuf>,
 }
 
-/// Runs the UI until the user quits or the process is asked to stop. A directory that does not
+/// Runs the UI on the places of the session, each with its source, until the user quits or the process is asked to stop. A directory that does not
 /// answer never ends it.
 ///
 /// # Errors
 /// [`RunError`] when the terminal cannot be used.
 pub async fn run(
     session: Session,
-    source: Arc<dyn Source>,
+    sources: Vec<Arc<dyn Source>>,
     clock: Arc<dyn Clock>,
 ) -> Result<(), RunError> {
     let size = crossterm::terminal::size().map_err(RunError::Terminal)?;
@@ -110,7 +117,9 @@ pub async fn run(
     let mut state = State::new(session.settings, &session.preferences, size);
     let begin = state.start();
     let worker = Worker::start(sender.clone()).map_err(RunError::Thread)?;
+    let source = sources.first().map(Arc::clone).ok_or(RunError::NoSource)?;
     let mut runner = Runner {
+        sources,
         source,
         worker,
         sender: sender.clone(),
@@ -211,6 +220,8 @@ fn fault() {
 }
 
 struct Runner {
+    sources: Vec<Arc<dyn Source>>,
+    /// The one that is looked at.
     source: Arc<dyn Source>,
     worker: Worker,
     sender: UnboundedSender<Event>,
@@ -265,19 +276,16 @@ impl Runner {
                     let _ = sender.send(Event::Loaded { generation, answer });
                 });
             }
-            Effect::Refresh { generation } => {
-                tokio::spawn(async move {
-                    let teller = sender.clone();
-                    let progress = Box::new(move |entries, of| {
-                        let _ = teller.send(Event::Progress {
-                            generation,
-                            entries,
-                            of,
-                        });
-                    });
-                    let answer = source.refresh(progress).await;
-                    let _ = sender.send(Event::Refreshed { generation, answer });
-                });
+            Effect::Switch(place) => {
+                if let Some(source) = self.sources.get(place) {
+                    self.source = Arc::clone(source);
+                }
+            }
+            Effect::Refresh { generation } => refresh(source, sender, generation),
+            Effect::RefreshOther { generation, place } => {
+                if let Some(source) = self.sources.get(place) {
+                    refresh(Arc::clone(source), sender, generation);
+                }
             }
             Effect::FetchNode { generation, id } => {
                 tokio::spawn(async move {
@@ -330,6 +338,21 @@ impl Runner {
             let _ = replace(path, preferences.to_json().as_bytes());
         }
     }
+}
+
+fn refresh(source: Arc<dyn Source>, sender: UnboundedSender<Event>, generation: u64) {
+    tokio::spawn(async move {
+        let teller = sender.clone();
+        let progress = Box::new(move |entries, of| {
+            let _ = teller.send(Event::Progress {
+                generation,
+                entries,
+                of,
+            });
+        });
+        let answer = source.refresh(progress).await;
+        let _ = sender.send(Event::Refreshed { generation, answer });
+    });
 }
 
 fn write_new(path: &Path, contents: &[u8]) -> Result<String, String> {

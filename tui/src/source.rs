@@ -111,6 +111,42 @@ impl DirectorySource {
     }
 }
 
+/// A place that cannot be asked at all; every answer says why.
+pub struct Unusable(pub String);
+
+impl Unusable {
+    fn why<T: Send + 'static>(&self) -> Answer<T> {
+        let why = self.0.clone();
+        Box::pin(async move { Err(why) })
+    }
+}
+
+impl Source for Unusable {
+    fn first(&self, _: u32, _: Column, _: bool) -> Answer<Snapshot> {
+        self.why()
+    }
+
+    fn all(&self) -> Answer<Snapshot> {
+        self.why()
+    }
+
+    fn refresh(&self, _: Progress) -> Answer<Refreshed> {
+        self.why()
+    }
+
+    fn cached_node(&self, _: NodeId) -> Answer<Option<Node>> {
+        self.why()
+    }
+
+    fn node(&self, _: NodeId) -> Answer<Node> {
+        self.why()
+    }
+
+    fn act(&self, _: Action) -> Answer<String> {
+        self.why()
+    }
+}
+
 /// The cache's order that comes nearest.
 fn order(sort: Column, descending: bool) -> cache::Sort {
     let by = match sort {

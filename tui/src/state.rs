@@ -7,6 +7,7 @@
 mod actions;
 mod keys;
 mod order;
+mod places;
 mod prompt;
 
 use std::collections::VecDeque;
@@ -31,6 +32,8 @@ use crate::table::Table;
 use crate::theme::Theme;
 
 use order::Arranging;
+pub use places::Place;
+pub(crate) use places::Visit;
 pub(crate) use prompt::{Confirm, Consent, Palette, Prompt};
 
 /// A request without an answer for this long counts as failed.
@@ -39,6 +42,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// States that follow from time are looked at again this often.
 const RECOUNT: Duration = Duration::from_secs(30);
+
+/// Why nothing can be changed at first.
+const NOT_ANSWERED: &str = "the directory has not answered yet";
 
 /// How the state is set up.
 #[derive(Debug, Clone)]
@@ -57,6 +63,9 @@ pub struct Settings {
     pub no_decisions: Option<String>,
     /// What is looked at first.
     pub first: View,
+    /// The farms and directories of this session, the first of which is looked at first; empty if
+    /// there is only one.
+    pub places: Vec<Place>,
 }
 
 /// A node that is looked at.
@@ -98,6 +107,9 @@ pub struct State {
     pub(crate) log: VecDeque<Entry>,
     /// Lines scrolled in views without a table.
     pub(crate) top: usize,
+    pub(crate) places: Vec<Visit>,
+    /// Which of them is looked at.
+    pub(crate) at: usize,
     no_changes: Option<String>,
     last_job: u64,
     last_open: u64,
@@ -105,7 +117,10 @@ pub struct State {
     shown_load: u64,
     is_loading: bool,
     load_again: bool,
+    /// Of the last question to the directory that is looked at.
     generation: u64,
+    /// Of the last question to any.
+    last_refresh: u64,
     refresh_now: bool,
     quit_asked: bool,
     counted_at: Duration,
@@ -121,13 +136,19 @@ pub struct State {
 impl State {
     /// An empty view that remembers `preferences`; [`State::start`] asks for data.
     #[must_use]
-    pub fn new(settings: Settings, preferences: &Preferences, size: (u16, u16)) -> Self {
+    pub fn new(mut settings: Settings, preferences: &Preferences, size: (u16, u16)) -> Self {
+        if let Some(first) = settings.places.first().cloned() {
+            settings.directory = first.directory;
+            settings.farm_id = first.farm_id;
+            settings.no_decisions = first.no_decisions;
+        }
         let mut nodes = Table::new(Scope::All, &Column::NODES, Column::State);
         let mut registrations = Table::new(Scope::Undecided, &Column::REGISTRATIONS, Column::State);
         let mut rewards = Table::new(Scope::All, &Column::REWARDS, Column::Reward);
         preferences.nodes.apply(&mut nodes);
         preferences.registrations.apply(&mut registrations);
         preferences.rewards.apply(&mut rewards);
+        let places = settings.places.iter().cloned().map(Visit::new).collect();
         Self {
             view: settings.first,
             settings,
@@ -152,7 +173,9 @@ impl State {
             jobs: VecDeque::new(),
             log: VecDeque::new(),
             top: 0,
-            no_changes: Some("the directory has not answered yet".to_owned()),
+            places,
+            at: 0,
+            no_changes: Some(NOT_ANSWERED.to_owned()),
             last_job: 0,
             last_open: 0,
             asked_load: 0,
@@ -160,6 +183,7 @@ impl State {
             is_loading: false,
             load_again: false,
             generation: 0,
+            last_refresh: 0,
             refresh_now: false,
             quit_asked: false,
             counted_at: Duration::ZERO,
@@ -173,11 +197,15 @@ impl State {
 
     /// Asks for the first page of what the cache holds.
     pub fn start(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.load_first(&mut effects);
+        effects
+    }
+
+    fn load_first(&mut self, effects: &mut Vec<Effect>) {
         let lines = u32::from(self.size.1).max(24);
         let first = (lines, self.nodes.sort, self.nodes.descending);
-        let mut effects = Vec::new();
-        self.load(Some(first), &mut effects);
-        effects
+        self.load(Some(first), effects);
     }
 
     /// Whether something was asked for that has not been answered; tests wait for that to end.
@@ -225,6 +253,8 @@ impl State {
                 if generation == self.generation {
                     self.take_refreshed(answer, &mut effects);
                     self.ask_if_due(&mut effects);
+                } else {
+                    self.take_refreshed_other(generation, answer);
                 }
             }
             Event::Progress {
@@ -235,6 +265,8 @@ impl State {
                 if generation == self.generation {
                     self.health.ask(self.now);
                     self.progress = Some((entries, of));
+                } else {
+                    self.other_goes_on(generation);
                 }
             }
             Event::Node { generation, answer } => self.take_node(generation, answer),
@@ -339,8 +371,10 @@ impl State {
                 .asked
                 .is_some_and(|then| now.saturating_sub(then) > ANSWER_TIMEOUT)
         };
+        self.give_up_on_others(ANSWER_TIMEOUT);
         if overdue(&self.health) {
-            self.generation += 1;
+            self.last_refresh += 1;
+            self.generation = self.last_refresh;
             self.health.fail(now, "no answer in time".to_owned());
             self.note("no answer in time".to_owned(), true);
         }
@@ -354,7 +388,8 @@ impl State {
         if is_due(&self.health, now, interval) || (self.refresh_now && self.health.asked.is_none())
         {
             self.refresh_now = false;
-            self.generation += 1;
+            self.last_refresh += 1;
+            self.generation = self.last_refresh;
             self.health.ask(now);
             effects.push(Effect::Refresh {
                 generation: self.generation,
@@ -369,6 +404,7 @@ impl State {
                 id: open.id,
             });
         }
+        self.ask_others(effects);
     }
 
     fn load(&mut self, first: Option<(u32, Column, bool)>, effects: &mut Vec<Effect>) {

@@ -101,6 +101,15 @@ impl Table {
         self.selected = self.row(rows, self.at).map(|row| row.node_id);
     }
 
+    /// Forgets rows and selection; what it is to show stays.
+    pub fn empty(&mut self) {
+        self.order = Order::default();
+        self.selected = None;
+        self.touched = false;
+        self.at = 0;
+        self.top = 0;
+    }
+
     /// The node of line `line`.
     pub fn row<'a>(&self, rows: &'a [NodeRow], line: usize) -> Option<&'a NodeRow> {
         let index = *self.order.get(line)?;

@@ -301,12 +301,16 @@ fn freshness_text(state: &State, freshness: Freshness) -> String {
 
 fn title(state: &State, width: u16) -> Line<'static> {
     let theme = state.settings.theme;
-    let place = match (&state.farm, state.settings.farm_id) {
+    let mut place = match (&state.farm, state.settings.farm_id) {
         (Some(farm), _) => format!("farm {} {}", farm.id, farm.name),
         (None, Some(id)) => format!("farm {id}"),
         (None, None) => format!("all nodes of {}", state.settings.directory),
     };
-    let freshness = state.health.freshness(state.now, state.settings.interval);
+    let name = state.places.get(state.at).map(|visit| &visit.place.name);
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        place = format!("{name}: {place}");
+    }
+    let freshness = state.freshness();
     let mut left = place;
     if state.as_of.is_some() || !state.rows.is_empty() {
         left.push_str("   ");
@@ -322,7 +326,15 @@ fn title(state: &State, width: u16) -> Line<'static> {
     if state.settings.read_only {
         left.push_str("   read-only");
     }
-    let right = freshness_text(state, freshness);
+    let right = match state.silent_places()[..] {
+        [] => freshness_text(state, freshness),
+        [ref one] => format!("{}; {one}: no response", freshness_text(state, freshness)),
+        ref many => format!(
+            "{}; {} others: no response",
+            freshness_text(state, freshness),
+            many.len()
+        ),
+    };
     let room = usize::from(width).saturating_sub(right.width() + 1);
     let left = fit(&left, u16::try_from(room).unwrap_or(0), theme.glyphs);
     Line::from(vec![
@@ -362,6 +374,7 @@ fn hints(state: &State, width: u16) -> Line<'static> {
         Some(Prompt::Filter { .. }) => &[("Enter", "keep"), ("Esc", "as before")],
         Some(Prompt::Find { .. }) => &[("Enter", "stay here"), ("Esc", "back")],
         Some(Prompt::Palette(_)) => &[("Enter", "do it"), ("Up/Down", "choose"), ("Esc", "back")],
+        Some(Prompt::Places(_)) => &[("Enter", "look at it"), ("j/k", "choose"), ("Esc", "back")],
         Some(Prompt::Columns(_)) => &[
             ("Space", "show or hide"),
             ("j/k", "choose"),

@@ -164,9 +164,11 @@ impl Cache {
             .max_connections(1)
             .connect_with(options.clone())
             .await?;
+        // Readers walk along an index once, and what their pages took is not given back.
+        let options = options.read_only(true).pragma("cache_size", "-1000");
         let readers = SqlitePoolOptions::new()
             .max_connections(2)
-            .connect_with(options.read_only(true))
+            .connect_with(options)
             .await?;
         Ok(Self {
             path: path.to_owned(),

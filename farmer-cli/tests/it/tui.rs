@@ -335,3 +335,55 @@ fn who_is_not_the_owner_is_told_so() {
     terminal.types("q");
     terminal.shows("as before");
 }
+
+#[test]
+fn several_directories_are_looked_at_in_one_session() {
+    let (home, directory) = farm();
+    let (other, mut hall) = farm();
+    let ghent = named(&directory, 1, "ghent-rack-1");
+    named(&hall, 2, "hall-rack-1");
+    let config = home.path().join("config/farmer/config.toml");
+    let identity = other.path().join("config/farmer/identity.seed");
+    let profile = |name: &str, directory: &Directory| {
+        format!(
+            "[profiles.{name}]\nfarm = 1\ndirectory.url = \"{}\"\ndirectory.pin = \"{}\"\n",
+            directory.url, directory.pin
+        )
+    };
+    let hall_profile = profile("hall", &hall) + &format!("identity = \"{}\"\n", identity.display());
+    std::fs::write(&config, profile("ghent", &directory) + &hall_profile).expect("settings");
+    let terminal = Terminal::start(&home, (120, 24));
+    terminal.tui(&home, &directory, "--profile all --interval 1");
+    terminal.shows("ghent: farm 1 mine   1 node: 1 pending");
+    terminal.shows("ghent-rack-1");
+    terminal.types("P");
+    terminal.shows(&hall.url.replace("https://", ""));
+    terminal.types("2");
+    terminal.shows("hall: farm 1 mine   1 node: 1 pending");
+    terminal.hides("ghent-rack-1");
+    // Each directory is asked as who its profile says.
+    terminal.shows("live");
+    terminal.types("3a");
+    terminal.shows("approved 1 node");
+    terminal.shows("1 node: 1 up");
+    terminal.types("P1");
+    terminal.shows("ghent: farm 1 mine   1 node: 1 pending");
+    let seen = home.json(&directory, &["node", "show", &ghent]);
+    assert_eq!(seen["state"], "pending");
+    hall.stop();
+    terminal.shows("hall: no response");
+    terminal.types("P3");
+    terminal.shows("all nodes of");
+    terminal.shows("ghent-rack-1");
+    terminal.types("q");
+    terminal.shows("as before");
+    // A name that is not there is told with those that are.
+    let said = home
+        .farmer(&["tui", "--profile", "attic"])
+        .env("XDG_CONFIG_HOME", home.path().join("config"))
+        .fails_with(2);
+    assert!(
+        said.contains("terminal") || said.contains("attic"),
+        "{said}"
+    );
+}

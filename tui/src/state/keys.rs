@@ -62,6 +62,7 @@ impl State {
                 found,
             } => self.find_key(input, before, found, key, effects),
             Prompt::Palette(palette) => self.palette_key(palette, key, effects),
+            Prompt::Places(at) => self.places_key(at, key, effects),
             Prompt::Columns(at) => self.columns_key(at, key, effects),
             Prompt::Export { input } => self.export_key(input, key, effects),
             Prompt::Confirm(mut confirm) => match (&mut confirm.consent, key.code) {
@@ -357,6 +358,7 @@ impl State {
             Command::PageUp => self.move_by(-self.page(), effects),
             Command::First => self.move_by(isize::MIN, effects),
             Command::Last => self.move_by(isize::MAX, effects),
+            Command::Places => self.prompt = Some(Prompt::Places(self.at)),
             Command::Palette => self.prompt = Some(Prompt::Palette(Palette::default())),
             Command::Help => self.prompt = Some(Prompt::Help(0)),
             Command::Refresh => {

@@ -135,6 +135,15 @@ impl State {
         self.arranging = Some(wanted);
     }
 
+    /// Drops what was asked for, also when the answer comes.
+    pub(super) fn forget_arranging(&mut self, effects: &mut Vec<Effect>) {
+        let incoming = self.arranging.take().and_then(|asked| asked.incoming);
+        effects.extend(incoming.map(|snapshot| Effect::Release(snapshot.rows)));
+        self.last_arrange += 1;
+        self.stop_finding();
+        self.held.clear();
+    }
+
     fn marks_in(&self, snapshot: &Snapshot) -> Marks {
         if self.marks.is_empty() {
             return Marks::default();

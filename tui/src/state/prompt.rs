@@ -28,6 +28,8 @@ pub(crate) enum Prompt {
     },
     /// A command is being typed.
     Palette(Palette),
+    /// One of several farms and directories is being chosen.
+    Places(usize),
     /// Columns are being chosen.
     Columns(usize),
     /// The name of a file is being typed.

@@ -174,6 +174,38 @@ fn prompts() {
 }
 
 #[test]
+fn places() {
+    let place = |name: &str, directory: &str, farm_id| tui::Place {
+        name: name.to_owned(),
+        directory: directory.to_owned(),
+        farm_id,
+        no_decisions: None,
+        is_watched: !name.is_empty(),
+    };
+    let mut parts = Vec::new();
+    for (size, glyphs) in [((120, 16), Glyphs::Unicode), ((50, 15), Glyphs::Ascii)] {
+        let mut settings = settings(false, glyphs, View::Nodes);
+        settings.places = vec![
+            place("home", "dir.example:443", Some(1)),
+            place("hall", "hall.example:443", Some(8)),
+            place("", "dir.example:443", None),
+        ];
+        let mut driver = Driver::filled(settings, size);
+        let asked = driver
+            .tick_to(40)
+            .into_iter()
+            .find_map(|effect| match effect {
+                tui::Effect::RefreshOther { generation, .. } => Some(generation),
+                _ => None,
+            });
+        driver.refused(asked.unwrap_or(2), "cannot connect to hall.example:443");
+        driver.keys("Pj");
+        parts.push((format!("{}x{}", size.0, size.1), picture(&driver)));
+    }
+    insta::assert_snapshot!("places", titled(parts));
+}
+
+#[test]
 fn a_tiny_terminal_says_what_it_needs_and_still_quits() {
     let settings = settings(true, Glyphs::Unicode, View::Nodes);
     let mut driver = Driver::filled(settings, (19, 4));

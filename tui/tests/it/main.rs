@@ -9,6 +9,7 @@ mod actions;
 mod behaviour;
 mod looks;
 mod orders;
+mod places;
 mod properties;
 mod readme;
 mod recordings;

@@ -35,6 +35,7 @@ pub fn settings(color: bool, glyphs: Glyphs, first: View) -> Settings {
         read_only: false,
         no_decisions: None,
         first,
+        places: Vec::new(),
     }
 }
 
