@@ -45,7 +45,7 @@ def node(number, now):
     reported = now - (number * 7919) % 5400
     state = "pending" if number % 97 == 0 else "approved"
     body = {
-        "id": number, "node_id": node_id, "hostname": f"rack-{number % 400}-{number}", "farm_id": farm,
+        "id": number, "node_id": node_id, "hostname": f"rack-{number % 400}-{number}", "farm_id": farm, "node_id_v1": f"{0xa0369f000000 + number:012x}",
         "os_version": "farm-node/0.1.0", "created": now - 9_000_000, "updated": reported,
         "uptime": 100_000 + number, "location": {"city": f"City {number % 200}", "country": country,
         "continent": "", "latitude": 51.0, "longitude": 3.7},
@@ -65,6 +65,10 @@ def fill(path, count):
     (source,) = base.execute("SELECT id FROM sources").fetchone()
     base.execute("DELETE FROM nodes")
     base.execute("DELETE FROM totals")
+    base.execute("DELETE FROM farms")
+    base.executemany(
+        f"INSERT INTO farms (source, id, generation, body) VALUES ({source}, ?, 1, ?)",
+        ((farm, json.dumps({"id": farm, "name": f"farm-{farm}"})) for farm in range(1, 51)))
     base.executemany(
         "INSERT INTO nodes (source, generation, id, node_id, farm_id, hostname, country, city, state,"
         " reported, uptime, cru, mru, sru, hru, body)"

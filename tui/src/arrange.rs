@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::columns::Column;
 use crate::command::View;
-use crate::filter::{Filter, Letters};
+use crate::filter::{Around, Filter, Letters};
 use crate::rows::{Marks, Rows};
 use crate::summary::Summary;
+use crate::trouble::Trouble;
 
 /// Rows looked at between two looks at whether the answer is still wanted.
 const STRIDE: usize = 4096;
@@ -24,8 +25,8 @@ pub type Order = Arc<Vec<u32>>;
 pub(crate) enum Scope {
     /// All.
     All,
-    /// Those the owner has not decided about, or has refused.
-    Undecided,
+    /// Those the owner has not decided about or has refused, and those with something wrong.
+    Doubtful,
 }
 
 /// What a table shows, and in which order.
@@ -48,6 +49,8 @@ pub struct Arrange {
     pub wall: UnixTime,
     /// Which of them are marked.
     pub marks: Marks,
+    /// Farms that are not in the directory, in order.
+    pub missing: Vec<u64>,
     /// The tables.
     pub tables: Vec<(View, Query)>,
     /// Whether to sum up too.
@@ -81,6 +84,11 @@ impl Arrange {
     fn order(&self, query: &Query, is_wanted: &dyn Fn() -> bool) -> Option<Vec<u32>> {
         let rows = &self.rows;
         let everything = query.filter.is_empty();
+        let around = Around {
+            now: self.wall,
+            marks: &self.marks,
+            missing: &self.missing,
+        };
         let mut order = Vec::with_capacity(if everything { rows.len() } else { 0 });
         let mut numbered = (0_u32..).zip(rows.iter()).peekable();
         while numbered.peek().is_some() {
@@ -91,40 +99,49 @@ impl Arrange {
             let passing = stride.filter(|(at, row)| {
                 let is_in_scope = match query.scope {
                     Scope::All => true,
-                    Scope::Undecided => row.decision != NodeState::Approved,
+                    Scope::Doubtful => {
+                        row.decision != NodeState::Approved || self.trouble(*at).is_some()
+                    }
                 };
-                let passes =
-                    || everything || query.filter.passes(rows, *at, self.wall, &self.marks);
+                let passes = || everything || query.filter.passes(rows, *at, &around);
                 is_in_scope && passes()
             });
             order.extend(passing.map(|(at, _)| at));
         }
-        is_wanted().then(|| sorted(rows, order, query, self.wall))
+        is_wanted().then(|| self.sorted(order, query))
     }
-}
 
-/// Sorts by numbers only: equal ones follow in the order of ids, which is that of the rows.
-fn sorted(rows: &Rows, order: Vec<u32>, query: &Query, now: UnixTime) -> Vec<u32> {
-    let ranks = match query.sort {
-        Column::Host => Some(rows.index().hosts(rows)),
-        Column::Place => Some(rows.index().places(rows)),
-        Column::Os => Some(rows.index().systems(rows)),
-        _ => None,
-    };
-    let key = |at: u32| {
-        let key = match ranks {
-            Some(ranks) => ranks.get(at as usize).copied().map(u64::from),
-            None if query.sort == Column::Node => Some(u64::from(at)),
-            None => rows
-                .get(at as usize)
-                .and_then(|row| query.sort.key(row, now)),
+    fn trouble(&self, at: u32) -> Option<Trouble> {
+        Trouble::of(&self.rows, at, self.wall, &self.missing)
+    }
+
+    /// Sorts by numbers only: equal ones follow in the order of ids, which is that of the rows.
+    fn sorted(&self, order: Vec<u32>, query: &Query) -> Vec<u32> {
+        let rows = &self.rows;
+        let ranks = match query.sort {
+            Column::Host => Some(rows.index().hosts(rows)),
+            Column::Place => Some(rows.index().places(rows)),
+            Column::Os => Some(rows.index().systems(rows)),
+            _ => None,
         };
-        let key = key.unwrap_or(0);
-        if query.descending { !key } else { key }
-    };
-    let mut keyed: Vec<(u64, u32)> = order.into_iter().map(|at| (key(at), at)).collect();
-    keyed.sort_unstable();
-    keyed.into_iter().map(|(_, at)| at).collect()
+        let key = |at: u32| {
+            let key = match ranks {
+                Some(ranks) => ranks.get(at as usize).copied().map(u64::from),
+                None if query.sort == Column::Node => Some(u64::from(at)),
+                None if query.sort == Column::Problem => {
+                    Some(self.trouble(at).map_or(u64::MAX, Trouble::rank))
+                }
+                None => rows
+                    .get(at as usize)
+                    .and_then(|row| query.sort.key(row, self.wall)),
+            };
+            let key = key.unwrap_or(0);
+            if query.descending { !key } else { key }
+        };
+        let mut keyed: Vec<(u64, u32)> = order.into_iter().map(|at| (key(at), at)).collect();
+        keyed.sort_unstable();
+        keyed.into_iter().map(|(_, at)| at).collect()
+    }
 }
 
 /// A node to be found by some letters of its name.

@@ -53,15 +53,18 @@ pub enum Column {
     Place,
     /// Operating system version.
     Os,
+    /// What is wrong with its registration.
+    Problem,
 }
 
 impl Column {
     /// In the order shown.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::State,
         Self::Node,
         Self::Host,
         Self::Farm,
+        Self::Problem,
         Self::Cru,
         Self::Mru,
         Self::Sru,
@@ -97,11 +100,12 @@ impl Column {
     ];
 
     /// What the view of registrations shows.
-    pub const REGISTRATIONS: [Self; 10] = [
+    pub const REGISTRATIONS: [Self; 11] = [
         Self::State,
         Self::Node,
         Self::Host,
         Self::Farm,
+        Self::Problem,
         Self::Cru,
         Self::Mru,
         Self::Seen,
@@ -147,6 +151,7 @@ impl Column {
             Self::Age => "SINCE",
             Self::Place => "PLACE",
             Self::Os => "SYSTEM",
+            Self::Problem => "PROBLEM",
         }
     }
 
@@ -173,6 +178,7 @@ impl Column {
             Self::Age => "time since it first registered",
             Self::Place => "country and city",
             Self::Os => "operating system",
+            Self::Problem => "what is wrong with its registration",
         }
     }
 
@@ -189,6 +195,7 @@ impl Column {
             Self::Cu | Self::Su => 8,
             Self::Reward | Self::Limit => 11,
             Self::Risk => 12,
+            Self::Problem => 15,
             Self::Uptime | Self::Seen | Self::Age => 8,
             Self::Place => 16,
             Self::Os => 22,
@@ -207,6 +214,7 @@ impl Column {
                 | Self::Risk
                 | Self::Place
                 | Self::Os
+                | Self::Problem
         )
     }
 
@@ -222,7 +230,7 @@ impl Column {
             Self::State => 0,
             Self::Node => 1,
             Self::Reward => 2,
-            Self::Limit => 3,
+            Self::Limit | Self::Problem => 3,
             Self::Seen => 4,
             Self::Host => 5,
             Self::Cru => 6,
@@ -315,6 +323,8 @@ impl Column {
             Self::Age => time((node.created > 0).then(|| now.secs.saturating_sub(node.created))),
             Self::Place => node.place(),
             Self::Os => node.os.to_string(),
+            // It takes more than the node to tell.
+            Self::Problem => String::new(),
         }
     }
 
@@ -351,7 +361,7 @@ impl Column {
                 .age_seconds(now)
                 .map_or(u64::MAX, |age| signed(Some(age))),
             Self::Age => u64::try_from(now.secs.saturating_sub(node.created)).unwrap_or(0),
-            Self::Node | Self::Host | Self::Place | Self::Os => return None,
+            Self::Node | Self::Host | Self::Place | Self::Os | Self::Problem => return None,
         })
     }
 

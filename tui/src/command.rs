@@ -71,6 +71,7 @@ pub enum Command {
     Approve,
     Block,
     Delete,
+    Move,
     FreeToUse,
     Undo,
     EditFarm,
@@ -214,6 +215,12 @@ pub(crate) const BINDINGS: &[Binding] = &[
         &[key!('F')],
         "FreeTFT",
         "accept FreeTFT on the node, or no longer",
+    ),
+    bind(
+        Command::Move,
+        &[key!('M')],
+        "move",
+        "prepare the node's move to another farm",
     ),
     bind(
         Command::MarkAll,
@@ -474,11 +481,15 @@ impl Command {
                 }
             }
             Self::CopyId | Self::CopyJson if node => Ok(()),
-            Self::Approve | Self::Block | Self::Delete | Self::FreeToUse if table => {
+            Self::Approve | Self::Block | Self::Delete | Self::Move | Self::FreeToUse if table => {
                 if !node {
                     return because("no node is selected");
                 }
                 let decides = matches!(self, Self::Approve | Self::Block);
+                let several = state.open.is_none() && state.marks.len() > 1;
+                if self == Self::Move && several {
+                    return because("one node at a time: each gets a token of its own");
+                }
                 match &state.settings.no_decisions {
                     Some(why) if decides => because(why),
                     _ => state.may_change().map_err(Unavailable::Because),
@@ -515,6 +526,7 @@ impl Command {
             | Self::Approve
             | Self::Block
             | Self::Delete
+            | Self::Move
             | Self::FreeToUse
             | Self::EditFarm
             | Self::Undo
@@ -547,6 +559,7 @@ impl Command {
                 | Self::Approve
                 | Self::Block
                 | Self::Delete
+                | Self::Move
                 | Self::FreeToUse
                 | Self::Mark
                 | Self::MarkAll

@@ -105,6 +105,9 @@ pub struct Snapshot {
     pub farm: Option<Box<Farm>>,
     /// Farms of the directory, the first ones.
     pub farms: Vec<Farm>,
+    /// Farms that have nodes but are not in the directory, in order.
+    #[serde(default)]
+    pub missing: Vec<u64>,
     /// When this was known to be true, Unix seconds; `None` if it never was.
     pub as_of: Option<i64>,
 }
@@ -211,6 +214,8 @@ pub enum Action {
     Delete(Vec<(u64, NodeId)>),
     /// Say whether nodes may be used for FreeTFT.
     FreeToUse(Vec<(NodeId, bool)>),
+    /// Prepare a node's move to another farm; what its medium has to say is the answer.
+    Move(NodeId, u64),
     /// Replace a farm.
     UpdateFarm(Box<Farm>),
 }

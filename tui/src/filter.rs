@@ -6,6 +6,7 @@ use memchr::memmem::Finder;
 
 use crate::row::NodeRow;
 use crate::rows::{Marks, Rows, Texts};
+use crate::trouble::Trouble;
 
 /// What a filter that cannot be read is told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,7 @@ enum Test {
     Text(TextField, Needle),
     Number(NumberField, Compare, f64),
     Marked,
+    Problem,
     Free,
     Virtual,
 }
@@ -147,20 +149,32 @@ impl Filter {
 
     /// Whether the node of this row passes.
     #[must_use]
-    pub fn passes(&self, rows: &Rows, at: u32, now: UnixTime, marks: &Marks) -> bool {
+    pub fn passes(&self, rows: &Rows, at: u32, around: &Around<'_>) -> bool {
         let Some(node) = rows.get(at as usize) else {
             return false;
         };
         let seen = Seen {
             node,
             texts: rows.index().texts(at),
-            is_marked: marks.has(at),
-            now,
+            is_marked: around.marks.has(at),
+            now: around.now,
+            has_trouble: &|| Trouble::of(rows, at, around.now, around.missing).is_some(),
         };
         self.parts
             .iter()
             .all(|part| part.test.holds(&seen) != part.negated)
     }
+}
+
+/// What a filter has to know beside the rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// Now, on the wall clock.
+    pub now: UnixTime,
+    /// Which rows are marked.
+    pub marks: &'a Marks,
+    /// Farms that are not in the directory, in order.
+    pub missing: &'a [u64],
 }
 
 /// A node as a test sees it.
@@ -169,6 +183,7 @@ struct Seen<'a> {
     texts: Texts<'a>,
     is_marked: bool,
     now: UnixTime,
+    has_trouble: &'a dyn Fn() -> bool,
 }
 
 impl Part {
@@ -197,6 +212,7 @@ impl Test {
         let Some((name, rest)) = at.and_then(|at| text.split_at_checked(at)) else {
             return Ok(match text {
                 "marked" => Self::Marked,
+                "problem" => Self::Problem,
                 "free" => Self::Free,
                 "virtual" => Self::Virtual,
                 _ => Self::Anywhere(Needle::new(text)),
@@ -261,6 +277,7 @@ impl Test {
                 })
             }
             Self::Marked => seen.is_marked,
+            Self::Problem => (seen.has_trouble)(),
             Self::Free => node.free_to_use,
             Self::Virtual => node.is_virtual == Some(true),
         }
@@ -466,7 +483,12 @@ mod tests {
         let now = UnixTime::from_secs(1_000_000);
         let mut marks = Marks::default();
         marks.set(0, true);
-        Filter::parse(filter).unwrap().passes(rows, 0, now, &marks)
+        let around = Around {
+            now,
+            marks: &marks,
+            missing: &[],
+        };
+        Filter::parse(filter).unwrap().passes(rows, 0, &around)
     }
 
     #[test]
@@ -495,7 +517,7 @@ mod tests {
             ("ODE-1", true),
             ("~nd1", true),
             ("~1dn", false),
-            ("marked -free -virtual", true),
+            ("marked -free -virtual -problem", true),
             ("reward>0", true),
             ("limit:mem", true),
         ] {

@@ -18,6 +18,8 @@ pub(crate) struct Job {
     pub outcome: Option<Result<String, String>>,
     /// What takes it back.
     pub undo: Option<Action>,
+    /// Whether its outcome is to be pasted elsewhere.
+    pub is_copied: bool,
 }
 
 /// A line at the bottom for a while.

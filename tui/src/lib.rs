@@ -33,6 +33,7 @@ mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod theme;
+pub mod trouble;
 pub mod uptime;
 pub mod view;
 mod worker;

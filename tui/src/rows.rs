@@ -47,6 +47,7 @@ impl Rows {
         index.hosts(&rows);
         index.places(&rows);
         index.systems(&rows);
+        index.twin(&rows, 0);
         rows
     }
 
@@ -118,12 +119,14 @@ pub(crate) struct Index {
     hosts: OnceLock<Vec<u32>>,
     places: OnceLock<Vec<u32>>,
     systems: OnceLock<Vec<u32>>,
+    /// Each row that is the same machine as another, and which one, in order of the first.
+    twins: OnceLock<Vec<(u32, u32)>>,
 }
 
 impl Index {
     fn of(rows: &[NodeRow]) -> Self {
         let texts = |row: &NodeRow| {
-            let fields = [&row.host, &row.country, &row.city, &row.os];
+            let fields: [&str; 4] = [&row.host, &row.country, &row.city, &row.os];
             fields.iter().map(|field| field.len() + 1).sum::<usize>() + ID_LENGTH + 1
         };
         let mut index = Self::default();
@@ -154,6 +157,13 @@ impl Index {
     pub fn hosts(&self, rows: &[NodeRow]) -> &[u32] {
         self.hosts
             .get_or_init(|| ranks(rows, |row| prefix(&row.host), |a, b| a.host.cmp(&b.host)))
+    }
+
+    /// The row that is the same machine under another id, if there is one.
+    pub fn twin(&self, rows: &[NodeRow], at: u32) -> Option<u32> {
+        let twins = self.twins.get_or_init(|| twins(rows));
+        let found = twins.binary_search_by_key(&at, |(row, _)| *row).ok()?;
+        twins.get(found).map(|(_, twin)| *twin)
     }
 
     /// The same of countries and cities.
@@ -248,6 +258,36 @@ fn ranks(
         }
     }
     ranks
+}
+
+/// More nodes than this with one number are no machine: some makers give all theirs the same.
+const MOST_TWINS: usize = 16;
+
+/// Rows that share a network card or a mainboard. Each is told the one of the others that reported
+/// last.
+fn twins(rows: &[NodeRow]) -> Vec<(u32, u32)> {
+    let mut found = Vec::new();
+    for number in [|row: &NodeRow| row.mac, |row: &NodeRow| row.board] {
+        let numbers = rows.iter().map(number).zip(0_u32..);
+        let mut known: Vec<(u64, u32)> = numbers.filter(|(number, _)| *number > 0).collect();
+        known.sort_unstable();
+        for group in known.chunk_by(|a, b| a.0 == b.0) {
+            if !(2..=MOST_TWINS).contains(&group.len()) {
+                continue;
+            }
+            let seen = |at: u32| rows.get(at as usize).map(|row| row.reported);
+            for (_, at) in group {
+                let others = group.iter().map(|(_, other)| *other);
+                let twin = others
+                    .filter(|other| other != at)
+                    .max_by_key(|other| seen(*other));
+                found.extend(twin.map(|twin| (*at, twin)));
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup_by_key(|(at, _)| *at);
+    found
 }
 
 /// Marks on rows. They move along when the rows are read again.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use directory::cache;
-use directory::client::{Client, Error};
+use directory::client::{Client, Error, MOVE_LIFETIME_SECONDS};
 use directory::clock::Clock;
 use directory::identity::NodeId;
 use directory::sign::Signer;
@@ -13,7 +13,7 @@ use directory::wire::{Node, NodeState};
 
 use crate::columns::Column;
 use crate::event::{Action, Refreshed, Snapshot};
-use crate::row::NodeRow;
+use crate::row::{NodeRow, SharedTexts};
 use crate::rows::Rows;
 
 /// Farms listed when the view is of a whole directory.
@@ -101,11 +101,17 @@ impl DirectorySource {
             None => cache.farms(0, FARMS).await.map_err(text)?,
         };
         let as_of = cache.refreshed().await.map_err(text)?;
+        // Before everything was read once, nobody can tell.
+        let missing = match as_of {
+            Some(_) => cache.missing_farms().await.map_err(text)?,
+            None => Vec::new(),
+        };
         Ok(Snapshot {
             rows,
             total,
             farm,
             farms,
+            missing,
             as_of: as_of.map(|time| time.secs),
         })
     }
@@ -184,9 +190,10 @@ impl Source for DirectorySource {
         let this = self.clone();
         Box::pin(async move {
             let total = this.cache.totals(this.farm_id).await.map_err(text)?.nodes;
+            let mut texts = SharedTexts::default();
             let mut rows = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
             this.cache
-                .each_summary(&mut |summary| rows.push(NodeRow::from(summary)))
+                .each_summary(&mut |summary| rows.push(texts.share(NodeRow::from(summary))))
                 .await
                 .map_err(text)?;
             // The loop goes on meanwhile.
@@ -260,6 +267,15 @@ impl Source for DirectorySource {
                         Some((_, true)) => "FreeTFT is accepted on",
                         _ => "FreeTFT is no longer accepted on",
                     }
+                }
+                Action::Move(id, to) => {
+                    let node = client.node(*id, false, Some(&owner)).await.map_err(text)?;
+                    let farm = client.farm(*to, Some(&owner)).await.map_err(text)?;
+                    let prepared = client
+                        .prepare_move(&node.value, &farm.value, MOVE_LIFETIME_SECONDS, &owner)
+                        .await
+                        .map_err(text)?;
+                    return Ok(prepared.farm_toml);
                 }
                 Action::UpdateFarm(farm) => {
                     client.update_farm(farm, &owner).await.map_err(text)?;

@@ -30,6 +30,7 @@ use crate::rows::{Marks, Rows};
 use crate::summary::Summary;
 use crate::table::Table;
 use crate::theme::Theme;
+use crate::trouble::Trouble;
 
 use order::Arranging;
 pub use places::Place;
@@ -91,6 +92,8 @@ pub struct State {
     pub(crate) summary: Summary,
     pub(crate) farm: Option<Box<Farm>>,
     pub(crate) farms: Vec<Farm>,
+    /// Farms that have nodes but are not in the directory, in order.
+    pub(crate) missing: Vec<u64>,
     /// When the directory last said what is shown, Unix seconds.
     pub(crate) as_of: Option<i64>,
     pub(crate) health: Health,
@@ -143,7 +146,7 @@ impl State {
             settings.no_decisions = first.no_decisions;
         }
         let mut nodes = Table::new(Scope::All, &Column::NODES, Column::State);
-        let mut registrations = Table::new(Scope::Undecided, &Column::REGISTRATIONS, Column::State);
+        let mut registrations = Table::new(Scope::Doubtful, &Column::REGISTRATIONS, Column::State);
         let mut rewards = Table::new(Scope::All, &Column::REWARDS, Column::Reward);
         preferences.nodes.apply(&mut nodes);
         preferences.registrations.apply(&mut registrations);
@@ -160,6 +163,7 @@ impl State {
             summary: Summary::default(),
             farm: None,
             farms: Vec::new(),
+            missing: Vec::new(),
             as_of: None,
             health: Health::default(),
             progress: None,
@@ -449,6 +453,11 @@ impl State {
     /// The row of a node.
     pub(crate) fn row_of(&self, id: NodeId) -> Option<&NodeRow> {
         self.rows.get(self.rows.position(id)? as usize)
+    }
+
+    /// What is wrong with the registration of a row.
+    pub(crate) fn trouble(&self, at: u32) -> Option<Trouble> {
+        Trouble::of(&self.rows, at, self.wall, &self.missing)
     }
 
     /// Nothing if changes can be made, else why not.

@@ -6,6 +6,7 @@ mod lists;
 mod node;
 mod overlay;
 mod overview;
+mod registrations;
 mod rewards;
 mod table;
 
@@ -18,6 +19,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use crate::command::{BINDINGS, Unavailable, View};
 use crate::health::Freshness;
 use crate::node::duration_text;
+use crate::row::NodeRow;
 use crate::state::{Prompt, State};
 use crate::theme::{Glyphs, Theme};
 
@@ -25,10 +27,8 @@ use crate::theme::{Glyphs, Theme};
 const SMALLEST: (u16, u16) = (20, 5);
 /// From this height on, the names of the views have a line.
 const TABS_HEIGHT: u16 = 12;
-/// From this height on, the view of rewards explains the selected node.
+/// From this height on, the views of registrations and rewards explain the selected node.
 const PANE_HEIGHT: u16 = 20;
-/// Lines of that explanation, its rule included.
-const PANE: u16 = 7;
 
 /// How the screen is divided, from above: title, names of the views, body, pane, message, hints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +49,13 @@ pub(crate) fn areas(state: &State) -> Areas {
     let tabs = height >= TABS_HEIGHT;
     let message = message(state).is_some();
     let room = height.saturating_sub(2 + u16::from(tabs) + u16::from(message));
-    let has_pane = state.view == View::Rewards && state.open.is_none() && height >= PANE_HEIGHT;
-    let pane = if has_pane { PANE } else { 0 };
+    // Their lines, a rule included.
+    let pane = match state.view {
+        _ if state.open.is_some() || height < PANE_HEIGHT => 0,
+        View::Rewards => 7,
+        View::Registrations => 4,
+        _ => 0,
+    };
     Areas {
         tabs,
         body: room - pane,
@@ -88,7 +93,11 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
             ..area
         };
         if areas.pane > 0 {
-            lines(frame, pane, rewards::lines(state, pane.width), 0);
+            let below = match state.view {
+                View::Registrations => registrations::lines(state, pane.width),
+                _ => rewards::lines(state, pane.width),
+            };
+            lines(frame, pane, below, 0);
         }
     } else {
         lines(frame, body, view_lines(state, body.width), state.top);
@@ -230,6 +239,13 @@ fn message(state: &State) -> Option<(String, Style)> {
         }
         Some(Prompt::Palette(palette)) => {
             return Some((typed(":", &palette.input), theme.key()));
+        }
+        Some(Prompt::Move { input, id }) => {
+            let name = state
+                .row_of(*id)
+                .map_or_else(|| id.to_string(), NodeRow::name);
+            let text = typed(&format!("move {name} to farm number: "), input);
+            return Some((text, theme.key()));
         }
         Some(Prompt::Export { input }) => {
             let text = typed("write to (.csv or .json): ", input);
@@ -380,6 +396,7 @@ fn hints(state: &State, width: u16) -> Line<'static> {
             ("j/k", "choose"),
             ("Esc", "done"),
         ],
+        Some(Prompt::Move { .. }) => &[("Enter", "go on"), ("Esc", "back")],
         Some(Prompt::Export { .. }) => &[("Enter", "write"), ("Esc", "back")],
         Some(Prompt::Confirm(_)) => &[("Esc", "cancel")],
         Some(Prompt::Form(_)) => &[("Enter", "save"), ("Tab", "next field"), ("Esc", "cancel")],

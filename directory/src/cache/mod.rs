@@ -21,7 +21,7 @@ use sqlx::{ConnectOptions as _, Row as _, SqlitePool};
 
 pub use page::{NodeQuery, Page, Sort, SortBy, Totals};
 pub use refresh::{Progress, RefreshError, Refreshed};
-pub use summaries::NodeSummary;
+pub use summaries::{NodeSummary, first_mac};
 
 use crate::clock::UnixTime;
 use crate::wire::Date;

@@ -35,7 +35,7 @@ impl State {
     pub(super) fn paste(&mut self, text: &str) {
         let input = match &mut self.prompt {
             Some(Prompt::Filter { input, .. } | Prompt::Find { input, .. }) => input,
-            Some(Prompt::Export { input }) => input,
+            Some(Prompt::Export { input } | Prompt::Move { input, .. }) => input,
             Some(Prompt::Palette(palette)) => &mut palette.input,
             Some(Prompt::Form(form)) => match form.fields.get_mut(form.focus) {
                 Some(field) => &mut field.input,
@@ -64,6 +64,7 @@ impl State {
             Prompt::Palette(palette) => self.palette_key(palette, key, effects),
             Prompt::Places(at) => self.places_key(at, key, effects),
             Prompt::Columns(at) => self.columns_key(at, key, effects),
+            Prompt::Move { input, id } => self.move_key(input, id, key),
             Prompt::Export { input } => self.export_key(input, key, effects),
             Prompt::Confirm(mut confirm) => match (&mut confirm.consent, key.code) {
                 (_, KeyCode::Esc) | (Consent::Button { .. }, KeyCode::Char('n' | 'q')) => {}
@@ -242,6 +243,7 @@ impl State {
                     order: table.order(),
                     columns: table.columns.clone(),
                     wall: self.wall,
+                    missing: self.missing.clone(),
                 });
                 let job = self.begin_job(what, None);
                 effects.push(Effect::Export { job, export });
@@ -308,6 +310,7 @@ impl State {
             Command::Approve => self.decide(NodeState::Approved, effects),
             Command::Block => self.decide(NodeState::Blocked, effects),
             Command::Delete => self.delete(),
+            Command::Move => self.ask_where_to(),
             Command::FreeToUse => self.toggle_free(effects),
             Command::Undo => self.take_back(effects),
             Command::EditFarm => {

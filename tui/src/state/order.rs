@@ -116,15 +116,16 @@ impl State {
             }
         }
         self.last_arrange += 1;
-        let (rows, marks) = match &wanted.incoming {
-            Some(snapshot) => (&snapshot.rows, self.marks_in(snapshot)),
-            None => (&self.rows, self.marks.clone()),
+        let (rows, marks, missing) = match &wanted.incoming {
+            Some(new) => (&new.rows, self.marks_in(new), &new.missing),
+            None => (&self.rows, self.marks.clone(), &self.missing),
         };
         effects.push(Effect::Arrange(Box::new(Arrange {
             generation: self.last_arrange,
             rows: rows.clone(),
             wall: self.wall,
             marks,
+            missing: missing.clone(),
             tables: wanted
                 .views
                 .iter()
@@ -195,6 +196,7 @@ impl State {
         self.total = snapshot.total;
         self.farm = snapshot.farm.or(self.farm.take());
         self.farms = snapshot.farms;
+        self.missing = snapshot.missing;
         self.as_of = self.as_of.max(snapshot.as_of);
         self.counted_at = self.now;
     }

@@ -211,6 +211,7 @@ impl State {
         self.total = 0;
         self.farm = None;
         self.farms = Vec::new();
+        self.missing = Vec::new();
         self.progress = None;
         self.open = None;
         self.toast = None;

@@ -1,5 +1,7 @@
 //! What lies over the view and takes the keys.
 
+use directory::identity::NodeId;
+
 use crate::columns::Column;
 use crate::command::{BINDINGS, Binding};
 use crate::event::Action;
@@ -32,6 +34,8 @@ pub(crate) enum Prompt {
     Places(usize),
     /// Columns are being chosen.
     Columns(usize),
+    /// The number of the farm a node is to move to is being typed.
+    Move { input: Input, id: NodeId },
     /// The name of a file is being typed.
     Export { input: Input },
     /// Something has to be agreed to.
@@ -96,4 +100,4 @@ impl Consent {
 }
 
 /// Columns in the order of the chooser.
-pub(crate) const CHOOSER: [Column; 19] = Column::ALL;
+pub(crate) const CHOOSER: [Column; 20] = Column::ALL;

@@ -14,7 +14,10 @@ use crate::state::{Confirm, Consent, Palette, Prompt, State};
 
 pub(super) fn draw(state: &State, prompt: &Prompt, frame: &mut Frame<'_>, body: Rect) {
     match prompt {
-        Prompt::Filter { .. } | Prompt::Find { .. } | Prompt::Export { .. } => {}
+        Prompt::Filter { .. }
+        | Prompt::Find { .. }
+        | Prompt::Move { .. }
+        | Prompt::Export { .. } => {}
         Prompt::Help(top) => {
             frame.render_widget(Clear, body);
             lines(frame, body, help::lines(state), *top);

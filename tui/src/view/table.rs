@@ -49,7 +49,7 @@ pub(super) fn draw(state: &State, table: &Table, frame: &mut Frame<'_>, area: Re
         else {
             break;
         };
-        let drawn = row_line(state, node, state.marks.has(at), &columns, area.width);
+        let drawn = row_line(state, at, node, &columns, area.width);
         let drawn = if line == table.selected_line() {
             drawn.patch_style(theme.selected())
         } else {
@@ -86,12 +86,13 @@ fn cell(text: &str, column: Column, glyphs: Glyphs) -> String {
 
 fn row_line(
     state: &State,
+    at: u32,
     node: &NodeRow,
-    is_marked: bool,
     columns: &[Column],
     width: u16,
 ) -> Line<'static> {
     let theme = state.settings.theme;
+    let is_marked = state.marks.has(at);
     let mut spans = Vec::with_capacity(columns.len() * 2 + 2);
     let mark = if is_marked { theme.glyphs.mark() } else { " " };
     spans.push(Span::styled(mark, theme.title()));
@@ -99,11 +100,17 @@ fn row_line(
         if index > 0 {
             spans.push(Span::raw(" "));
         }
-        let text = column.text(node, state.wall, theme.glyphs);
+        let text = match column {
+            Column::Problem => state
+                .trouble(at)
+                .map_or_else(String::new, |trouble| trouble.text(&state.rows)),
+            _ => column.text(node, state.wall, theme.glyphs),
+        };
         let text = cell(&text, *column, theme.glyphs);
         let style = match column {
             Column::State => theme.state(node.decision, node.liveness(state.wall)),
             Column::Risk if text.trim() == "lost" => theme.bad(),
+            Column::Problem => theme.caution(),
             _ => Style::new(),
         };
         spans.push(Span::styled(text, style));
@@ -125,7 +132,7 @@ fn empty_text(state: &State, table: &Table) -> String {
         (false, ..) => "waiting for the directory".to_owned(),
         (true, true, _) => format!("no node passes /{}", table.filter_text),
         (true, false, View::Registrations) => {
-            "no node waits for your word, and none is blocked".to_owned()
+            "no node waits for your word, none is blocked, and nothing is wrong".to_owned()
         }
         (true, false, _) if state.settings.farm_id.is_some() => {
             "no node has registered in this farm yet".to_owned()

@@ -13,6 +13,7 @@ mod places;
 mod properties;
 mod readme;
 mod recordings;
+mod registrations;
 mod support;
 #[path = "../../src/testing.rs"]
 mod testing;

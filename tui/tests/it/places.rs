@@ -113,7 +113,7 @@ fn the_others_are_asked_now_and_then_and_their_silence_is_told() {
     });
     driver.shows("hall: no response");
     driver.keys("P");
-    driver.shows("no response: connection refused");
+    driver.shows("hall.example:443: connection refused");
     driver.press(KeyCode::Esc);
     let mut again = None;
     for seconds in 3..200 {

@@ -26,8 +26,8 @@ fn a_replay_shows_what_the_session_showed() {
                 rows: nodes().iter().map(NodeRow::from).collect(),
                 total: 12,
                 farm: Some(Box::new(farm())),
-                farms: Vec::new(),
                 as_of: Some(WALL),
+                ..Snapshot::default()
             }),
         },
         Event::Refreshed {

@@ -138,8 +138,8 @@ impl Driver {
                 rows: nodes.iter().map(NodeRow::from).collect(),
                 total,
                 farm: Some(Box::new(farm())),
-                farms: Vec::new(),
                 as_of,
+                ..Snapshot::default()
             }),
         })
     }
