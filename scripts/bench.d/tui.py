@@ -129,15 +129,16 @@ class Program:
             pass
         begun = time.monotonic()
         os.write(self.fd, key)
-        seen, first, last = b"", None, None
+        seen, first, last, count = b"", None, None, 0
         while data := self.read(QUIET if first else 5):
+            count += len(data)
             # The end may come in two pieces.
             seen = seen[-len(FRAME_END):] + data
             if FRAME_END in data or FRAME_END in seen:
                 last = time.monotonic() - begun
                 first = first or last
                 seen = b""
-        return first or 5, last or 5
+        return first or 5, last or 5, count
 
     def ticks(self):
         with open(f"/proc/{self.pid}/stat") as stat:
@@ -209,9 +210,12 @@ def measure(count, command):
         sorted_times = sorted(time[at] for time in times)
         print(f"{name}_p50_ms", round(sorted_times[len(times) // 2] * 1000, 1))
         print(f"{name}_p99_ms", round(sorted_times[len(times) * 99 // 100] * 1000, 1))
+    sizes = sorted(time[2] for time in times)
+    print("key_bytes_p50", sizes[len(sizes) // 2])
+    print("key_bytes_max", sizes[-1])
     slowest = sorted(times, key=lambda time: -time[1])[:8]
     print("slowest_keys", ", ".join(
-        f"{key.decode()!r} {first * 1000:.0f} then {last * 1000:.0f} ms" for first, last, key in slowest))
+        f"{key.decode()!r} {first * 1000:.0f} then {last * 1000:.0f} ms" for first, last, _, key in slowest))
     print("rss_after_keys_mib", round(program.rss_mib(), 1))
     quits.append(program.end())
     print("quit_ms", round(max(quits) * 1000, 1))

@@ -41,6 +41,9 @@ pub(crate) use prompt::{Confirm, Consent, Palette, Prompt};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 /// A directory that does not answer is asked at least this often.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// Of the time that passes at most one part in so many goes into reading the cache again: with a
+/// hundred thousand nodes something changes always, and reading them takes a second.
+const READING_SHARE: u32 = 20;
 /// States that follow from time are looked at again this often.
 const RECOUNT: Duration = Duration::from_secs(30);
 
@@ -119,7 +122,12 @@ pub struct State {
     asked_load: u64,
     shown_load: u64,
     is_loading: bool,
-    load_again: bool,
+    /// Whether the cache has something that was not read.
+    is_behind: bool,
+    /// Whether it is read at once: somebody changed something and wants to see it.
+    is_awaited: bool,
+    load_begun: Duration,
+    load_took: Duration,
     /// Of the last question to the directory that is looked at.
     generation: u64,
     /// Of the last question to any.
@@ -185,7 +193,10 @@ impl State {
             asked_load: 0,
             shown_load: 0,
             is_loading: false,
-            load_again: false,
+            is_behind: false,
+            is_awaited: false,
+            load_begun: Duration::ZERO,
+            load_took: Duration::ZERO,
             generation: 0,
             last_refresh: 0,
             refresh_now: false,
@@ -294,6 +305,7 @@ impl State {
             self.arrange_later(true, effects);
         }
         self.give_up_on_the_overdue();
+        self.load_if_due(effects);
         self.ask_if_due(effects);
     }
 
@@ -308,6 +320,7 @@ impl State {
         }
         if generation == self.asked_load {
             self.is_loading = false;
+            self.load_took = self.now.saturating_sub(self.load_begun);
         }
         match answer {
             Ok(snapshot) => {
@@ -316,9 +329,7 @@ impl State {
             }
             Err(error) => self.note(format!("the cache: {error}"), true),
         }
-        if self.load_again && !self.is_loading {
-            self.load(None, effects);
-        }
+        self.load_if_due(effects);
     }
 
     fn take_refreshed(&mut self, answer: Result<Refreshed, String>, effects: &mut Vec<Effect>) {
@@ -331,9 +342,8 @@ impl State {
                 self.health.succeed(self.now);
                 self.as_of = Some(refreshed.as_of);
                 self.no_changes = refreshed.no_changes;
-                if refreshed.changed || self.shown_load == 0 {
-                    self.load(None, effects);
-                }
+                self.is_behind |= refreshed.changed || self.shown_load == 0;
+                self.load_if_due(effects);
             }
             Err(error) => {
                 if self.health.last_error.as_ref() != Some(&error) {
@@ -411,13 +421,20 @@ impl State {
         self.ask_others(effects);
     }
 
-    fn load(&mut self, first: Option<(u32, Column, bool)>, effects: &mut Vec<Effect>) {
-        if self.is_loading {
-            self.load_again = true;
-            return;
+    /// Reads the cache again if there is something new, and if that was not done just now.
+    fn load_if_due(&mut self, effects: &mut Vec<Effect>) {
+        let since = self.now.saturating_sub(self.load_begun);
+        let is_due = self.is_awaited || since >= self.load_took * READING_SHARE;
+        if self.is_behind && is_due && !self.is_loading {
+            self.load(None, effects);
         }
-        self.load_again = false;
+    }
+
+    fn load(&mut self, first: Option<(u32, Column, bool)>, effects: &mut Vec<Effect>) {
+        self.is_behind &= first.is_some();
+        self.is_awaited &= first.is_some();
         self.is_loading = true;
+        self.load_begun = self.now;
         self.asked_load += 1;
         effects.push(Effect::Load {
             generation: self.asked_load,

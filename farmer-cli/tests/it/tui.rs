@@ -387,3 +387,55 @@ fn several_directories_are_looked_at_in_one_session() {
         "{said}"
     );
 }
+
+#[test]
+fn one_machine_in_two_farms_is_found_moved_and_removed() {
+    let (home, directory) = farm();
+    home.farmer(&["farm", "create", "other", "--country", "BE"])
+        .at(&directory)
+        .run();
+    let machine = |farm, seed, name: &'static str| {
+        register_with(&directory, farm, [seed; 32], true, |registration| {
+            registration.hostname = name.into();
+            registration.node_id_v1 = "525400000001".into();
+        })
+    };
+    let left = machine(1, 1, "left-behind");
+    machine(2, 2, "new-identity");
+    let terminal = Terminal::start(&home, (130, 24));
+    terminal.tui(&home, &directory, "--interval 1");
+    terminal.types("3");
+    terminal.shows("also in farm 2");
+    terminal.shows("also in farm 1");
+    terminal.types("/host:new");
+    terminal.send(&["Enter"]);
+    terminal.shows("about new-identity");
+    terminal.shows("in farm 1 has the same network card");
+    terminal.types("M1");
+    terminal.send(&["Enter"]);
+    terminal.shows("Prepare the move of new-identity to farm 1 mine?");
+    terminal.types("y");
+    terminal.shows("copied what goes into the farm.toml");
+    terminal.types("7");
+    terminal.shows("farm_id = 1   enrolment_token = ");
+    let tokens = home.json(&directory, &["farm", "token", "list", "1"]);
+    assert_eq!(tokens[0]["note"], "move from farm 2");
+    terminal.types("3");
+    terminal.send(&["Escape"]);
+    terminal.types("/host:left");
+    terminal.send(&["Enter"]);
+    terminal.types("D");
+    terminal.shows("Delete left-behind?");
+    terminal.types("left-behind");
+    terminal.send(&["Enter"]);
+    terminal.shows("deleted 1 node");
+    terminal.send(&["Escape"]);
+    terminal.hides("also in farm");
+    let gone = home
+        .farmer(&["node", "show", &left])
+        .at(&directory)
+        .output();
+    assert_eq!(gone.status.code(), Some(6));
+    terminal.types("q");
+    terminal.shows("as before");
+}

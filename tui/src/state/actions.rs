@@ -317,6 +317,7 @@ impl State {
             }
         }
         self.refresh_now = true;
+        self.is_awaited = true;
         self.ask_if_due(effects);
     }
 

@@ -222,6 +222,7 @@ impl State {
         // Answers about the place that was left are older than what will be shown.
         self.shown_load = self.asked_load;
         self.is_loading = false;
+        self.load_took = Duration::ZERO;
         self.load_first(effects);
         self.ask_if_due(effects);
     }

@@ -92,6 +92,47 @@ fn late_answers_never_overwrite_newer_ones() {
 }
 
 #[test]
+fn many_nodes_are_not_read_again_and_again() {
+    let mut driver = filled(View::Nodes);
+    let mut reads = Vec::new();
+    let mut generation = 2;
+    for second in 3..200 {
+        let mut effects = driver.tick_to(second);
+        for effect in effects.clone() {
+            // Something changed, as always among many.
+            if let Effect::Refresh { generation } = effect {
+                effects.extend(driver.refreshed(generation, None));
+            }
+        }
+        for effect in effects {
+            if let Effect::Load { generation: of, .. } = effect {
+                reads.push(second);
+                generation = of;
+                // It takes two seconds.
+                driver.tick_to(second + 2);
+                driver.load(of, nodes(), Some(WALL));
+            }
+        }
+    }
+    assert!((4..6).contains(&reads.len()), "{reads:?}");
+    // What was done is seen at once.
+    let [Effect::Act { job, .. }, ..] = driver.keys("F")[..] else {
+        panic!("nothing is done")
+    };
+    let done = driver.update(Event::Done {
+        job,
+        answer: Ok("done".to_owned()),
+    });
+    let effects = match done[..] {
+        [Effect::Refresh { generation }, ..] => driver.refreshed(generation, None),
+        _ => driver.refreshed(1000, None),
+    };
+    let asks =
+        |effect: &Effect| matches!(effect, Effect::Load { generation: of, .. } if *of > generation);
+    assert!(effects.iter().any(asks), "{done:?} {effects:?}");
+}
+
+#[test]
 fn a_long_refresh_that_goes_on_is_not_given_up() {
     let mut driver = filled(View::Nodes);
     let effects = driver.tick_to(10);

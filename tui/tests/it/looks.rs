@@ -101,7 +101,14 @@ fn empty_loading_stale_and_failing() {
     let size = (80, 14);
     let new = |view| Driver::new(settings(false, Glyphs::Unicode, view), size);
     let mut parts = Vec::new();
-    for view in [View::Nodes, View::Overview, View::Registrations, View::Farm] {
+    let views = [
+        View::Nodes,
+        View::Overview,
+        View::Registrations,
+        View::Rewards,
+        View::Farm,
+    ];
+    for view in views {
         let loading = new(view);
         parts.push((format!("{} loading", view.name()), picture(&loading)));
         let mut empty = new(view);
@@ -120,6 +127,41 @@ fn empty_loading_stale_and_failing() {
         parts.push((format!("{} offline", view.name()), picture(&offline)));
     }
     insta::assert_snapshot!("conditions", titled(parts));
+}
+
+#[test]
+fn a_node_before_and_after_the_directory_falls_silent() {
+    let mut parts = Vec::new();
+    let mut driver = Driver::filled(settings(false, Glyphs::Unicode, View::Nodes), (80, 14));
+    let effects = driver.press(KeyCode::Enter);
+    parts.push(("loading".to_owned(), picture(&driver)));
+    let asked = effects.iter().find_map(|effect| match effect {
+        tui::Effect::FetchNode { generation, .. } => Some(*generation),
+        _ => None,
+    });
+    driver.answer_node(&effects, nodes().remove(4));
+    driver.tick_to(50);
+    parts.push(("delayed".to_owned(), picture(&driver)));
+    driver.update(tui::Event::Node {
+        generation: asked.unwrap(),
+        answer: Err("cannot connect to dir.example:443: connection refused".to_owned()),
+    });
+    parts.push(("failing".to_owned(), picture(&driver)));
+    insta::assert_snapshot!("node_conditions", titled(parts));
+}
+
+/// Colour says nothing that words and shapes do not.
+#[test]
+fn the_text_is_the_same_with_and_without_colour() {
+    for view in View::ALL {
+        for size in SIZES {
+            for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
+                let [with, without] =
+                    [true, false].map(|color| full(view, size, color, glyphs).text());
+                assert_eq!(with, without);
+            }
+        }
+    }
 }
 
 #[test]
