@@ -3,12 +3,13 @@
 //! What makes a directory trusted (pin, CA, leave for http) belongs to the URL it was written
 //! beside: a settings file for one directory says nothing about another one named by a flag.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use hw_probe::overrides::DiskOverrides;
-use node_config::{DirectoryConfig, DirectoryUrl, Pin};
+use node_config::{DirectoryConfig, DirectoryUrl, FarmId, Pin};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{ConnectionArgs, Signatures};
@@ -23,6 +24,16 @@ struct File {
     identity: Option<PathBuf>,
     directory: DirectoryProfile,
     disks: DiskOverrides,
+    profiles: BTreeMap<String, ProfileTable>,
+}
+
+/// `[profiles.NAME]`: what it does not say is as without a profile.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct ProfileTable {
+    farm: Option<FarmId>,
+    identity: Option<PathBuf>,
+    directory: DirectoryProfile,
 }
 
 /// `[directory]`
@@ -86,6 +97,17 @@ pub struct Settings {
     listed: Vec<Setting>,
 }
 
+/// A farm or directory that has a name in the settings file.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// The farm; all of the directory if none is named.
+    pub farm: Option<FarmId>,
+    /// The settings in force for it.
+    pub settings: Settings,
+}
+
 /// One source of directory settings.
 struct Layer {
     origin: fn(&'static str) -> Origin,
@@ -103,16 +125,51 @@ impl Settings {
         config: Option<&Path>,
         flags: &ConnectionArgs,
     ) -> Outcome<Self> {
-        let named = config
-            .map(Path::to_owned)
-            .or_else(|| environment.get("FARMER_CONFIG").map(PathBuf::from));
-        let path = match &named {
-            Some(path) => path.clone(),
-            None => environment.config_dir()?.join("config.toml"),
-        };
-        let file = read_file(&path, named.is_some())?;
+        let (file, path) = find_file(environment, config)?;
         let identity_default = || Ok(environment.config_dir()?.join("identity.seed"));
-        Self::resolve(environment, flags, file, &path, identity_default)
+        Self::resolve(environment, flags, file, &path, None, identity_default)
+    }
+
+    /// The profiles of these names, or every one if a name is `all`.
+    pub fn load_profiles(
+        environment: &Environment,
+        config: Option<&Path>,
+        names: &[String],
+    ) -> Outcome<Vec<Profile>> {
+        let (file, path) = find_file(environment, config)?;
+        let known: Vec<String> = file.profiles.keys().cloned().collect();
+        let mut wanted: Vec<String> = Vec::new();
+        for name in names {
+            let found: &[String] = match known.iter().position(|other| other == name) {
+                Some(at) => std::slice::from_ref(&known[at]),
+                None if name == "all" && !known.is_empty() => &known,
+                None => return Err(no_profile(name, &known, &path)),
+            };
+            let new: Vec<String> = found
+                .iter()
+                .filter(|name| !wanted.contains(name))
+                .cloned()
+                .collect();
+            wanted.extend(new);
+        }
+        let profile = |name: String| {
+            let table = file.profiles.get(&name).cloned().unwrap_or_default();
+            let farm = table.farm;
+            let settings = Self::resolve(
+                environment,
+                &ConnectionArgs::default(),
+                file.clone(),
+                &path,
+                Some(table),
+                || Ok(environment.config_dir()?.join("identity.seed")),
+            )?;
+            Ok(Profile {
+                name,
+                farm,
+                settings,
+            })
+        };
+        wanted.into_iter().map(profile).collect()
     }
 
     fn resolve(
@@ -120,6 +177,7 @@ impl Settings {
         flags: &ConnectionArgs,
         file: File,
         path: &Path,
+        profile: Option<ProfileTable>,
         identity_default: impl FnOnce() -> Outcome<PathBuf>,
     ) -> Outcome<Self> {
         let variables = Layer {
@@ -149,16 +207,23 @@ impl Settings {
             signatures: flags.signatures,
         };
         let base = path.parent().unwrap_or(Path::new("."));
-        let profile = Layer {
+        let in_file = |table: DirectoryProfile| Layer {
             origin: |_| Origin::Default,
-            url: file.directory.url,
-            pin: file.directory.pin,
+            url: table.url,
+            pin: table.pin,
             // Relative to the file, not to wherever the command happens to run.
-            ca: file.directory.ca.map(|ca| base.join(ca)),
-            insecure_http: file.directory.insecure_http,
-            signatures: file.directory.signatures,
+            ca: table.ca.map(|ca| base.join(ca)),
+            insecure_http: table.insecure_http,
+            signatures: table.signatures,
         };
-        let layers = [given, variables, profile];
+        let profile_identity = profile.as_ref().and_then(|table| table.identity.clone());
+        let profile = profile.map(|table| in_file(table.directory));
+        // What is said beside no URL is not meant for the directory that a profile names.
+        let layers = match profile {
+            Some(profile) if profile.url.is_some() => vec![given, profile],
+            Some(profile) => vec![given, profile, variables, in_file(file.directory)],
+            None => vec![given, variables, in_file(file.directory)],
+        };
         let url = pick(&layers, "directory", path, |layer| layer.url.clone());
         let trusted: Vec<&Layer> = layers
             .iter()
@@ -183,6 +248,7 @@ impl Settings {
             .identity
             .clone()
             .map(|path| (path, Origin::Flag("identity")))
+            .or_else(|| Some((base.join(profile_identity?), Origin::File(path.to_owned()))))
             .or_else(|| {
                 let path = environment.get("FARMER_IDENTITY")?;
                 Some((path.into(), Origin::Variable("FARMER_IDENTITY")))
@@ -234,6 +300,11 @@ impl Settings {
             })?,
             None => Vec::new(),
         };
+        for (name, table) in &file.profiles {
+            let farm = table.farm.map_or("all".to_owned(), |farm| farm.to_string());
+            let key = format!("profiles.{name}.farm");
+            listed.push(setting(&key, Some((farm, &Origin::File(path.to_owned())))));
+        }
         let mut disks = file.disks;
         let in_file = Origin::File(path.to_owned());
         let from_variable = Origin::Variable("FARMER_DISKS");
@@ -364,6 +435,30 @@ fn signatures(environment: &Environment) -> Outcome<Option<Signatures>> {
     })
 }
 
+/// The settings file that is named or usual, and where it is.
+fn find_file(environment: &Environment, config: Option<&Path>) -> Outcome<(File, PathBuf)> {
+    let named = config
+        .map(Path::to_owned)
+        .or_else(|| environment.get("FARMER_CONFIG").map(PathBuf::from));
+    let path = match &named {
+        Some(path) => path.clone(),
+        None => environment.config_dir()?.join("config.toml"),
+    };
+    Ok((read_file(&path, named.is_some())?, path))
+}
+
+fn no_profile(name: &str, known: &[String], path: &Path) -> Failure {
+    let hint = match known {
+        [] => format!(
+            "write one into {}: [profiles.NAME] with farm = NUMBER, directory.url = \"URL\", directory.pin \
+             = \"PIN\", identity = \"FILE\"",
+            path.display()
+        ),
+        known => format!("there are {}; or say all", known.join(", ")),
+    };
+    Failure::new(ExitStatus::Usage, format!("there is no profile {name:?}")).with_hint(hint)
+}
+
 fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -377,6 +472,7 @@ fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
             .context(format!("reading the settings file {}", path.display()))
             .with_hint(
                 "its keys: identity; below [directory] url, pin, ca, insecure-http, signatures; below \
+                 [profiles.NAME] farm, identity, and directory with the same keys; below \
                  [disks.\"WWN or serial number\"] kind = \"ssd\" or \"hdd\", ignore = true",
             )
     })
@@ -404,7 +500,7 @@ mod tests {
     fn resolve(env: &[(&'static str, &str)], flags: &ConnectionArgs, file: &str) -> Settings {
         let path = Path::new("/etc/farmer/config.toml");
         let file = toml::from_str(file).unwrap();
-        Settings::resolve(&Environment::of(env), flags, file, path, || {
+        Settings::resolve(&Environment::of(env), flags, file, path, None, || {
             Ok("/home/id".into())
         })
         .unwrap()
@@ -465,6 +561,38 @@ mod tests {
             .directory()
             .unwrap();
         assert!(alone.pin.is_some());
+    }
+
+    #[test]
+    fn a_profile_keeps_what_it_names_to_itself() {
+        let file = format!(
+            "identity = \"id\"\n[directory]\nurl = \"https://file\"\npin = \"{PIN}\"\n\
+             [profiles.here]\nfarm = 3\n[profiles.there]\nidentity = \"other\"\n\
+             directory.url = \"https://there\""
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = Environment::of(&[("FARMER_PIN", PIN), ("HOME", "/nowhere")]);
+        let load = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Settings::load_profiles(&environment, Some(&path), &names)
+        };
+        let all = load(&["all", "here"]).unwrap();
+        let [here, there] = &all[..] else {
+            panic!("{all:?}")
+        };
+        assert_eq!(here.farm.map(u64::from), Some(3));
+        let directory = here.settings.directory().unwrap();
+        assert_eq!(directory.url.as_str(), "https://file");
+        assert!(directory.pin.is_some());
+        assert_eq!(here.settings.identity(), dir.path().join("id"));
+        let directory = there.settings.directory().unwrap();
+        assert_eq!(directory.url.as_str(), "https://there");
+        assert!(directory.pin.is_none(), "a pin for another directory");
+        assert_eq!(there.settings.identity(), dir.path().join("other"));
+        let failure = load(&["her"]).unwrap_err();
+        assert!(failure.hint.unwrap().contains("here, there"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use hw_probe::capacity::Capacity;
 use hw_probe::cloud_units::CloudUnits;
 use hw_probe::reward::{Certification, PERIOD_SECONDS, period_at, period_start};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::columns::tft_text;
 use crate::node::{Liveness, duration_text};
@@ -14,7 +14,7 @@ use crate::row::NodeRow;
 use crate::uptime::{MissedUptime, UptimeRisk};
 
 /// Totals over nodes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// All nodes.
     pub nodes: usize,
