@@ -59,9 +59,8 @@ pub enum ImageCommand {
     farmer image build --farm-id 1 --out node.qcow2\n  \
     farmer image build --farm-id 1 --format pxe --out /srv/farm-boot\n  \
     farmer image build --farm-id 1 --out node.iso --serial ttyS1,115200\n  \
-    farmer image build --farm-id 1 --mirror https://boot.example --out thin.ipxe\n  \
-    farmer image build --farm-id 1 --mirror https://boot.example --format thin-usb \\\n      \
-      --suite trixie --out thin.img\n  \
+    farmer image build --farm-id 1 --format thin-usb --suite trixie \\\n      \
+        --mirror https://boot.example --out thin.img\n  \
     farmer image build --farm-id 1 --zos zero-os-generic.efi --out zos.iso")]
 pub struct ImageBuildArgs {
     /// The farm's number; of thin images also FIRST..LAST, an image for each

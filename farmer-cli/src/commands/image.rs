@@ -167,9 +167,15 @@ fn one_farm(args: &ImageBuildArgs) -> Outcome<FarmId> {
         Err(Failure::new(ExitStatus::Usage, message.to_owned()).with_hint(hint.to_owned()))
     };
     let thin = &args.thin;
-    if thin.expect.is_some() || !thin.mirror.is_empty() {
+    let of_thin = [
+        ("--mirror", !thin.mirror.is_empty()),
+        ("--ipxe", !thin.ipxe.is_empty()),
+        ("--ipxe-package", thin.ipxe_package.is_some()),
+        ("--expect", thin.expect.is_some()),
+    ];
+    if let Some((flag, _)) = of_thin.iter().find(|(_, given)| *given) {
         return usage(
-            "--mirror and --expect are of thin boot only",
+            &format!("{flag} is of thin boot only"),
             "add --format thin-iso, thin-usb, thin-efi, thin-krn or script, or leave them away",
         );
     }

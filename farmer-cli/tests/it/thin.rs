@@ -216,6 +216,50 @@ fn without_a_server_it_says_so() {
     }
 }
 
+#[test]
+fn a_site_serves_whole_files_and_parts_and_nothing_beside_itself() {
+    let home = Home::new();
+    let root = home.path().join("root");
+    std::fs::create_dir(&root).expect("directory");
+    let content: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(root.join("vmlinuz"), &content).expect("written");
+    std::fs::write(home.path().join("secret"), "x").expect("written");
+    std::os::unix::fs::symlink("../secret", root.join("link")).expect("a link");
+    let site = Site::new(&root);
+    let url = site.url.replace("10.0.2.2", "127.0.0.1");
+    let curl = |arguments: &[&str], path: &str| {
+        let output = Command::new("curl")
+            .args(["-sS", "--path-as-is", "-w", "%{stderr}%{http_code}"])
+            .args(arguments)
+            .arg(format!("{url}/{path}"))
+            .output()
+            .expect("curl (Debian: apt-get install curl)");
+        (
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+            output.stdout,
+        )
+    };
+    assert_eq!(curl(&[], "vmlinuz"), ("200".to_owned(), content.clone()));
+    let part = curl(&["-r", "1000-1999"], "vmlinuz");
+    assert_eq!(part, ("206".to_owned(), content[1000..2000].to_vec()));
+    assert_eq!(curl(&["-r", "9000000-"], "vmlinuz").0, "416");
+    let (status, head) = curl(&["-I"], "vmlinuz");
+    let head = String::from_utf8_lossy(&head).to_lowercase();
+    assert_eq!(status, "200");
+    assert!(head.contains("content-length: 1200000\r\n"), "{head}");
+    for path in [
+        "link",
+        "../secret",
+        "%2e%2e/secret",
+        ".hidden",
+        "",
+        "absent",
+    ] {
+        assert_eq!(curl(&[], path).0, "404", "{path}");
+    }
+    assert_eq!(curl(&["-d", "x"], "vmlinuz").0, "405");
+}
+
 fn build(home: &Home, more: &[&str]) -> crate::support::Farmer {
     home.farmer(&["image", "build", "--farm-id", "9"])
         .args(more)
@@ -246,7 +290,7 @@ fn what_the_binary_cannot_do_is_refused() {
     script(&plain).args(&["--with", "sbom"]).fails_with(2);
     let whole = ["--out", "whole.iso", "--mirror", "http://192.0.2.1"];
     let said = build(&home, &whole).fails_with(2);
-    assert!(said.contains("thin boot only"), "{said}");
+    assert!(said.contains("--mirror is of thin boot only"), "{said}");
 }
 
 #[test]
@@ -294,6 +338,47 @@ fn a_medium_says_which_firmware_it_is_for_and_what_it_fetches() {
     build(&home, &["--format", "thin-iso", "--out", &file("x.qcow2")])
         .args(&plain)
         .fails_with(2);
+}
+
+/// What the script hands over is what the node reads.
+#[test]
+fn a_fixed_address_and_the_rest_reach_the_kernel_line_as_the_node_reads_it() {
+    let home = Home::new();
+    let out = home.path().join("farm.ipxe").display().to_string();
+    let address = "192.0.2.9/25,gw=192.0.2.1,dns=192.0.2.2,dns=192.0.2.3,if=eth1";
+    let built = build(&home, &["-o", "json", "--out", &out, "--static", address])
+        .args(&["--mirror", "http://192.0.2.1", "--insecure-http", "--debug"])
+        .args(&["--network", "test", "--kernel-arg", "pci=nomsi"])
+        .args(&["--serial", "ttyS1,9600"])
+        .run();
+    let built: Value = serde_json::from_slice(&built.stdout).expect("JSON");
+    let arguments = built["arguments"].as_str().expect("a line");
+    assert!(
+        arguments.ends_with("console=ttyS1,9600n8 debug pci=nomsi"),
+        "{arguments}"
+    );
+    let line = node_config::cmdline::parse(arguments);
+    assert_eq!(line.ignored, [""; 0]);
+    let layer = line.layer;
+    assert_eq!(layer.farm_id.map(|farm| farm.get()), Some(9));
+    assert_eq!(layer.runmode, Some(node_config::RunMode::Test));
+    assert_eq!(layer.debug, Some(true));
+    let network = layer.network;
+    assert_eq!(network.address, "192.0.2.9/25".parse().ok());
+    assert_eq!(network.gateway, "192.0.2.1".parse().ok());
+    let dns: [std::net::IpAddr; 2] =
+        ["192.0.2.2", "192.0.2.3"].map(|address| address.parse().expect("an address"));
+    assert_eq!(network.dns, dns);
+    assert_eq!(network.interface.as_deref(), Some("eth1"));
+    let script = std::fs::read_to_string(&out).expect("the script");
+    assert!(
+        script.contains(&format!("\nset farmer-args {arguments}\n")),
+        "{script}"
+    );
+    assert!(
+        script.contains("\nset ${port}/netmask 255.255.255.128\n"),
+        "{script}"
+    );
 }
 
 #[test]

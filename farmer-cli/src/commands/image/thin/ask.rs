@@ -184,14 +184,18 @@ fn ip_argument(addressing: &Addressing) -> Option<String> {
         IpAddr::V4(four) => four.to_string(),
         IpAddr::V6(six) => format!("[{six}]"),
     };
+    // A MAC address has colons too.
+    let port = match interface.as_deref().unwrap_or_default() {
+        mac if mac.contains(':') => format!("[{mac}]"),
+        name => name.to_owned(),
+    };
     let names: Vec<String> = dns.iter().take(2).map(text).collect();
     Some(
         format!(
-            "ip={}::{}:{}::{}:off:{}",
+            "ip={}::{}:{}::{port}:off:{}",
             text(&address.address),
             gateway.as_ref().map_or_else(String::new, text),
             address.prefix_length,
-            interface.as_deref().unwrap_or_default(),
             names.join(":"),
         )
         .trim_end_matches(':')

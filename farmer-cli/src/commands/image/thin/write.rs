@@ -37,7 +37,7 @@ pub fn marker(format: ImageFormat) -> &'static str {
     }
 }
 
-/// How often the progress of many is looked at.
+/// How often is looked whether the work on many is still wanted.
 const POLL: Duration = Duration::from_millis(10);
 
 /// One farm's output before it is written.
@@ -67,11 +67,9 @@ pub fn all(job: &Job, cancel: &Cancel) -> Outcome<Vec<Built>> {
         sync: job.options.sync && !several,
         ..job.options
     };
-    if several {
-        progress.stage("writing");
-    }
     let built = if several {
-        makers.many(options, &mut progress, cancel)?
+        progress.stage(&format!("writing {} images", job.farms.len()));
+        makers.many(options, cancel)?
     } else {
         vec![makers.one(job.farms[0], options)?]
     };
@@ -91,7 +89,7 @@ pub fn all(job: &Job, cancel: &Cancel) -> Outcome<Vec<Built>> {
 struct Makers<'a> {
     job: &'a Job,
     programs: &'a Programs,
-    /// The disk, with nobody's script.
+    /// The disk, with the first farm's script.
     disk: Option<ThinMedium>,
     made: Option<Timestamp>,
 }
@@ -121,12 +119,7 @@ impl<'a> Makers<'a> {
     }
 
     /// One after the other on every processor; the first failure ends all.
-    fn many(
-        &self,
-        options: EmitOptions,
-        progress: &mut Progress,
-        cancel: &Cancel,
-    ) -> Outcome<Vec<Built>> {
+    fn many(&self, options: EmitOptions, cancel: &Cancel) -> Outcome<Vec<Built>> {
         let farms = &self.job.farms;
         let next = AtomicUsize::new(0);
         let work = || {
@@ -149,8 +142,6 @@ impl<'a> Makers<'a> {
                 if cancel.is_asked() {
                     next.store(farms.len(), Ordering::Relaxed);
                 }
-                let begun = next.load(Ordering::Relaxed).min(farms.len());
-                progress.bytes(begun as u64, farms.len() as u64);
                 thread::sleep(POLL);
             }
             threads
