@@ -75,9 +75,8 @@ impl Arrange {
             let order = self.order(query, is_wanted)?;
             orders.push((*view, Arc::new(order)));
         }
-        let summary = self
-            .sums_up
-            .then(|| Box::new(Summary::of(&self.rows, self.wall)));
+        let sum = || Summary::with_problems(&self.rows, self.wall, &self.missing);
+        let summary = self.sums_up.then(|| Box::new(sum()));
         Some(Arranged { orders, summary })
     }
 

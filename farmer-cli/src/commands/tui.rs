@@ -89,7 +89,7 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
         context.printer.warning(error);
     }
     let now = SystemClock.now();
-    let summary = Summary::of(&snapshot.rows, now);
+    let summary = Summary::with_problems(&snapshot.rows, now, &snapshot.missing);
     let overview = Overview {
         directory: client.server().to_owned(),
         farm_id,

@@ -425,6 +425,8 @@ impl State {
         self.view = view;
         self.open = None;
         self.top = 0;
+        // What was looked for is a line of the table that is left.
+        self.stop_finding();
         let now = self.now;
         let is_old = |table: &Table| now.saturating_sub(table.arranged) >= RECOUNT;
         if self.table_shown().is_some_and(is_old) {
