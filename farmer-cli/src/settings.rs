@@ -3,6 +3,8 @@
 //! What makes a directory trusted (pin, CA, leave for http) belongs to the URL it was written
 //! beside: a settings file for one directory says nothing about another one named by a flag.
 
+mod profiles;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -16,6 +18,8 @@ use crate::args::{ConnectionArgs, Signatures};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
+
+pub use profiles::Profile;
 
 /// `config.toml`. Keys are the long names of the flags.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -97,17 +101,6 @@ pub struct Settings {
     listed: Vec<Setting>,
 }
 
-/// A farm or directory that has a name in the settings file.
-#[derive(Debug, Clone)]
-pub struct Profile {
-    /// Its name.
-    pub name: String,
-    /// The farm; all of the directory if none is named.
-    pub farm: Option<FarmId>,
-    /// The settings in force for it.
-    pub settings: Settings,
-}
-
 /// One source of directory settings.
 struct Layer {
     origin: fn(&'static str) -> Origin,
@@ -128,48 +121,6 @@ impl Settings {
         let (file, path) = find_file(environment, config)?;
         let identity_default = || Ok(environment.config_dir()?.join("identity.seed"));
         Self::resolve(environment, flags, file, &path, None, identity_default)
-    }
-
-    /// The profiles of these names, or every one if a name is `all`.
-    pub fn load_profiles(
-        environment: &Environment,
-        config: Option<&Path>,
-        names: &[String],
-    ) -> Outcome<Vec<Profile>> {
-        let (file, path) = find_file(environment, config)?;
-        let known: Vec<String> = file.profiles.keys().cloned().collect();
-        let mut wanted: Vec<String> = Vec::new();
-        for name in names {
-            let found: &[String] = match known.iter().position(|other| other == name) {
-                Some(at) => std::slice::from_ref(&known[at]),
-                None if name == "all" && !known.is_empty() => &known,
-                None => return Err(no_profile(name, &known, &path)),
-            };
-            let new: Vec<String> = found
-                .iter()
-                .filter(|name| !wanted.contains(name))
-                .cloned()
-                .collect();
-            wanted.extend(new);
-        }
-        let profile = |name: String| {
-            let table = file.profiles.get(&name).cloned().unwrap_or_default();
-            let farm = table.farm;
-            let settings = Self::resolve(
-                environment,
-                &ConnectionArgs::default(),
-                file.clone(),
-                &path,
-                Some(table),
-                || Ok(environment.config_dir()?.join("identity.seed")),
-            )?;
-            Ok(Profile {
-                name,
-                farm,
-                settings,
-            })
-        };
-        wanted.into_iter().map(profile).collect()
     }
 
     fn resolve(
@@ -447,18 +398,6 @@ fn find_file(environment: &Environment, config: Option<&Path>) -> Outcome<(File,
     Ok((read_file(&path, named.is_some())?, path))
 }
 
-fn no_profile(name: &str, known: &[String], path: &Path) -> Failure {
-    let hint = match known {
-        [] => format!(
-            "write one into {}: [profiles.NAME] with farm = NUMBER, directory.url = \"URL\", directory.pin \
-             = \"PIN\", identity = \"FILE\"",
-            path.display()
-        ),
-        known => format!("there are {}; or say all", known.join(", ")),
-    };
-    Failure::new(ExitStatus::Usage, format!("there is no profile {name:?}")).with_hint(hint)
-}
-
 fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -561,38 +500,6 @@ mod tests {
             .directory()
             .unwrap();
         assert!(alone.pin.is_some());
-    }
-
-    #[test]
-    fn a_profile_keeps_what_it_names_to_itself() {
-        let file = format!(
-            "identity = \"id\"\n[directory]\nurl = \"https://file\"\npin = \"{PIN}\"\n\
-             [profiles.here]\nfarm = 3\n[profiles.there]\nidentity = \"other\"\n\
-             directory.url = \"https://there\""
-        );
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("config.toml");
-        std::fs::write(&path, file).unwrap();
-        let environment = Environment::of(&[("FARMER_PIN", PIN), ("HOME", "/nowhere")]);
-        let load = |names: &[&str]| {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            Settings::load_profiles(&environment, Some(&path), &names)
-        };
-        let all = load(&["all", "here"]).unwrap();
-        let [here, there] = &all[..] else {
-            panic!("{all:?}")
-        };
-        assert_eq!(here.farm.map(u64::from), Some(3));
-        let directory = here.settings.directory().unwrap();
-        assert_eq!(directory.url.as_str(), "https://file");
-        assert!(directory.pin.is_some());
-        assert_eq!(here.settings.identity(), dir.path().join("id"));
-        let directory = there.settings.directory().unwrap();
-        assert_eq!(directory.url.as_str(), "https://there");
-        assert!(directory.pin.is_none(), "a pin for another directory");
-        assert_eq!(there.settings.identity(), dir.path().join("other"));
-        let failure = load(&["her"]).unwrap_err();
-        assert!(failure.hint.unwrap().contains("here, there"));
     }
 
     #[test]

@@ -75,9 +75,8 @@ impl Arrange {
             let order = self.order(query, is_wanted)?;
             orders.push((*view, Arc::new(order)));
         }
-        let summary = self
-            .sums_up
-            .then(|| Box::new(Summary::of(&self.rows, self.wall)));
+        let sum = || Summary::with_problems(&self.rows, self.wall, &self.missing);
+        let summary = self.sums_up.then(|| Box::new(sum()));
         Some(Arranged { orders, summary })
     }
 
@@ -163,12 +162,14 @@ impl Find {
     pub fn answer(&self) -> Option<usize> {
         let letters = Letters::new(&self.letters);
         let index = self.rows.index();
-        let score = |at: u32| letters.score(index.texts(at), self.rows.get(at as usize)?);
-        self.order
-            .iter()
-            .zip(0..)
-            .filter_map(|(at, line)| Some((score(*at)?, line)))
-            .min()
-            .map(|(_, line)| line)
+        let (mut best, mut found) = (usize::MAX, None);
+        for (line, at) in self.order.iter().enumerate() {
+            let row = self.rows.get(*at as usize)?;
+            // Only a better one counts, so most rows need not be looked at whole.
+            if let Some(score) = letters.score(index.texts(*at), row, best) {
+                (best, found) = (score, Some(line));
+            }
+        }
+        found
     }
 }

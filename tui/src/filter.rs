@@ -250,7 +250,7 @@ impl Test {
         } = *seen;
         match self {
             Self::Anywhere(text) => text.is_in(texts.all()),
-            Self::Fuzzy(letters) => letters.score(texts, node).is_some(),
+            Self::Fuzzy(letters) => letters.score(texts, node, usize::MAX).is_some(),
             Self::Text(field, text) => match field {
                 // A country or state is the whole word or the beginning of it.
                 TextField::Country => text.begins(texts.country(node)),
@@ -409,10 +409,10 @@ impl Letters {
         }
     }
 
-    /// How well they are found in host name, id or place; smaller is better.
-    pub fn score(&self, texts: Texts<'_>, node: &NodeRow) -> Option<usize> {
+    /// How well they are found in host name, id or place, if better than `limit`; smaller is better.
+    pub fn score(&self, texts: Texts<'_>, node: &NodeRow, limit: usize) -> Option<usize> {
         let host = self.fuzzy(texts.host(node), &node.host);
-        let mut best = host.unwrap_or(usize::MAX);
+        let mut best = host.map_or(limit, |score| score.min(limit));
         // In 44 random letters nearly everything is in some order.
         if best > IN_ID && self.text.is_in(texts.id(node)) {
             best = IN_ID;
@@ -427,7 +427,7 @@ impl Letters {
                 best = best.min(IN_PLACE + score);
             }
         }
-        (best < usize::MAX).then_some(best)
+        (best < limit).then_some(best)
     }
 
     /// As [`fuzzy`]; `hay` is `plain` with small ASCII letters.

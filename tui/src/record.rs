@@ -14,7 +14,7 @@ use crate::prefs::Preferences;
 use crate::state::{Place, Settings};
 
 /// Version of the format; another one is refused.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The first line: what the session began with.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -371,6 +371,8 @@ impl State {
         self.progress = None;
         match answer {
             Ok(refreshed) => {
+                // What an earlier session saw is old.
+                self.is_awaited |= self.health.last_ok.is_none();
                 if self.health.failures > 0 || self.health.last_ok.is_none() {
                     self.note(format!("{} answers", self.settings.directory), false);
                 }

@@ -93,3 +93,62 @@ fn serve(tasks: &Receiver<Task>, events: &UnboundedSender<Event>, newest: &Atomi
         drop(released);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use directory::clock::UnixTime;
+
+    use super::*;
+    use crate::rows::Marks;
+    use crate::testing;
+
+    #[test]
+    fn the_newest_question_is_answered_and_none_after_it() {
+        let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+        let worker = Worker::start(sender).unwrap();
+        let rows: Rows = (1..=200).map(|n| (&testing::node(n)).into()).collect();
+        for generation in 1..=50 {
+            worker.ask(Task::Arrange(Box::new(Arrange {
+                generation,
+                rows: rows.clone(),
+                wall: UnixTime::from_secs(1_000_000),
+                marks: Marks::default(),
+                missing: Vec::new(),
+                tables: Vec::new(),
+                sums_up: true,
+            })));
+        }
+        worker.ask(Task::Find(Find {
+            generation: 1,
+            rows: rows.clone(),
+            order: Arc::new(vec![0, 1]),
+            letters: "node".to_owned(),
+        }));
+        worker.ask(Task::Release(rows));
+        drop(worker);
+        let mut answered = Vec::new();
+        let mut found = 0;
+        while let Some(event) = events.blocking_recv() {
+            match event {
+                Event::Arranged {
+                    generation,
+                    arranged,
+                } => {
+                    assert_eq!(arranged.summary.unwrap().nodes, 200);
+                    answered.push(generation);
+                }
+                Event::Found { line, .. } => {
+                    assert!(line.is_some());
+                    found += 1;
+                }
+                // It ends when nobody can ask any more.
+                other => assert!(matches!(other, Event::Stop), "{other:?}"),
+            }
+        }
+        assert!(
+            answered.is_sorted() && answered.last() == Some(&50),
+            "{answered:?}"
+        );
+        assert_eq!(found, 1);
+    }
+}

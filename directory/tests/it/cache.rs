@@ -77,7 +77,7 @@ async fn a_directory_is_read_shown_when_it_is_silent_and_read_again() {
     let cache = open(dir.path()).await;
     let source = cache.source(fx.client.base_url(), None).await.unwrap();
     assert_eq!(source.age(fx.clock.now()).await.unwrap(), None);
-    assert_eq!(source.missing_farms().await.unwrap(), []);
+    assert!(source.missing_farms().await.unwrap().is_empty());
     let mut told = Vec::new();
     let done = source
         .refresh(&fx.client, Some(&owner), &*fx.clock, &mut |p| {

@@ -93,7 +93,7 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
         context.printer.warning(error);
     }
     let now = SystemClock.now();
-    let summary = Summary::of(&snapshot.rows, now);
+    let summary = Summary::with_problems(&snapshot.rows, now, &snapshot.missing);
     if refreshed.is_ok() && summary.nodes > 0 {
         // For the sparklines of a session; a cache that refuses keeps nobody from the answer.
         let kept = source.record(::tui::history::sample(&summary, now)).await;

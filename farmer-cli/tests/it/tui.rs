@@ -272,6 +272,7 @@ fn nodes_are_seen_approved_and_removed_and_the_farm_is_edited() {
     terminal.shows("Block ghent-rack-1?");
     terminal.send(&["Escape"]);
     terminal.hides("Block ghent-rack-1?");
+    terminal.hides("best upgrade");
     // Block it: the focus is on Cancel.
     terminal.types("b");
     terminal.shows("Block ghent-rack-1?");
@@ -571,6 +572,7 @@ fn one_machine_in_two_farms_is_found_moved_and_removed() {
     assert_eq!(tokens[0]["note"], "move from farm 2");
     terminal.types("3");
     terminal.send(&["Escape"]);
+    terminal.shows("left-behind");
     terminal.types("/host:left");
     terminal.send(&["Enter"]);
     terminal.types("D");

@@ -451,6 +451,8 @@ impl State {
         self.view = view;
         self.open = None;
         self.top = 0;
+        // What was looked for is a line of the table that is left.
+        self.stop_finding();
         match view {
             View::Media => self.survey(effects),
             View::Overview => self.look_back(effects),
