@@ -3,18 +3,23 @@
 //! What makes a directory trusted (pin, CA, leave for http) belongs to the URL it was written
 //! beside: a settings file for one directory says nothing about another one named by a flag.
 
+mod profiles;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use hw_probe::overrides::DiskOverrides;
-use node_config::{DirectoryConfig, DirectoryUrl, Pin};
+use node_config::{DirectoryConfig, DirectoryUrl, FarmId, Pin};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{ConnectionArgs, Signatures};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
+
+pub use profiles::Profile;
 
 /// `config.toml`. Keys are the long names of the flags.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -23,6 +28,16 @@ struct File {
     identity: Option<PathBuf>,
     directory: DirectoryProfile,
     disks: DiskOverrides,
+    profiles: BTreeMap<String, ProfileTable>,
+}
+
+/// `[profiles.NAME]`: what it does not say is as without a profile.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct ProfileTable {
+    farm: Option<FarmId>,
+    identity: Option<PathBuf>,
+    directory: DirectoryProfile,
 }
 
 /// `[directory]`
@@ -103,16 +118,9 @@ impl Settings {
         config: Option<&Path>,
         flags: &ConnectionArgs,
     ) -> Outcome<Self> {
-        let named = config
-            .map(Path::to_owned)
-            .or_else(|| environment.get("FARMER_CONFIG").map(PathBuf::from));
-        let path = match &named {
-            Some(path) => path.clone(),
-            None => environment.config_dir()?.join("config.toml"),
-        };
-        let file = read_file(&path, named.is_some())?;
+        let (file, path) = find_file(environment, config)?;
         let identity_default = || Ok(environment.config_dir()?.join("identity.seed"));
-        Self::resolve(environment, flags, file, &path, identity_default)
+        Self::resolve(environment, flags, file, &path, None, identity_default)
     }
 
     fn resolve(
@@ -120,6 +128,7 @@ impl Settings {
         flags: &ConnectionArgs,
         file: File,
         path: &Path,
+        profile: Option<ProfileTable>,
         identity_default: impl FnOnce() -> Outcome<PathBuf>,
     ) -> Outcome<Self> {
         let variables = Layer {
@@ -149,16 +158,23 @@ impl Settings {
             signatures: flags.signatures,
         };
         let base = path.parent().unwrap_or(Path::new("."));
-        let profile = Layer {
+        let in_file = |table: DirectoryProfile| Layer {
             origin: |_| Origin::Default,
-            url: file.directory.url,
-            pin: file.directory.pin,
+            url: table.url,
+            pin: table.pin,
             // Relative to the file, not to wherever the command happens to run.
-            ca: file.directory.ca.map(|ca| base.join(ca)),
-            insecure_http: file.directory.insecure_http,
-            signatures: file.directory.signatures,
+            ca: table.ca.map(|ca| base.join(ca)),
+            insecure_http: table.insecure_http,
+            signatures: table.signatures,
         };
-        let layers = [given, variables, profile];
+        let profile_identity = profile.as_ref().and_then(|table| table.identity.clone());
+        let profile = profile.map(|table| in_file(table.directory));
+        // What is said beside no URL is not meant for the directory that a profile names.
+        let layers = match profile {
+            Some(profile) if profile.url.is_some() => vec![given, profile],
+            Some(profile) => vec![given, profile, variables, in_file(file.directory)],
+            None => vec![given, variables, in_file(file.directory)],
+        };
         let url = pick(&layers, "directory", path, |layer| layer.url.clone());
         let trusted: Vec<&Layer> = layers
             .iter()
@@ -183,6 +199,7 @@ impl Settings {
             .identity
             .clone()
             .map(|path| (path, Origin::Flag("identity")))
+            .or_else(|| Some((base.join(profile_identity?), Origin::File(path.to_owned()))))
             .or_else(|| {
                 let path = environment.get("FARMER_IDENTITY")?;
                 Some((path.into(), Origin::Variable("FARMER_IDENTITY")))
@@ -234,6 +251,11 @@ impl Settings {
             })?,
             None => Vec::new(),
         };
+        for (name, table) in &file.profiles {
+            let farm = table.farm.map_or("all".to_owned(), |farm| farm.to_string());
+            let key = format!("profiles.{name}.farm");
+            listed.push(setting(&key, Some((farm, &Origin::File(path.to_owned())))));
+        }
         let mut disks = file.disks;
         let in_file = Origin::File(path.to_owned());
         let from_variable = Origin::Variable("FARMER_DISKS");
@@ -364,6 +386,18 @@ fn signatures(environment: &Environment) -> Outcome<Option<Signatures>> {
     })
 }
 
+/// The settings file that is named or usual, and where it is.
+fn find_file(environment: &Environment, config: Option<&Path>) -> Outcome<(File, PathBuf)> {
+    let named = config
+        .map(Path::to_owned)
+        .or_else(|| environment.get("FARMER_CONFIG").map(PathBuf::from));
+    let path = match &named {
+        Some(path) => path.clone(),
+        None => environment.config_dir()?.join("config.toml"),
+    };
+    Ok((read_file(&path, named.is_some())?, path))
+}
+
 fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -377,6 +411,7 @@ fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
             .context(format!("reading the settings file {}", path.display()))
             .with_hint(
                 "its keys: identity; below [directory] url, pin, ca, insecure-http, signatures; below \
+                 [profiles.NAME] farm, identity, and directory with the same keys; below \
                  [disks.\"WWN or serial number\"] kind = \"ssd\" or \"hdd\", ignore = true",
             )
     })
@@ -404,7 +439,7 @@ mod tests {
     fn resolve(env: &[(&'static str, &str)], flags: &ConnectionArgs, file: &str) -> Settings {
         let path = Path::new("/etc/farmer/config.toml");
         let file = toml::from_str(file).unwrap();
-        Settings::resolve(&Environment::of(env), flags, file, path, || {
+        Settings::resolve(&Environment::of(env), flags, file, path, None, || {
             Ok("/home/id".into())
         })
         .unwrap()

@@ -23,6 +23,8 @@ import time
 SIZE = (40, 120)
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 FRAME_END = b"\x1b[?2026l"
+# A picture that is followed by no other for so many seconds is the last one.
+QUIET = 0.12
 
 
 def base58(data):
@@ -43,7 +45,7 @@ def node(number, now):
     reported = now - (number * 7919) % 5400
     state = "pending" if number % 97 == 0 else "approved"
     body = {
-        "id": number, "node_id": node_id, "hostname": f"rack-{number % 400}-{number}", "farm_id": farm,
+        "id": number, "node_id": node_id, "hostname": f"rack-{number % 400}-{number}", "farm_id": farm, "node_id_v1": f"{0xa0369f000000 + number:012x}",
         "os_version": "farm-node/0.1.0", "created": now - 9_000_000, "updated": reported,
         "uptime": 100_000 + number, "location": {"city": f"City {number % 200}", "country": country,
         "continent": "", "latitude": 51.0, "longitude": 3.7},
@@ -63,6 +65,10 @@ def fill(path, count):
     (source,) = base.execute("SELECT id FROM sources").fetchone()
     base.execute("DELETE FROM nodes")
     base.execute("DELETE FROM totals")
+    base.execute("DELETE FROM farms")
+    base.executemany(
+        f"INSERT INTO farms (source, id, generation, body) VALUES ({source}, ?, 1, ?)",
+        ((farm, json.dumps({"id": farm, "name": f"farm-{farm}"})) for farm in range(1, 51)))
     base.executemany(
         "INSERT INTO nodes (source, generation, id, node_id, farm_id, hostname, country, city, state,"
         " reported, uptime, cru, mru, sru, hru, body)"
@@ -117,15 +123,22 @@ class Program:
         return bytes_read
 
     def key(self, key):
-        """Seconds from a key to the end of its frame."""
+        """Seconds from a key to the end of its first frame, and to the end of its last: until nothing
+        more comes for a while, as for somebody who looks at what a key does before the next one."""
         while self.read(0):
             pass
         begun = time.monotonic()
         os.write(self.fd, key)
-        seen = b""
-        while FRAME_END not in seen and time.monotonic() < begun + 5:
-            seen += self.read(5)
-        return time.monotonic() - begun
+        seen, first, last, count = b"", None, None, 0
+        while data := self.read(QUIET if first else 5):
+            count += len(data)
+            # The end may come in two pieces.
+            seen = seen[-len(FRAME_END):] + data
+            if FRAME_END in data or FRAME_END in seen:
+                last = time.monotonic() - begun
+                first = first or last
+                seen = b""
+        return first or 5, last or 5, count
 
     def ticks(self):
         with open(f"/proc/{self.pid}/stat") as stat:
@@ -192,13 +205,17 @@ def measure(count, command):
     times = []
     while len(times) < 500:
         for key in KEYS:
-            times.append(program.key(key))
-            # A lone escape is one only when nothing follows it.
-            if key == b"\x1b":
-                program.settle(0.05)
-    times.sort()
-    print("key_p50_ms", round(times[len(times) // 2] * 1000, 1))
-    print("key_p99_ms", round(times[len(times) * 99 // 100] * 1000, 1))
+            times.append((*program.key(key), key))
+    for name, at in ("key", 0), ("settled", 1):
+        sorted_times = sorted(time[at] for time in times)
+        print(f"{name}_p50_ms", round(sorted_times[len(times) // 2] * 1000, 1))
+        print(f"{name}_p99_ms", round(sorted_times[len(times) * 99 // 100] * 1000, 1))
+    sizes = sorted(time[2] for time in times)
+    print("key_bytes_p50", sizes[len(sizes) // 2])
+    print("key_bytes_max", sizes[-1])
+    slowest = sorted(times, key=lambda time: -time[1])[:8]
+    print("slowest_keys", ", ".join(
+        f"{key.decode()!r} {first * 1000:.0f} then {last * 1000:.0f} ms" for first, last, _, key in slowest))
     print("rss_after_keys_mib", round(program.rss_mib(), 1))
     quits.append(program.end())
     print("quit_ms", round(max(quits) * 1000, 1))

@@ -27,6 +27,7 @@ for nodes in 10000 100000; do
         case $name in
         first_frame_ms) bar "first frame, $nodes nodes" "$value" at-most 50 ms ;;
         key_p99_ms) bar "key to frame p99, $nodes nodes" "$value" at-most 16 ms ;;
+        settled_p99_ms) bar "key to the last of its frames p99, $nodes nodes" "$value" at-most 50 ms ;;
         idle_cpu_percent) bar "idle, $nodes nodes" "$value" at-most 0.2 '% CPU' ;;
         idle_wakeups) bar "idle, $nodes nodes" "$value" at-most 2 wake-ups/s ;;
         rss_mib) bar "memory, $nodes nodes" "$value" at-most "$rss" MiB ;;

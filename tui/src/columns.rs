@@ -1,8 +1,6 @@
 //! Columns of the tables: what each shows, how wide it is, how it sorts, and which give way first on
 //! a narrow terminal.
 
-use std::cmp::Ordering;
-
 use directory::clock::UnixTime;
 use directory::wire::{Node, NodeState};
 use hw_probe::reward::{Certification, Tft, UNITS_PER_TFT};
@@ -55,15 +53,18 @@ pub enum Column {
     Place,
     /// Operating system version.
     Os,
+    /// What is wrong with its registration.
+    Problem,
 }
 
 impl Column {
     /// In the order shown.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::State,
         Self::Node,
         Self::Host,
         Self::Farm,
+        Self::Problem,
         Self::Cru,
         Self::Mru,
         Self::Sru,
@@ -99,11 +100,12 @@ impl Column {
     ];
 
     /// What the view of registrations shows.
-    pub const REGISTRATIONS: [Self; 10] = [
+    pub const REGISTRATIONS: [Self; 11] = [
         Self::State,
         Self::Node,
         Self::Host,
         Self::Farm,
+        Self::Problem,
         Self::Cru,
         Self::Mru,
         Self::Seen,
@@ -149,6 +151,7 @@ impl Column {
             Self::Age => "SINCE",
             Self::Place => "PLACE",
             Self::Os => "SYSTEM",
+            Self::Problem => "PROBLEM",
         }
     }
 
@@ -175,6 +178,7 @@ impl Column {
             Self::Age => "time since it first registered",
             Self::Place => "country and city",
             Self::Os => "operating system",
+            Self::Problem => "what is wrong with its registration",
         }
     }
 
@@ -191,6 +195,7 @@ impl Column {
             Self::Cu | Self::Su => 8,
             Self::Reward | Self::Limit => 11,
             Self::Risk => 12,
+            Self::Problem => 15,
             Self::Uptime | Self::Seen | Self::Age => 8,
             Self::Place => 16,
             Self::Os => 22,
@@ -209,6 +214,7 @@ impl Column {
                 | Self::Risk
                 | Self::Place
                 | Self::Os
+                | Self::Problem
         )
     }
 
@@ -224,7 +230,7 @@ impl Column {
             Self::State => 0,
             Self::Node => 1,
             Self::Reward => 2,
-            Self::Limit => 3,
+            Self::Limit | Self::Problem => 3,
             Self::Seen => 4,
             Self::Host => 5,
             Self::Cru => 6,
@@ -317,10 +323,12 @@ impl Column {
             Self::Age => time((node.created > 0).then(|| now.secs.saturating_sub(node.created))),
             Self::Place => node.place(),
             Self::Os => node.os.to_string(),
+            // It takes more than the node to tell.
+            Self::Problem => String::new(),
         }
     }
 
-    /// A number that sorts like the column, if the column can be told by one.
+    /// A number that sorts like the column, if the column can be told by one of the node alone.
     pub(crate) fn key(self, node: &NodeRow, now: UnixTime) -> Option<u64> {
         let signed =
             |seconds: Option<i64>| seconds.map_or(0, |s| u64::try_from(s).unwrap_or(0) + 1);
@@ -335,6 +343,14 @@ impl Column {
             Self::Cu => node.units().cu_micro,
             Self::Su => node.units().su_micro,
             Self::Reward => node.reward,
+            // By the word.
+            Self::Limit => match node.limit_word() {
+                "CPU" => 0,
+                "SSD" => 1,
+                "memory" => 2,
+                "unknown" => 3,
+                _ => 4,
+            },
             Self::Risk => {
                 let missed = MissedUptime::of_row(node, now, Certification::Diy);
                 missed.allowed_seconds.saturating_sub(missed.off_seconds)
@@ -345,19 +361,8 @@ impl Column {
                 .age_seconds(now)
                 .map_or(u64::MAX, |age| signed(Some(age))),
             Self::Age => u64::try_from(now.secs.saturating_sub(node.created)).unwrap_or(0),
-            Self::Node | Self::Host | Self::Limit | Self::Place | Self::Os => return None,
+            Self::Node | Self::Host | Self::Place | Self::Os | Self::Problem => return None,
         })
-    }
-
-    /// Order of two nodes by a column that is told by a text.
-    pub(crate) fn compare_text(self, a: &NodeRow, b: &NodeRow) -> Ordering {
-        match self {
-            Self::Host => a.host.cmp(&b.host),
-            Self::Limit => a.limit_word().cmp(b.limit_word()),
-            Self::Place => (&a.country, &a.city).cmp(&(&b.country, &b.city)),
-            Self::Os => a.os.cmp(&b.os),
-            _ => Ordering::Equal,
-        }
     }
 
     /// The column of this name, as filters and the remembered state write it.

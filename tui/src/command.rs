@@ -1,11 +1,12 @@
 //! Everything the user can ask for: one table feeds keys, hints, help and palette.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use serde::{Deserialize, Serialize};
 
 use crate::state::State;
 
 /// What is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum View {
     /// Totals and alerts.
     Overview,
@@ -70,6 +71,7 @@ pub enum Command {
     Approve,
     Block,
     Delete,
+    Move,
     FreeToUse,
     Undo,
     EditFarm,
@@ -95,6 +97,7 @@ pub enum Command {
     PageUp,
     First,
     Last,
+    Places,
     Palette,
     Help,
     Refresh,
@@ -236,6 +239,12 @@ pub(crate) const BINDINGS: &[Binding] = &[
         "accept FreeTFT on the node, or no longer",
     ),
     bind(
+        Command::Move,
+        &[key!('M')],
+        "move",
+        "prepare the node's move to another farm",
+    ),
+    bind(
         Command::MarkAll,
         &[key!('*')],
         "mark all",
@@ -350,6 +359,12 @@ pub(crate) const BINDINGS: &[Binding] = &[
         &[key!(BackTab)],
         "previous view",
         "previous view",
+    ),
+    bind(
+        Command::Places,
+        &[key!('P')],
+        "places",
+        "look at another farm or directory: those of --profile",
     ),
     bind(
         Command::Palette,
@@ -501,11 +516,15 @@ impl Command {
                 }
             }
             Self::CopyId | Self::CopyJson if node => Ok(()),
-            Self::Approve | Self::Block | Self::Delete | Self::FreeToUse if table => {
+            Self::Approve | Self::Block | Self::Delete | Self::Move | Self::FreeToUse if table => {
                 if !node {
                     return because("no node is selected");
                 }
                 let decides = matches!(self, Self::Approve | Self::Block);
+                let several = state.open.is_none() && state.marks.len() > 1;
+                if self == Self::Move && several {
+                    return because("one node at a time: each gets a token of its own");
+                }
                 match &state.settings.no_decisions {
                     Some(why) if decides => because(why),
                     _ => state.may_change().map_err(Unavailable::Because),
@@ -522,6 +541,9 @@ impl Command {
             {
                 state.may_make(self)
             }
+            Self::Places if state.places.len() < 2 => because(
+                "this session has one; profiles are in config.toml, `farmer tui --profile all`",
+            ),
             Self::Undo if state.undo().is_some() => Ok(()),
             Self::Back
                 if state.open.is_some() || state.table_shown().is_some_and(|t| t.is_filtered()) =>
@@ -544,6 +566,7 @@ impl Command {
             | Self::Approve
             | Self::Block
             | Self::Delete
+            | Self::Move
             | Self::FreeToUse
             | Self::EditFarm
             | Self::BuildMedium
@@ -560,6 +583,7 @@ impl Command {
             | Self::PageUp
             | Self::First
             | Self::Last
+            | Self::Places
             | Self::Palette
             | Self::Help
             | Self::Refresh
@@ -568,6 +592,31 @@ impl Command {
             | Self::Suspend
             | Self::Quit => Ok(()),
         }
+    }
+
+    /// Whether it is about what is listed: it waits until the listing asked for is there.
+    pub(crate) const fn is_about_listing(self) -> bool {
+        matches!(
+            self,
+            Self::Open
+                | Self::Find
+                | Self::Approve
+                | Self::Block
+                | Self::Delete
+                | Self::Move
+                | Self::FreeToUse
+                | Self::Mark
+                | Self::MarkAll
+                | Self::CopyId
+                | Self::CopyJson
+                | Self::Export
+                | Self::Down
+                | Self::Up
+                | Self::PageDown
+                | Self::PageUp
+                | Self::First
+                | Self::Last
+        )
     }
 
     /// Whether the hints bar offers it: what everybody guesses stays in the help.
@@ -583,6 +632,7 @@ impl Command {
                 | Self::Last
                 | Self::SortPrevious
                 | Self::Mouse
+                | Self::Places
                 | Self::Repaint
                 | Self::Suspend
                 | Self::PreviousView

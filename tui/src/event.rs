@@ -1,7 +1,6 @@
 //! What happens to the UI, and what it wants done. Both are data: a session can be recorded and
 //! replayed.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, MouseEvent};
@@ -11,10 +10,12 @@ use directory::identity::NodeId;
 use directory::wire::{Farm, Node, NodeState};
 use serde::{Deserialize, Serialize};
 
+use crate::arrange::{Arrange, Arranged, Find};
 use crate::columns::Column;
+use crate::export::Export;
 use crate::media::{Checked, Made, Order, Progress, Survey};
 use crate::prefs::Preferences;
-use crate::row::NodeRow;
+use crate::rows::Rows;
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +46,20 @@ pub enum Event {
         generation: u64,
         /// The nodes, or a line about what went wrong.
         answer: Result<Snapshot, String>,
+    },
+    /// Tables are filtered and sorted.
+    Arranged {
+        /// Of the request.
+        generation: u64,
+        /// What came of it.
+        arranged: Arranged,
+    },
+    /// A node was looked for by its name.
+    Found {
+        /// Of the request.
+        generation: u64,
+        /// Its place in the table, if anything fits.
+        line: Option<usize>,
     },
     /// The cache was brought up to date, or could not be.
     Refreshed {
@@ -77,7 +92,12 @@ pub enum Event {
         answer: Result<String, String>,
     },
     /// What passed, as far as somebody looked.
-    History(Result<Vec<Sample>, String>),
+    History {
+        /// The place that was asked about.
+        place: usize,
+        /// The samples, the oldest first.
+        answer: Result<Vec<Sample>, String>,
+    },
     /// What happened to a node, the newest first.
     NodeHistory {
         /// Of the request.
@@ -120,13 +140,16 @@ pub enum Event {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The nodes.
-    pub rows: Vec<NodeRow>,
+    pub rows: Rows,
     /// How many there are; more than `rows` when only the first ones were read.
     pub total: u64,
     /// The farm, if the view is of one and it is known.
     pub farm: Option<Box<Farm>>,
     /// Farms of the directory, the first ones.
     pub farms: Vec<Farm>,
+    /// Farms that have nodes but are not in the directory, in order.
+    #[serde(default)]
+    pub missing: Vec<u64>,
     /// When this was known to be true, Unix seconds; `None` if it never was.
     pub as_of: Option<i64>,
 }
@@ -174,6 +197,15 @@ pub enum Effect {
         /// To be sent back with the answer.
         generation: u64,
     },
+    /// From now on all that is asked for is asked of this place.
+    Switch(usize),
+    /// Bring the cache of a place up to date that is not looked at; answered by `Event::Refreshed`.
+    RefreshOther {
+        /// To be sent back with the answer.
+        generation: u64,
+        /// Which.
+        place: usize,
+    },
     /// Ask for one node: the cache first, then the directory.
     FetchNode {
         /// To be sent back with the answers.
@@ -189,7 +221,10 @@ pub enum Effect {
         action: Action,
     },
     /// Look what passed.
-    History,
+    History {
+        /// The place that is looked at.
+        place: usize,
+    },
     /// Keep what is true now.
     Record(Sample),
     /// Look what there is to make boot media from.
@@ -213,14 +248,18 @@ pub enum Effect {
         /// Number of its job.
         job: u64,
     },
-    /// Write a new file.
-    WriteFile {
+    /// Filter and sort, away from the loop.
+    Arrange(Box<Arrange>),
+    /// Look for a node by its name, away from the loop.
+    Find(Find),
+    /// Let go of rows that are no longer shown: giving back a hundred thousand takes a while.
+    Release(Rows),
+    /// Write a table to a new file.
+    Export {
         /// To be sent back with the outcome.
         job: u64,
-        /// Where.
-        path: PathBuf,
-        /// What.
-        contents: String,
+        /// What, and where.
+        export: Box<Export>,
     },
     /// Put a text on the clipboard of whoever looks at the terminal.
     Copy(String),
@@ -249,4 +288,6 @@ pub enum Action {
     FreeToUse(Vec<(NodeId, bool)>),
     /// Make a farm what is wished.
     ChangeFarm(Box<DesiredFarm>),
+    /// Prepare a node's move to another farm; what its medium has to say is the answer.
+    Move(NodeId, u64),
 }

@@ -1,12 +1,12 @@
 //! The filter language: `country:BE state:down -disks>2 text ~fuzzy`. All parts must hold.
 
-use std::collections::HashSet;
-
 use directory::clock::UnixTime;
-use directory::identity::NodeId;
 use hw_probe::units::{GB, GIB, MB, MIB, TB, TIB};
+use memchr::memmem::Finder;
 
 use crate::row::NodeRow;
+use crate::rows::{Marks, Rows, Texts};
+use crate::trouble::Trouble;
 
 /// What a filter that cannot be read is told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,14 +38,49 @@ struct Part {
 #[derive(Debug, Clone, PartialEq)]
 enum Test {
     /// Somewhere in host, id, place or system.
-    Anywhere(String),
+    Anywhere(Needle),
     /// These letters in this order, in host, id or place.
-    Fuzzy(String),
-    Text(TextField, String),
+    Fuzzy(Letters),
+    Text(TextField, Needle),
     Number(NumberField, Compare, f64),
     Marked,
+    Problem,
     Free,
     Virtual,
+}
+
+/// A text to be found; case of ASCII letters does not matter.
+#[derive(Debug, Clone)]
+struct Needle {
+    text: String,
+    finder: Finder<'static>,
+}
+
+impl Needle {
+    fn new(text: &str) -> Self {
+        let text = text.to_ascii_lowercase();
+        let finder = Finder::new(text.as_bytes()).into_owned();
+        Self { text, finder }
+    }
+
+    /// Whether `hay`, whose ASCII letters are small, has it.
+    fn is_in(&self, hay: &[u8]) -> bool {
+        self.finder.find(hay).is_some()
+    }
+
+    fn begins(&self, hay: &[u8]) -> bool {
+        hay.starts_with(self.text.as_bytes())
+    }
+
+    fn is(&self, word: &str) -> bool {
+        self.text.eq_ignore_ascii_case(word)
+    }
+}
+
+impl PartialEq for Needle {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,13 +147,43 @@ impl Filter {
         self.parts.is_empty()
     }
 
-    /// Whether a node passes.
+    /// Whether the node of this row passes.
     #[must_use]
-    pub fn passes(&self, node: &NodeRow, now: UnixTime, marks: &HashSet<NodeId>) -> bool {
+    pub fn passes(&self, rows: &Rows, at: u32, around: &Around<'_>) -> bool {
+        let Some(node) = rows.get(at as usize) else {
+            return false;
+        };
+        let seen = Seen {
+            node,
+            texts: rows.index().texts(at),
+            is_marked: around.marks.has(at),
+            now: around.now,
+            has_trouble: &|| Trouble::of(rows, at, around.now, around.missing).is_some(),
+        };
         self.parts
             .iter()
-            .all(|part| part.test.holds(node, now, marks) != part.negated)
+            .all(|part| part.test.holds(&seen) != part.negated)
     }
+}
+
+/// What a filter has to know beside the rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// Now, on the wall clock.
+    pub now: UnixTime,
+    /// Which rows are marked.
+    pub marks: &'a Marks,
+    /// Farms that are not in the directory, in order.
+    pub missing: &'a [u64],
+}
+
+/// A node as a test sees it.
+struct Seen<'a> {
+    node: &'a NodeRow,
+    texts: Texts<'a>,
+    is_marked: bool,
+    now: UnixTime,
+    has_trouble: &'a dyn Fn() -> bool,
 }
 
 impl Part {
@@ -141,26 +206,27 @@ impl Test {
             why,
         };
         if let Some(letters) = text.strip_prefix('~') {
-            return Ok(Self::Fuzzy(letters.to_lowercase()));
+            return Ok(Self::Fuzzy(Letters::new(letters)));
         }
         let at = text.find(['<', '>', '=', ':']);
         let Some((name, rest)) = at.and_then(|at| text.split_at_checked(at)) else {
             return Ok(match text {
                 "marked" => Self::Marked,
+                "problem" => Self::Problem,
                 "free" => Self::Free,
                 "virtual" => Self::Virtual,
-                _ => Self::Anywhere(text.to_owned()),
+                _ => Self::Anywhere(Needle::new(text)),
             });
         };
         let found = OPERATORS
             .into_iter()
             .find_map(|(sign, compare)| Some((sign, compare, rest.strip_prefix(sign)?)));
         let Some((sign, compare, value)) = found else {
-            return Ok(Self::Anywhere(text.to_owned()));
+            return Ok(Self::Anywhere(Needle::new(text)));
         };
         if let Some(field) = TextField::named(name) {
             return match compare {
-                Compare::Equal => Ok(Self::Text(field, value.to_owned())),
+                Compare::Equal => Ok(Self::Text(field, Needle::new(value))),
                 _ => Err(fail(format!("{name} is a text; ask {name}:WORD"))),
             };
         }
@@ -178,28 +244,26 @@ impl Test {
         Ok(Self::Number(field, compare, number))
     }
 
-    fn holds(&self, node: &NodeRow, now: UnixTime, marks: &HashSet<NodeId>) -> bool {
+    fn holds(&self, seen: &Seen<'_>) -> bool {
+        let Seen {
+            node, texts, now, ..
+        } = *seen;
         match self {
-            Self::Anywhere(text) => {
-                [&node.host, &node.country, &node.city, &node.os]
-                    .into_iter()
-                    .any(|field| contains(field, text))
-                    || contains(&node.node_id.to_string(), text)
-            }
-            Self::Fuzzy(letters) => fuzzy_score(letters, node).is_some(),
+            Self::Anywhere(text) => text.is_in(texts.all()),
+            Self::Fuzzy(letters) => letters.score(texts, node, usize::MAX).is_some(),
             Self::Text(field, text) => match field {
                 // A country or state is the whole word or the beginning of it.
-                TextField::Country => starts(&node.country, text),
-                TextField::City => contains(&node.city, text),
-                TextField::Host => contains(&node.host, text),
-                TextField::Node => contains(&node.node_id.to_string(), text),
-                TextField::Os => contains(&node.os, text),
+                TextField::Country => text.begins(texts.country(node)),
+                TextField::City => text.is_in(texts.city(node)),
+                TextField::Host => text.is_in(texts.host(node)),
+                TextField::Node => text.is_in(texts.id(node)),
+                TextField::Os => text.is_in(texts.os(node)),
                 TextField::State => {
-                    node.state_word(now).eq_ignore_ascii_case(text)
-                        || node.liveness(now).word().eq_ignore_ascii_case(text)
-                        || node.decision.as_str().eq_ignore_ascii_case(text)
+                    text.is(node.state_word(now))
+                        || text.is(node.liveness(now).word())
+                        || text.is(node.decision.as_str())
                 }
-                TextField::Limit => starts(node.limit_word(), text),
+                TextField::Limit => starts(node.limit_word(), &text.text),
             },
             Self::Number(field, compare, wanted) => {
                 // What is not known is neither more nor less.
@@ -212,7 +276,8 @@ impl Test {
                     Compare::More => have > *wanted,
                 })
             }
-            Self::Marked => marks.contains(&node.node_id),
+            Self::Marked => seen.is_marked,
+            Self::Problem => (seen.has_trouble)(),
             Self::Free => node.free_to_use,
             Self::Virtual => node.is_virtual == Some(true),
         }
@@ -316,44 +381,91 @@ impl NumberField {
     }
 }
 
-/// Whether `text` is in `hay`; case of ASCII letters does not matter.
-fn contains(hay: &str, text: &str) -> bool {
-    let (hay, text) = (hay.as_bytes(), text.as_bytes());
-    text.is_empty()
-        || hay
-            .windows(text.len())
-            .any(|part| part.eq_ignore_ascii_case(text))
-}
-
 fn starts(hay: &str, text: &str) -> bool {
     hay.get(..text.len())
         .is_some_and(|head| head.eq_ignore_ascii_case(text))
 }
 
-/// How well `letters` (lower case) are found in this order in the host name, id or place; smaller is
-/// better.
-pub(crate) fn fuzzy_score(letters: &str, node: &NodeRow) -> Option<usize> {
-    let id = node.node_id.to_string();
-    [
-        fuzzy(letters, &node.host),
-        // In 44 random letters nearly everything is in some order.
-        contains(&id, letters).then_some(20),
-        fuzzy(letters, &node.city).map(|score| score + 40),
-        fuzzy(letters, &node.country).map(|score| score + 40),
-    ]
-    .into_iter()
-    .flatten()
-    .min()
+/// How well letters are found that stand together in the id.
+const IN_ID: usize = 20;
+/// How much worse letters are that are found in city or country than in the name.
+const IN_PLACE: usize = 40;
+
+/// Letters to be found in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Letters {
+    /// Small.
+    letters: Vec<char>,
+    text: Needle,
+    is_ascii: bool,
 }
 
-/// The gaps between the letters, and where they begin; `None` when they are not all there.
+impl Letters {
+    pub fn new(letters: &str) -> Self {
+        Self {
+            letters: letters.chars().flat_map(char::to_lowercase).collect(),
+            text: Needle::new(letters),
+            is_ascii: letters.is_ascii(),
+        }
+    }
+
+    /// How well they are found in host name, id or place, if better than `limit`; smaller is better.
+    pub fn score(&self, texts: Texts<'_>, node: &NodeRow, limit: usize) -> Option<usize> {
+        let host = self.fuzzy(texts.host(node), &node.host);
+        let mut best = host.map_or(limit, |score| score.min(limit));
+        // In 44 random letters nearly everything is in some order.
+        if best > IN_ID && self.text.is_in(texts.id(node)) {
+            best = IN_ID;
+        }
+        for (text, plain) in [
+            (texts.city(node), &node.city),
+            (texts.country(node), &node.country),
+        ] {
+            if best > IN_PLACE
+                && let Some(score) = self.fuzzy(text, plain)
+            {
+                best = best.min(IN_PLACE + score);
+            }
+        }
+        (best < limit).then_some(best)
+    }
+
+    /// As [`fuzzy`]; `hay` is `plain` with small ASCII letters.
+    fn fuzzy(&self, hay: &[u8], plain: &str) -> Option<usize> {
+        let mut from = 0;
+        let (mut score, mut last) = (0, None);
+        if !self.is_ascii {
+            return gaps(&self.letters, small(plain));
+        }
+        for letter in self.text.text.bytes() {
+            let rest = hay.get(from..)?;
+            let at = from + rest.iter().position(|byte| *byte == letter)?;
+            score += last.map_or(at, |last| (at - last - 1) * 2);
+            last = Some(at);
+            from = at + 1;
+        }
+        Some(score)
+    }
+}
+
+/// The gaps between `letters` (small), and where they begin; `None` when they are not all there.
 pub(crate) fn fuzzy(letters: &str, hay: &str) -> Option<usize> {
-    let mut wanted = letters.chars();
+    let letters: Vec<char> = letters.chars().collect();
+    gaps(&letters, small(hay))
+}
+
+/// Small letters; those that become several count as their first.
+fn small(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(|c| c.to_lowercase().next().unwrap_or(c))
+}
+
+fn gaps(letters: &[char], hay: impl Iterator<Item = char>) -> Option<usize> {
+    let mut wanted = letters.iter();
     let mut next = wanted.next();
     let (mut score, mut last) = (0, None);
-    for (at, c) in hay.chars().enumerate() {
+    for (at, c) in hay.enumerate() {
         let Some(letter) = next else { break };
-        if c.to_lowercase().eq(letter.to_lowercase()) {
+        if c == *letter {
             score += last.map_or(at, |last| (at - last - 1) * 2);
             last = Some(at);
             next = wanted.next();
@@ -367,11 +479,16 @@ mod tests {
     use super::*;
     use crate::testing;
 
-    fn matches(filter: &str, node: &NodeRow) -> bool {
+    fn matches(filter: &str, rows: &Rows) -> bool {
         let now = UnixTime::from_secs(1_000_000);
-        Filter::parse(filter)
-            .unwrap()
-            .passes(node, now, &HashSet::from([node.node_id]))
+        let mut marks = Marks::default();
+        marks.set(0, true);
+        let around = Around {
+            now,
+            marks: &marks,
+            missing: &[],
+        };
+        Filter::parse(filter).unwrap().passes(rows, 0, &around)
     }
 
     #[test]
@@ -379,7 +496,7 @@ mod tests {
         let mut node = testing::node(1);
         node.updated = UnixTime::from_secs(1_000_000 - 5 * 3600).into();
         node.hardware = Some(testing::hardware(false));
-        let node = NodeRow::from(&node);
+        let rows = Rows::new(vec![NodeRow::from(&node)]);
         for (filter, expected) in [
             ("", true),
             ("country:be state:down", true),
@@ -400,11 +517,11 @@ mod tests {
             ("ODE-1", true),
             ("~nd1", true),
             ("~1dn", false),
-            ("marked -free -virtual", true),
+            ("marked -free -virtual -problem", true),
             ("reward>0", true),
             ("limit:mem", true),
         ] {
-            assert_eq!(matches(filter, &node), expected, "{filter}");
+            assert_eq!(matches(filter, &rows), expected, "{filter}");
         }
     }
 

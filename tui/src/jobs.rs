@@ -21,6 +21,8 @@ pub(crate) struct Job {
     pub undo: Option<Action>,
     /// The medium that it makes.
     pub medium: Option<Box<Medium>>,
+    /// Whether its outcome is to be pasted elsewhere.
+    pub is_copied: bool,
 }
 
 /// A medium that is made.

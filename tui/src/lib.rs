@@ -9,10 +9,11 @@
 //! [`command`] is the one table of keys that feeds input, hints, help and palette. [`node`] holds
 //! what a node's record means (liveness, capacity, rewards); the command line shows the same.
 
+pub mod arrange;
 pub mod columns;
 pub mod command;
 pub mod event;
-mod export;
+pub mod export;
 pub mod filter;
 mod form;
 pub mod health;
@@ -24,6 +25,7 @@ pub mod node;
 mod prefs;
 pub mod record;
 pub mod row;
+pub mod rows;
 mod run;
 pub mod source;
 mod state;
@@ -33,13 +35,15 @@ mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod theme;
+pub mod trouble;
 pub mod uptime;
 pub mod view;
+mod worker;
 
 pub use command::View;
 pub use event::{Action, Effect, Event};
 pub use prefs::{Preferences, TablePreferences};
 pub use run::{RunError, Session, replay, run};
-pub use source::{DirectorySource, Source};
-pub use state::{Settings, State};
+pub use source::{DirectorySource, Source, Unusable};
+pub use state::{Place, Settings, State};
 pub use theme::{Glyphs, Theme};

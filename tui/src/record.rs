@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::prefs::Preferences;
-use crate::state::Settings;
+use crate::state::{Place, Settings};
 
 /// Version of the format; another one is refused.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The first line: what the session began with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Head {
     farm_id: Option<u64>,
     interval: Duration,
     read_only: bool,
+    #[serde(default)]
+    places: Vec<Place>,
     /// What was remembered from before.
     pub preferences: Preferences,
     /// The terminal's columns and rows.
@@ -40,6 +42,7 @@ impl Head {
             farm_id: settings.farm_id,
             interval: settings.interval,
             read_only: settings.read_only,
+            places: settings.places.clone(),
             preferences: preferences.clone(),
             size,
         }
@@ -53,6 +56,7 @@ impl Head {
             farm_id: self.farm_id,
             interval: self.interval,
             read_only: self.read_only,
+            places: self.places.clone(),
             ..now.clone()
         }
     }

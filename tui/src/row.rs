@@ -1,9 +1,12 @@
 //! A node as a line of a table: small, so that a hundred thousand fit, and harmless to show.
 
-use directory::cache::NodeSummary;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use directory::cache::{NodeSummary, first_mac};
 use directory::clock::UnixTime;
 use directory::identity::NodeId;
-use directory::wire::{Node, NodeState};
+use directory::wire::{MacAddr, Node, NodeState};
 use hw_probe::capacity::Capacity;
 use hw_probe::cloud_units::{CloudUnits, CuLimit};
 use hw_probe::reward::{RewardInputs, RewardPolicy as _, Tft, V3Minting};
@@ -24,11 +27,11 @@ pub struct NodeRow {
     /// Host name it gave.
     pub host: Box<str>,
     /// Country.
-    pub country: Box<str>,
+    pub country: Arc<str>,
     /// City.
-    pub city: Box<str>,
+    pub city: Arc<str>,
     /// Operating system.
-    pub os: Box<str>,
+    pub os: Arc<str>,
     /// What the owner decided.
     pub decision: NodeState,
     /// First registration, Unix seconds.
@@ -47,6 +50,12 @@ pub struct NodeRow {
     pub disks: Option<u32>,
     /// Whether it is a virtual machine; known to the owner only.
     pub is_virtual: Option<bool>,
+    /// Hardware address of its first network card, as a number; 0 if it is not known.
+    #[serde(default)]
+    pub mac: u64,
+    /// A digest of its mainboard's serial number; 0 if it is not known. For the owner only.
+    #[serde(default)]
+    pub board: u64,
 }
 
 impl From<NodeSummary> for NodeRow {
@@ -56,7 +65,7 @@ impl From<NodeSummary> for NodeRow {
             id: node.id,
             node_id: node.node_id,
             farm_id: node.farm_id,
-            host: text(&node.hostname),
+            host: node.hostname.shown().into(),
             country: text(&node.country),
             city: text(&node.city),
             os: text(&node.os_version),
@@ -69,6 +78,8 @@ impl From<NodeSummary> for NodeRow {
             free_to_use: node.free_to_use,
             disks: node.disks.and_then(|count| u32::try_from(count).ok()),
             is_virtual: node.is_virtual,
+            mac: mac_number(node.mac),
+            board: node.board_serial.map_or(0, |serial| digest(serial.raw())),
         }
     }
 }
@@ -84,7 +95,7 @@ impl From<&Node> for NodeRow {
             id: node.id,
             node_id: node.node_id,
             farm_id: node.farm_id,
-            host: text(&node.hostname),
+            host: node.hostname.shown().into(),
             country: text(&node.location.country),
             city: text(&node.location.city),
             os: text(&node.os_version),
@@ -95,9 +106,47 @@ impl From<&Node> for NodeRow {
             capacity: capacity(node),
             reward: reward(capacity(node), is_virtual),
             free_to_use: node.free_to_use,
+            mac: mac_number(
+                first_mac(node.node_id_v1.raw()).or_else(|| node.ifaces.first()?.macaddress),
+            ),
+            board: hardware
+                .as_ref()
+                .and_then(|found| found.board.serial.as_ref())
+                .map_or(0, |serial| digest(serial.raw())),
             disks: hardware.and_then(|found| u32::try_from(found.disks.len()).ok()),
             is_virtual,
         }
+    }
+}
+
+fn mac_number(mac: Option<MacAddr>) -> u64 {
+    mac.map_or(0, |MacAddr([a, b, c, d, e, f])| {
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    })
+}
+
+/// FNV-1a: only compared with others of the same session, and never 0.
+fn digest(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step).max(1)
+}
+
+/// Texts that many nodes have, each kept once.
+#[derive(Debug, Default)]
+pub(crate) struct SharedTexts(HashSet<Arc<str>>);
+
+impl SharedTexts {
+    /// Lets a node have the texts that others have.
+    pub fn share(&mut self, mut row: NodeRow) -> NodeRow {
+        for text in [&mut row.country, &mut row.city, &mut row.os] {
+            match self.0.get(text) {
+                Some(known) => *text = Arc::clone(known),
+                None => {
+                    self.0.insert(Arc::clone(text));
+                }
+            }
+        }
+        row
     }
 }
 

@@ -11,6 +11,7 @@ use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode};
 use directory::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 
 use crate::event::{Effect, Event, NodeAnswer};
 use crate::media::Maker;
@@ -19,6 +20,7 @@ use crate::record::{Head, Recorder, Replay, ReplayError};
 use crate::source::Source;
 use crate::state::{Settings, State};
 use crate::terminal::Screen;
+use crate::worker::{Task, Worker};
 
 /// While nothing happens, ages follow in steps of this; the directory is asked in steps of it too.
 const TICK: Duration = Duration::from_secs(2);
@@ -26,6 +28,9 @@ const TICK: Duration = Duration::from_secs(2);
 const BUSY_TICK: Duration = Duration::from_secs(1);
 /// The first picture waits this long for the cache; then it is drawn without.
 const FIRST_PICTURE: Duration = Duration::from_millis(40);
+/// The others wait this long for a table to be put in order; most are by then, and one picture is
+/// less to send than two.
+const PICTURE: Duration = Duration::from_millis(6);
 /// A replay does not wait longer than this for the next event.
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
@@ -47,6 +52,12 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// The system has no thread for the work that would hold up the loop.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// There is nothing to look at.
+    #[error("no farm and no directory is named")]
+    NoSource,
     /// The recording cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -64,7 +75,11 @@ impl RunError {
             Self::Record { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("name a file that is not there yet".to_owned())
             }
-            Self::Signals(_) | Self::Record { .. } | Self::Replay(_) => None,
+            Self::Signals(_)
+            | Self::Record { .. }
+            | Self::Thread(_)
+            | Self::NoSource
+            | Self::Replay(_) => None,
         }
     }
 }
@@ -84,14 +99,14 @@ pub struct Session {
     pub maker: Arc<dyn Maker>,
 }
 
-/// Runs the UI until the user quits or the process is asked to stop. A directory that does not
+/// Runs the UI on the places of the session, each with its source, until the user quits or the process is asked to stop. A directory that does not
 /// answer never ends it.
 ///
 /// # Errors
 /// [`RunError`] when the terminal cannot be used.
 pub async fn run(
     session: Session,
-    source: Arc<dyn Source>,
+    sources: Vec<Arc<dyn Source>>,
     clock: Arc<dyn Clock>,
 ) -> Result<(), RunError> {
     let size = crossterm::terminal::size().map_err(RunError::Terminal)?;
@@ -107,8 +122,12 @@ pub async fn run(
     let has_mouse = session.preferences.mouse;
     let mut state = State::new(session.settings, &session.preferences, size);
     let begin = state.start();
+    let worker = Worker::start(sender.clone()).map_err(RunError::Thread)?;
+    let source = sources.first().map(Arc::clone).ok_or(RunError::NoSource)?;
     let mut runner = Runner {
+        sources,
         source,
+        worker,
         sender: sender.clone(),
         recorder,
         preferences_file: session.preferences_file,
@@ -118,34 +137,42 @@ pub async fn run(
     };
     runner.ask(begin);
     listen_for_signals(&sender)?;
-    let mut events = vec![tick(&*clock)];
-    // Most caches answer before anybody could see an empty picture.
-    if let Ok(Some(event)) = tokio::time::timeout(FIRST_PICTURE, receiver.recv()).await {
-        events.push(event);
-    }
     let mut screen = Screen::take().map_err(RunError::Terminal)?;
     if has_mouse {
         screen.listen_to_mouse(true).map_err(RunError::Terminal)?;
     }
     runner.keys = Some(listen_to_terminal(&sender));
+    let mut events = vec![tick(&*clock)];
+    let mut patience = FIRST_PICTURE;
     loop {
-        for event in std::mem::take(&mut events) {
-            runner.record(&event);
-            let is_tick = matches!(event, Event::Tick { .. });
-            for effect in state.update(event) {
-                if runner.do_it(effect, &mut screen).await? {
+        let until = Instant::now() + patience;
+        loop {
+            for event in std::mem::take(&mut events) {
+                runner.record(&event);
+                let is_tick = matches!(event, Event::Tick { .. });
+                for effect in state.update(event) {
+                    if runner.do_it(effect, &mut screen).await? {
+                        runner.save();
+                        drop(screen);
+                        runner.media.close().await;
+                        // The process ends: giving back a hundred thousand rows first would be felt.
+                        std::mem::forget(state);
+                        return Ok(());
+                    }
+                }
+                if is_tick {
                     runner.save();
-                    drop(screen);
-                    runner.media.close().await;
-                    // The process ends: giving back a hundred thousand rows first would be felt.
-                    std::mem::forget(state);
-                    return Ok(());
                 }
             }
-            if is_tick {
-                runner.save();
+            if !state.changes_soon() {
+                break;
+            }
+            match tokio::time::timeout_at(until, receiver.recv()).await {
+                Ok(event) => events.push(event.unwrap_or(Event::Stop)),
+                Err(_) => break,
             }
         }
+        patience = PICTURE;
         screen.draw(&state).map_err(RunError::Terminal)?;
         let step = if state.is_busy() { BUSY_TICK } else { TICK };
         next_events(&mut receiver, &mut events, step, &*clock).await;
@@ -205,7 +232,10 @@ fn fault() {
 }
 
 struct Runner {
+    sources: Vec<Arc<dyn Source>>,
+    /// The one that is looked at.
     source: Arc<dyn Source>,
+    worker: Worker,
     sender: UnboundedSender<Event>,
     recorder: Option<Recorder>,
     preferences_file: Option<PathBuf>,
@@ -260,19 +290,16 @@ impl Runner {
                     let _ = sender.send(Event::Loaded { generation, answer });
                 });
             }
-            Effect::Refresh { generation } => {
-                tokio::spawn(async move {
-                    let teller = sender.clone();
-                    let progress = Box::new(move |entries, of| {
-                        let _ = teller.send(Event::Progress {
-                            generation,
-                            entries,
-                            of,
-                        });
-                    });
-                    let answer = source.refresh(progress).await;
-                    let _ = sender.send(Event::Refreshed { generation, answer });
-                });
+            Effect::Switch(place) => {
+                if let Some(source) = self.sources.get(place) {
+                    self.source = Arc::clone(source);
+                }
+            }
+            Effect::Refresh { generation } => refresh(source, sender, generation),
+            Effect::RefreshOther { generation, place } => {
+                if let Some(source) = self.sources.get(place) {
+                    refresh(Arc::clone(source), sender, generation);
+                }
             }
             Effect::FetchNode { generation, id } => {
                 tokio::spawn(async move {
@@ -298,20 +325,19 @@ impl Runner {
                     let _ = sender.send(Event::Done { job, answer });
                 });
             }
-            Effect::WriteFile {
-                job,
-                path,
-                contents,
-            } => {
+            Effect::Arrange(task) => self.worker.ask(Task::Arrange(task)),
+            Effect::Find(task) => self.worker.ask(Task::Find(task)),
+            Effect::Release(rows) => self.worker.ask(Task::Release(rows)),
+            Effect::Export { job, export } => {
                 tokio::task::spawn_blocking(move || {
-                    let answer = write_new(&path, contents.as_bytes());
+                    let answer = write_new(&export.path, export.contents().as_bytes());
                     let _ = sender.send(Event::Done { job, answer });
                 });
             }
-            Effect::History => {
+            Effect::History { place } => {
                 tokio::spawn(async move {
                     let answer = source.samples().await;
-                    let _ = sender.send(Event::History(answer));
+                    let _ = sender.send(Event::History { place, answer });
                 });
             }
             Effect::Record(sample) => {
@@ -347,6 +373,21 @@ impl Runner {
             let _ = replace(path, preferences.to_json().as_bytes());
         }
     }
+}
+
+fn refresh(source: Arc<dyn Source>, sender: UnboundedSender<Event>, generation: u64) {
+    tokio::spawn(async move {
+        let teller = sender.clone();
+        let progress = Box::new(move |entries, of| {
+            let _ = teller.send(Event::Progress {
+                generation,
+                entries,
+                of,
+            });
+        });
+        let answer = source.refresh(progress).await;
+        let _ = sender.send(Event::Refreshed { generation, answer });
+    });
 }
 
 fn write_new(path: &Path, contents: &[u8]) -> Result<String, String> {

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use directory::cache;
-use directory::client::{Client, Error};
+use directory::cache::{self, NodeEvent, Sample};
+use directory::client::{Client, Error, MOVE_LIFETIME_SECONDS};
 use directory::clock::Clock;
 use directory::desired::{self, DesiredFarms};
 use directory::identity::NodeId;
@@ -15,7 +15,8 @@ use directory::wire::{Node, NodeState};
 use crate::columns::Column;
 use crate::event::{Action, Refreshed, Snapshot};
 use crate::history::History;
-use crate::row::NodeRow;
+use crate::row::{NodeRow, SharedTexts};
+use crate::rows::Rows;
 
 /// Farms listed when the view is of a whole directory.
 const FARMS: u32 = 500;
@@ -87,7 +88,7 @@ impl DirectorySource {
         Ok(found)
     }
 
-    async fn snapshot(&self, rows: Vec<NodeRow>, total: Option<u64>) -> Result<Snapshot, String> {
+    async fn snapshot(&self, rows: Rows, total: Option<u64>) -> Result<Snapshot, String> {
         let cache = &self.cache;
         let total = match total {
             Some(total) => total,
@@ -102,13 +103,69 @@ impl DirectorySource {
             None => cache.farms(0, FARMS).await.map_err(text)?,
         };
         let as_of = cache.refreshed().await.map_err(text)?;
+        // Before everything was read once, nobody can tell.
+        let missing = match as_of {
+            Some(_) => cache.missing_farms().await.map_err(text)?,
+            None => Vec::new(),
+        };
         Ok(Snapshot {
             rows,
             total,
             farm,
             farms,
+            missing,
             as_of: as_of.map(|time| time.secs),
         })
+    }
+}
+
+/// A place that cannot be asked at all; every answer says why.
+pub struct Unusable(pub String);
+
+impl Unusable {
+    fn why<T: Send + 'static>(&self) -> Answer<T> {
+        let why = self.0.clone();
+        Box::pin(async move { Err(why) })
+    }
+}
+
+impl History for Unusable {
+    fn samples(&self) -> Answer<Vec<Sample>> {
+        self.why()
+    }
+
+    fn record(&self, _: Sample) -> Answer<()> {
+        self.why()
+    }
+
+    fn events(&self, _: NodeId) -> Answer<Vec<NodeEvent>> {
+        self.why()
+    }
+}
+
+impl Source for Unusable {
+    fn first(&self, _: u32, _: Column, _: bool) -> Answer<Snapshot> {
+        self.why()
+    }
+
+    fn all(&self) -> Answer<Snapshot> {
+        self.why()
+    }
+
+    fn refresh(&self, _: Progress) -> Answer<Refreshed> {
+        self.why()
+    }
+
+    fn cached_node(&self, _: NodeId) -> Answer<Option<Node>> {
+        self.why()
+    }
+
+    fn node(&self, _: NodeId) -> Answer<Node> {
+        self.why()
+    }
+
+    fn act(&self, _: Action) -> Answer<String> {
+        self.why()
     }
 }
 
@@ -149,11 +206,15 @@ impl Source for DirectorySource {
         let this = self.clone();
         Box::pin(async move {
             let total = this.cache.totals(this.farm_id).await.map_err(text)?.nodes;
+            let mut texts = SharedTexts::default();
             let mut rows = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
             this.cache
-                .each_summary(&mut |summary| rows.push(NodeRow::from(summary)))
+                .each_summary(&mut |summary| rows.push(texts.share(NodeRow::from(summary))))
                 .await
                 .map_err(text)?;
+            // The loop goes on meanwhile.
+            let rows = tokio::task::spawn_blocking(move || Rows::prepared(rows)).await;
+            let rows = rows.map_err(text)?;
             let total = rows.len() as u64;
             this.snapshot(rows, Some(total)).await
         })
@@ -236,6 +297,15 @@ impl Source for DirectorySource {
                         })?;
                     }
                     return Ok(format!("{label} is changed"));
+                }
+                Action::Move(id, to) => {
+                    let node = client.node(*id, false, Some(&owner)).await.map_err(text)?;
+                    let farm = client.farm(*to, Some(&owner)).await.map_err(text)?;
+                    let prepared = client
+                        .prepare_move(&node.value, &farm.value, MOVE_LIFETIME_SECONDS, &owner)
+                        .await
+                        .map_err(text)?;
+                    return Ok(prepared.farm_toml);
                 }
             };
             tally.outcome(done)

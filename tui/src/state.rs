@@ -8,18 +8,21 @@ mod actions;
 mod keys;
 mod media;
 mod mouse;
+mod order;
 mod overview;
+mod places;
 mod prompt;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use crossterm::event::KeyEventKind;
+use crossterm::event::{KeyEvent, KeyEventKind};
 use directory::cache::{NodeEvent, Sample};
 use directory::clock::UnixTime;
 use directory::identity::NodeId;
 use directory::wire::{Farm, Node};
 
+use crate::arrange::Scope;
 use crate::columns::Column;
 use crate::command::View;
 use crate::event::{Effect, Event, NodeAnswer, Refreshed, Snapshot};
@@ -28,18 +31,29 @@ use crate::jobs::{Entry, Job, Toast, keep};
 use crate::media::Survey;
 use crate::prefs::{Preferences, TablePreferences};
 use crate::row::NodeRow;
+use crate::rows::{Marks, Rows};
 use crate::summary::Summary;
-use crate::table::{Scope, Table};
+use crate::table::Table;
 use crate::theme::Theme;
+use crate::trouble::Trouble;
 
+use order::Arranging;
+pub use places::Place;
+pub(crate) use places::Visit;
 pub(crate) use prompt::{Confirm, Consent, Deed, Palette, Prompt};
 
 /// A request without an answer for this long counts as failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 /// A directory that does not answer is asked at least this often.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// Of the time that passes at most one part in so many goes into reading the cache again: with a
+/// hundred thousand nodes something changes always, and reading them takes a second.
+const READING_SHARE: u32 = 20;
 /// States that follow from time are looked at again this often.
 const RECOUNT: Duration = Duration::from_secs(30);
+
+/// Why nothing can be changed at first.
+const NOT_ANSWERED: &str = "the directory has not answered yet";
 
 /// How the state is set up.
 #[derive(Debug, Clone)]
@@ -58,6 +72,9 @@ pub struct Settings {
     pub no_decisions: Option<String>,
     /// What is looked at first.
     pub first: View,
+    /// The farms and directories of this session, the first of which is looked at first; empty if
+    /// there is only one.
+    pub places: Vec<Place>,
 }
 
 /// A node that is looked at.
@@ -80,11 +97,13 @@ pub struct State {
     pub(crate) wall: UnixTime,
     pub(crate) now: Duration,
     pub(crate) size: (u16, u16),
-    pub(crate) rows: Vec<NodeRow>,
+    pub(crate) rows: Rows,
     pub(crate) total: u64,
     pub(crate) summary: Summary,
     pub(crate) farm: Option<Box<Farm>>,
     pub(crate) farms: Vec<Farm>,
+    /// Farms that have nodes but are not in the directory, in order.
+    pub(crate) missing: Vec<u64>,
     /// When the directory last said what is shown, Unix seconds.
     pub(crate) as_of: Option<i64>,
     pub(crate) health: Health,
@@ -93,7 +112,7 @@ pub struct State {
     pub(crate) nodes: Table,
     pub(crate) registrations: Table,
     pub(crate) rewards: Table,
-    pub(crate) marks: HashSet<NodeId>,
+    pub(crate) marks: Marks,
     pub(crate) open: Option<Open>,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) toast: Option<Toast>,
@@ -109,6 +128,9 @@ pub struct State {
     pub(crate) alert: usize,
     /// Whether the mouse is listened to.
     pub(crate) mouse: bool,
+    pub(crate) places: Vec<Visit>,
+    /// Which of them is looked at.
+    pub(crate) at: usize,
     no_changes: Option<String>,
     has_history: bool,
     last_job: u64,
@@ -117,41 +139,63 @@ pub struct State {
     asked_load: u64,
     shown_load: u64,
     is_loading: bool,
-    load_again: bool,
+    /// Whether the cache has something that was not read.
+    is_behind: bool,
+    /// Whether it is read at once: somebody changed something and wants to see it.
+    is_awaited: bool,
+    load_begun: Duration,
+    load_took: Duration,
+    /// Of the last question to the directory that is looked at.
     generation: u64,
+    /// Of the last question to any.
+    last_refresh: u64,
     refresh_now: bool,
     quit_asked: bool,
     counted_at: Duration,
+    last_arrange: u64,
+    arranging: Option<Arranging>,
+    last_find: u64,
+    /// The letters of the name that is looked for.
+    finding: Option<String>,
+    /// Keys that wait for the listing they were meant for.
+    held: VecDeque<KeyEvent>,
 }
 
 impl State {
     /// An empty view that remembers `preferences`; [`State::start`] asks for data.
     #[must_use]
-    pub fn new(settings: Settings, preferences: &Preferences, size: (u16, u16)) -> Self {
+    pub fn new(mut settings: Settings, preferences: &Preferences, size: (u16, u16)) -> Self {
+        if let Some(first) = settings.places.first().cloned() {
+            settings.directory = first.directory;
+            settings.farm_id = first.farm_id;
+            settings.no_decisions = first.no_decisions;
+        }
         let mut nodes = Table::new(Scope::All, &Column::NODES, Column::State);
-        let mut registrations = Table::new(Scope::Undecided, &Column::REGISTRATIONS, Column::State);
+        let mut registrations = Table::new(Scope::Doubtful, &Column::REGISTRATIONS, Column::State);
         let mut rewards = Table::new(Scope::All, &Column::REWARDS, Column::Reward);
         preferences.nodes.apply(&mut nodes);
         preferences.registrations.apply(&mut registrations);
         preferences.rewards.apply(&mut rewards);
+        let places = settings.places.iter().cloned().map(Visit::new).collect();
         Self {
             view: settings.first,
             settings,
             wall: UnixTime::default(),
             now: Duration::ZERO,
             size,
-            rows: Vec::new(),
+            rows: Rows::default(),
             total: 0,
             summary: Summary::default(),
             farm: None,
             farms: Vec::new(),
+            missing: Vec::new(),
             as_of: None,
             health: Health::default(),
             progress: None,
             nodes,
             registrations,
             rewards,
-            marks: HashSet::new(),
+            marks: Marks::default(),
             open: None,
             prompt: None,
             toast: None,
@@ -162,35 +206,51 @@ impl State {
             top: 0,
             alert: 0,
             mouse: preferences.mouse,
-            no_changes: Some("the directory has not answered yet".to_owned()),
             has_history: false,
+            places,
+            at: 0,
+            no_changes: Some(NOT_ANSWERED.to_owned()),
             last_job: 0,
             last_check: 0,
             last_open: 0,
             asked_load: 0,
             shown_load: 0,
             is_loading: false,
-            load_again: false,
+            is_behind: false,
+            is_awaited: false,
+            load_begun: Duration::ZERO,
+            load_took: Duration::ZERO,
             generation: 0,
+            last_refresh: 0,
             refresh_now: false,
             quit_asked: false,
             counted_at: Duration::ZERO,
+            last_arrange: 0,
+            arranging: None,
+            last_find: 0,
+            finding: None,
+            held: VecDeque::new(),
         }
     }
 
     /// Asks for the first page of what the cache holds.
     pub fn start(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.load_first(&mut effects);
+        effects
+    }
+
+    fn load_first(&mut self, effects: &mut Vec<Effect>) {
         let lines = u32::from(self.size.1).max(24);
         let first = (lines, self.nodes.sort, self.nodes.descending);
-        let mut effects = Vec::new();
-        self.load(Some(first), &mut effects);
-        effects
+        self.load(Some(first), effects);
     }
 
     /// Whether something was asked for that has not been answered; tests wait for that to end.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.is_loading
+            || self.is_arranging()
             || self.health.asked.is_some()
             || self
                 .open
@@ -221,10 +281,19 @@ impl State {
             Event::Loaded { generation, answer } => {
                 self.take_loaded(generation, answer, &mut effects);
             }
+            Event::Arranged {
+                generation,
+                arranged,
+            } => self.take_arranged(generation, arranged, &mut effects),
+            Event::Found { generation, line } => {
+                self.take_found(generation, line, &mut effects);
+            }
             Event::Refreshed { generation, answer } => {
                 if generation == self.generation {
                     self.take_refreshed(answer, &mut effects);
                     self.ask_if_due(&mut effects);
+                } else {
+                    self.take_refreshed_other(generation, answer);
                 }
             }
             Event::Progress {
@@ -235,11 +304,15 @@ impl State {
                 if generation == self.generation {
                     self.health.ask(self.now);
                     self.progress = Some((entries, of));
+                } else {
+                    self.other_goes_on(generation);
                 }
             }
             Event::Node { generation, answer } => self.take_node(generation, answer),
             Event::Done { job, answer } => self.take_done(job, answer, &mut effects),
-            Event::History(answer) => self.take_history(answer),
+            // What passed elsewhere is of no interest any more.
+            Event::History { place, answer } if place == self.at => self.take_history(answer),
+            Event::History { .. } => {}
             Event::NodeHistory { generation, answer } => {
                 self.take_node_history(generation, answer);
             }
@@ -263,10 +336,10 @@ impl State {
         }
         if now.saturating_sub(self.counted_at) >= RECOUNT {
             self.counted_at = now;
-            self.summary = Summary::of(&self.rows, self.wall);
-            self.rebuild_shown();
+            self.arrange_later(true, effects);
         }
         self.give_up_on_the_overdue();
+        self.load_if_due(effects);
         self.ask_if_due(effects);
         self.look_back(effects);
     }
@@ -282,48 +355,32 @@ impl State {
         }
         if generation == self.asked_load {
             self.is_loading = false;
+            self.load_took = self.now.saturating_sub(self.load_begun);
         }
         match answer {
             Ok(snapshot) => {
                 self.shown_load = generation;
-                let is_complete = snapshot.is_complete();
-                let is_older = self.as_of > snapshot.as_of;
-                self.total = snapshot.total;
-                self.rows = snapshot.rows;
-                self.farm = snapshot.farm.or(self.farm.take());
-                self.farms = snapshot.farms;
-                if !is_older {
-                    self.as_of = snapshot.as_of;
-                }
-                if is_complete && !self.marks.is_empty() {
-                    let known: HashSet<NodeId> = self.rows.iter().map(|row| row.node_id).collect();
-                    self.marks.retain(|id| known.contains(id));
-                }
-                self.rebuild();
-                if !is_complete && !self.is_loading {
-                    self.load(None, effects);
-                }
+                self.arrange_incoming(snapshot, effects);
             }
             Err(error) => self.note(format!("the cache: {error}"), true),
         }
-        if self.load_again && !self.is_loading {
-            self.load(None, effects);
-        }
+        self.load_if_due(effects);
     }
 
     fn take_refreshed(&mut self, answer: Result<Refreshed, String>, effects: &mut Vec<Effect>) {
         self.progress = None;
         match answer {
             Ok(refreshed) => {
+                // What an earlier session saw is old.
+                self.is_awaited |= self.health.last_ok.is_none();
                 if self.health.failures > 0 || self.health.last_ok.is_none() {
                     self.note(format!("{} answers", self.settings.directory), false);
                 }
                 self.health.succeed(self.now);
                 self.as_of = Some(refreshed.as_of);
                 self.no_changes = refreshed.no_changes;
-                if refreshed.changed || self.shown_load == 0 {
-                    self.load(None, effects);
-                }
+                self.is_behind |= refreshed.changed || self.shown_load == 0;
+                self.load_if_due(effects);
             }
             Err(error) => {
                 if self.health.last_error.as_ref() != Some(&error) {
@@ -358,26 +415,6 @@ impl State {
         }
     }
 
-    /// Everything that follows from rows, marks and time.
-    fn rebuild(&mut self) {
-        self.counted_at = self.now;
-        self.summary = Summary::of(&self.rows, self.wall);
-        for table in [&mut self.nodes, &mut self.registrations, &mut self.rewards] {
-            table.rebuild(&self.rows, self.wall, &self.marks);
-        }
-    }
-
-    /// As [`State::rebuild`], of the table that is shown only.
-    fn rebuild_shown(&mut self) {
-        let (rows, wall, marks) = (&self.rows, self.wall, &self.marks);
-        let table = match self.view {
-            View::Registrations => &mut self.registrations,
-            View::Rewards => &mut self.rewards,
-            _ => &mut self.nodes,
-        };
-        table.rebuild(rows, wall, marks);
-    }
-
     fn give_up_on_the_overdue(&mut self) {
         let now = self.now;
         let overdue = |health: &Health| {
@@ -385,8 +422,10 @@ impl State {
                 .asked
                 .is_some_and(|then| now.saturating_sub(then) > ANSWER_TIMEOUT)
         };
+        self.give_up_on_others(ANSWER_TIMEOUT);
         if overdue(&self.health) {
-            self.generation += 1;
+            self.last_refresh += 1;
+            self.generation = self.last_refresh;
             self.health.fail(now, "no answer in time".to_owned());
             self.note("no answer in time".to_owned(), true);
         }
@@ -400,7 +439,8 @@ impl State {
         if is_due(&self.health, now, interval) || (self.refresh_now && self.health.asked.is_none())
         {
             self.refresh_now = false;
-            self.generation += 1;
+            self.last_refresh += 1;
+            self.generation = self.last_refresh;
             self.health.ask(now);
             effects.push(Effect::Refresh {
                 generation: self.generation,
@@ -415,15 +455,23 @@ impl State {
                 id: open.id,
             });
         }
+        self.ask_others(effects);
+    }
+
+    /// Reads the cache again if there is something new, and if that was not done just now.
+    fn load_if_due(&mut self, effects: &mut Vec<Effect>) {
+        let since = self.now.saturating_sub(self.load_begun);
+        let is_due = self.is_awaited || since >= self.load_took * READING_SHARE;
+        if self.is_behind && is_due && !self.is_loading {
+            self.load(None, effects);
+        }
     }
 
     fn load(&mut self, first: Option<(u32, Column, bool)>, effects: &mut Vec<Effect>) {
-        if self.is_loading {
-            self.load_again = true;
-            return;
-        }
-        self.load_again = false;
+        self.is_behind &= first.is_some();
+        self.is_awaited &= first.is_some();
         self.is_loading = true;
+        self.load_begun = self.now;
         self.asked_load += 1;
         effects.push(Effect::Load {
             generation: self.asked_load,
@@ -449,25 +497,6 @@ impl State {
         keep(&mut self.log, Entry { at, text, is_bad });
     }
 
-    /// The table that is shown, if the view has one.
-    pub(crate) fn table_shown(&self) -> Option<&Table> {
-        match self.view {
-            View::Nodes => Some(&self.nodes),
-            View::Registrations => Some(&self.registrations),
-            View::Rewards => Some(&self.rewards),
-            _ => None,
-        }
-    }
-
-    fn table_mut(&mut self) -> Option<&mut Table> {
-        match self.view {
-            View::Nodes => Some(&mut self.nodes),
-            View::Registrations => Some(&mut self.registrations),
-            View::Rewards => Some(&mut self.rewards),
-            _ => None,
-        }
-    }
-
     /// The node that is looked at or selected.
     pub(crate) fn node_at_hand(&self) -> Option<&NodeRow> {
         if let Some(open) = &self.open {
@@ -478,12 +507,12 @@ impl State {
 
     /// The row of a node.
     pub(crate) fn row_of(&self, id: NodeId) -> Option<&NodeRow> {
-        let selected = self
-            .table_shown()
-            .and_then(|table| table.selected(&self.rows));
-        selected
-            .filter(|row| row.node_id == id)
-            .or_else(|| self.rows.iter().find(|row| row.node_id == id))
+        self.rows.get(self.rows.position(id)? as usize)
+    }
+
+    /// What is wrong with the registration of a row.
+    pub(crate) fn trouble(&self, at: u32) -> Option<Trouble> {
+        Trouble::of(&self.rows, at, self.wall, &self.missing)
     }
 
     /// Nothing if changes can be made, else why not.

@@ -6,15 +6,17 @@ use hw_probe::capacity::Capacity;
 use hw_probe::cloud_units::CloudUnits;
 use hw_probe::reward::{Certification, PERIOD_SECONDS, period_at, period_start};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::columns::tft_text;
 use crate::node::{Liveness, duration_text};
 use crate::row::NodeRow;
+use crate::rows::Rows;
+use crate::trouble::Trouble;
 use crate::uptime::{MissedUptime, UptimeRisk};
 
 /// Totals over nodes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// All nodes.
     pub nodes: usize,
@@ -30,6 +32,8 @@ pub struct Summary {
     pub pending: usize,
     /// Refused.
     pub blocked: usize,
+    /// Those with something wrong about their registration.
+    pub problems: usize,
     /// Virtual machines among them.
     pub virtual_machines: usize,
     /// Approved nodes that have used up half of the time they may be off this period.
@@ -65,6 +69,20 @@ impl Summary {
             }
         }
         sum
+    }
+
+    /// Sums up, and counts the registrations that have something wrong. `missing` are farms that are
+    /// not in the directory, in order.
+    #[must_use]
+    pub fn with_problems(rows: &Rows, now: UnixTime, missing: &[u64]) -> Self {
+        let problems = (0_u32..)
+            .take(rows.len())
+            .filter(|at| Trouble::of(rows, *at, now, missing).is_some())
+            .count();
+        Self {
+            problems,
+            ..Self::of(rows, now)
+        }
     }
 
     fn add(&mut self, row: &NodeRow, now: UnixTime) {
@@ -187,6 +205,16 @@ impl Summary {
             format!("{} for your word", count(self.pending, "waits", "wait")),
             "state:pending",
             "3 then a",
+        );
+        add(
+            self.problems,
+            false,
+            format!(
+                "{} something wrong with the registration",
+                count(self.problems, "has", "have")
+            ),
+            "problem",
+            "2 then /problem",
         );
         add(
             self.virtual_machines,

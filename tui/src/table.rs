@@ -1,25 +1,16 @@
 //! A sorted and filtered list of nodes with a selection. The rows belong to the state; a table keeps
 //! their order only, and its selection by id, so that it survives whatever happens to the rows.
 
-use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-use directory::clock::UnixTime;
 use directory::identity::NodeId;
-use directory::wire::NodeState;
 
+use crate::arrange::{Order, Query, Scope};
 use crate::columns::Column;
-use crate::filter::{Filter, fuzzy_score};
+use crate::filter::Filter;
 use crate::row::NodeRow;
-
-/// Which rows a table is about before anybody filters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// All.
-    All,
-    /// Those the owner has not decided about, or has refused.
-    Undecided,
-}
+use crate::rows::Rows;
 
 /// One table.
 #[derive(Debug, Clone)]
@@ -32,8 +23,10 @@ pub(crate) struct Table {
     pub descending: bool,
     pub filter_text: String,
     filter: Filter,
-    /// Indices of rows, in the order shown.
-    order: Vec<u32>,
+    /// Rows in the order shown.
+    order: Order,
+    /// When they were put in order, on the monotonic clock.
+    pub arranged: Duration,
     selected: Option<NodeId>,
     at: usize,
     /// Whether somebody chose the selection. Until then it is the first line, whatever that is.
@@ -51,7 +44,8 @@ impl Table {
             descending: false,
             filter_text: String::new(),
             filter: Filter::default(),
-            order: Vec::new(),
+            order: Order::default(),
+            arranged: Duration::ZERO,
             selected: None,
             at: 0,
             touched: false,
@@ -75,63 +69,45 @@ impl Table {
         Ok(())
     }
 
-    /// Filters and sorts anew. The selection stays on its node; if that is gone, whoever took its
-    /// place is selected.
-    pub fn rebuild(&mut self, rows: &[NodeRow], now: UnixTime, marks: &HashSet<NodeId>) {
-        let everything = self.filter.is_empty();
-        let passing = rows.iter().zip(0_u32..).filter(|(row, _)| {
-            let in_scope = match self.scope {
-                Scope::All => true,
-                Scope::Undecided => row.decision != NodeState::Approved,
-            };
-            in_scope && (everything || self.filter.passes(row, now, marks))
-        });
-        self.order.clear();
-        self.order.extend(passing.map(|(_, index)| index));
-        self.sort(rows, now);
-        self.find_selected(rows);
-    }
-
-    fn sort(&mut self, rows: &[NodeRow], now: UnixTime) {
-        let (column, descending) = (self.sort, self.descending);
-        let direction = |order: Ordering| if descending { order.reverse() } else { order };
-        let row = |index: u32| rows.get(index as usize);
-        let is_number = rows
-            .first()
-            .is_some_and(|row| column.key(row, now).is_some());
-        if is_number {
-            let key = |index: u32| row(index).and_then(|row| column.key(row, now)).unwrap_or(0);
-            let mut keyed: Vec<(u64, u32)> = self.order.iter().map(|i| (key(*i), *i)).collect();
-            // Ties are broken by node id, so that rows never jump.
-            let tie = |a: u32, b: u32| row(a).map(|r| r.node_id).cmp(&row(b).map(|r| r.node_id));
-            keyed.sort_unstable_by(|a, b| direction(a.0.cmp(&b.0)).then_with(|| tie(a.1, b.1)));
-            self.order.clear();
-            self.order.extend(keyed.into_iter().map(|(_, index)| index));
-        } else {
-            self.order
-                .sort_unstable_by(|a, b| match (row(*a), row(*b)) {
-                    (Some(a), Some(b)) => {
-                        direction(column.compare_text(a, b)).then_with(|| a.node_id.cmp(&b.node_id))
-                    }
-                    _ => Ordering::Equal,
-                });
+    /// What it is to show.
+    pub fn query(&self) -> Query {
+        Query {
+            scope: self.scope,
+            filter: self.filter.clone(),
+            sort: self.sort,
+            descending: self.descending,
         }
     }
 
-    fn find_selected(&mut self, rows: &[NodeRow]) {
+    /// The rows shown, in order.
+    pub fn order(&self) -> Order {
+        Arc::clone(&self.order)
+    }
+
+    /// Takes an order of `rows`. The selection stays on its node; if that is gone, whoever took its
+    /// place is selected.
+    pub fn arrange(&mut self, order: Order, rows: &Rows, now: Duration) {
+        self.order = order;
+        self.arranged = now;
+        let found = self
+            .selected
+            .filter(|_| self.touched)
+            .and_then(|id| rows.position(id))
+            .and_then(|row| self.order.iter().position(|other| *other == row));
         if !self.touched {
             self.at = 0;
         }
-        let chosen = self.selected.filter(|_| self.touched);
-        let found = chosen.and_then(|id| {
-            let is_it = |index: &u32| rows.get(*index as usize).is_some_and(|r| r.node_id == id);
-            if self.order.get(self.at).is_some_and(is_it) {
-                return Some(self.at);
-            }
-            self.order.iter().position(is_it)
-        });
         self.at = found.unwrap_or(self.at.min(self.order.len().saturating_sub(1)));
         self.selected = self.row(rows, self.at).map(|row| row.node_id);
+    }
+
+    /// Forgets rows and selection; what it is to show stays.
+    pub fn empty(&mut self) {
+        self.order = Order::default();
+        self.selected = None;
+        self.touched = false;
+        self.at = 0;
+        self.top = 0;
     }
 
     /// The node of line `line`.
@@ -149,15 +125,13 @@ impl Table {
         self.selected
     }
 
-    pub fn selected_line(&self) -> usize {
-        self.at
+    /// The row of line `line`.
+    pub fn row_number(&self, line: usize) -> Option<u32> {
+        self.order.get(line).copied()
     }
 
-    /// All nodes that pass, in the order shown.
-    pub fn all<'a>(&'a self, rows: &'a [NodeRow]) -> impl Iterator<Item = &'a NodeRow> {
-        self.order
-            .iter()
-            .filter_map(move |index| rows.get(*index as usize))
+    pub fn selected_line(&self) -> usize {
+        self.at
     }
 
     pub fn select_by(&mut self, step: isize, rows: &[NodeRow]) {
@@ -169,20 +143,6 @@ impl Table {
         self.at = line;
         self.touched = true;
         self.selected = self.row(rows, line).map(|row| row.node_id);
-    }
-
-    /// Selects the node that these letters fit best.
-    pub fn find(&mut self, letters: &str, rows: &[NodeRow]) -> bool {
-        let letters = letters.to_lowercase();
-        let best = self
-            .all(rows)
-            .zip(0..)
-            .filter_map(|(row, line)| Some((fuzzy_score(&letters, row)?, line)))
-            .min();
-        if let Some((_, line)) = best {
-            self.select_line(line, rows);
-        }
-        best.is_some()
     }
 
     /// Keeps the selection within `height` lines.

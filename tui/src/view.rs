@@ -8,6 +8,7 @@ mod node;
 mod overlay;
 mod overview;
 mod place;
+mod registrations;
 mod rewards;
 mod table;
 mod trend;
@@ -21,6 +22,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use crate::command::{BINDINGS, Unavailable, View};
 use crate::health::Freshness;
 use crate::node::duration_text;
+use crate::row::NodeRow;
 use crate::state::{Prompt, State};
 use crate::theme::{Glyphs, Theme};
 
@@ -30,10 +32,8 @@ pub(crate) use place::{Place, place};
 const SMALLEST: (u16, u16) = (20, 5);
 /// From this height on, the names of the views have a line.
 const TABS_HEIGHT: u16 = 12;
-/// From this height on, the view of rewards explains the selected node.
+/// From this height on, the views of registrations and rewards explain the selected node.
 const PANE_HEIGHT: u16 = 20;
-/// Lines of that explanation, its rule included.
-const PANE: u16 = 7;
 
 /// How the screen is divided, from above: title, names of the views, body, pane, message, hints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +54,13 @@ pub(crate) fn areas(state: &State) -> Areas {
     let tabs = height >= TABS_HEIGHT;
     let message = message(state).is_some();
     let room = height.saturating_sub(2 + u16::from(tabs) + u16::from(message));
-    let has_pane = state.view == View::Rewards && state.open.is_none() && height >= PANE_HEIGHT;
-    let pane = if has_pane { PANE } else { 0 };
+    // Their lines, a rule included.
+    let pane = match state.view {
+        _ if state.open.is_some() || height < PANE_HEIGHT => 0,
+        View::Rewards => 7,
+        View::Registrations => 4,
+        _ => 0,
+    };
     Areas {
         tabs,
         body: room - pane,
@@ -93,7 +98,11 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
             ..area
         };
         if areas.pane > 0 {
-            lines(frame, pane, rewards::lines(state, pane.width), 0);
+            let below = match state.view {
+                View::Registrations => registrations::lines(state, pane.width),
+                _ => rewards::lines(state, pane.width),
+            };
+            lines(frame, pane, below, 0);
         }
     } else {
         lines(frame, body, view_lines(state, body.width), state.top);
@@ -245,6 +254,13 @@ fn message(state: &State) -> Option<(String, Style)> {
                 });
             }
         }
+        Some(Prompt::Move { input, id }) => {
+            let name = state
+                .row_of(*id)
+                .map_or_else(|| id.to_string(), NodeRow::name);
+            let text = typed(&format!("move {name} to farm number: "), input);
+            return Some((text, theme.key()));
+        }
         Some(Prompt::Export { input }) => {
             let text = typed("write to (.csv or .json): ", input);
             return Some((text, theme.key()));
@@ -315,12 +331,16 @@ fn freshness_text(state: &State, freshness: Freshness) -> String {
 
 fn title(state: &State, width: u16) -> Line<'static> {
     let theme = state.settings.theme;
-    let place = match (&state.farm, state.settings.farm_id) {
+    let mut place = match (&state.farm, state.settings.farm_id) {
         (Some(farm), _) => format!("farm {} {}", farm.id, farm.name),
         (None, Some(id)) => format!("farm {id}"),
         (None, None) => format!("all nodes of {}", state.settings.directory),
     };
-    let freshness = state.health.freshness(state.now, state.settings.interval);
+    let name = state.places.get(state.at).map(|visit| &visit.place.name);
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        place = format!("{name}: {place}");
+    }
+    let freshness = state.freshness();
     let mut left = place;
     if state.as_of.is_some() || !state.rows.is_empty() {
         left.push_str("   ");
@@ -336,7 +356,15 @@ fn title(state: &State, width: u16) -> Line<'static> {
     if state.settings.read_only {
         left.push_str("   read-only");
     }
-    let right = freshness_text(state, freshness);
+    let right = match state.silent_places()[..] {
+        [] => freshness_text(state, freshness),
+        [ref one] => format!("{}; {one}: no response", freshness_text(state, freshness)),
+        ref many => format!(
+            "{}; {} others: no response",
+            freshness_text(state, freshness),
+            many.len()
+        ),
+    };
     let room = usize::from(width).saturating_sub(right.width() + 1);
     let left = fit(&left, u16::try_from(room).unwrap_or(0), theme.glyphs);
     Line::from(vec![
@@ -369,11 +397,13 @@ fn hints(state: &State, width: u16) -> Line<'static> {
         Some(Prompt::Filter { .. }) => &[("Enter", "keep"), ("Esc", "as before")],
         Some(Prompt::Find { .. }) => &[("Enter", "stay here"), ("Esc", "back")],
         Some(Prompt::Palette(_)) => &[("Enter", "do it"), ("Up/Down", "choose"), ("Esc", "back")],
+        Some(Prompt::Places(_)) => &[("Enter", "look at it"), ("j/k", "choose"), ("Esc", "back")],
         Some(Prompt::Columns(_)) => &[
             ("Space", "show or hide"),
             ("j/k", "choose"),
             ("Esc", "done"),
         ],
+        Some(Prompt::Move { .. }) => &[("Enter", "go on"), ("Esc", "back")],
         Some(Prompt::Export { .. }) => &[("Enter", "write"), ("Esc", "back")],
         Some(Prompt::Confirm(confirm)) if confirm.form.is_some() => &[("Esc", "back to the form")],
         Some(Prompt::Confirm(_)) => &[("Esc", "cancel")],

@@ -23,7 +23,7 @@ use sqlx::{ConnectOptions as _, Row as _, SqlitePool};
 pub use history::{NodeEvent, NodeEventKind, SAMPLE_SECONDS, Sample};
 pub use page::{NodeQuery, Page, Sort, SortBy, Totals};
 pub use refresh::{Progress, RefreshError, Refreshed};
-pub use summaries::NodeSummary;
+pub use summaries::{NodeSummary, first_mac};
 
 use crate::clock::UnixTime;
 use crate::wire::Date;
@@ -166,9 +166,11 @@ impl Cache {
             .max_connections(1)
             .connect_with(options.clone())
             .await?;
+        // Readers walk along an index once, and what their pages took is not given back.
+        let options = options.read_only(true).pragma("cache_size", "-1000");
         let readers = SqlitePoolOptions::new()
             .max_connections(2)
-            .connect_with(options.read_only(true))
+            .connect_with(options)
             .await?;
         Ok(Self {
             path: path.to_owned(),

@@ -280,6 +280,25 @@ impl Source {
             .map_err(|error| self.cache.failed(error))
     }
 
+    /// Farms that have nodes but are not in the directory, in order of their numbers.
+    ///
+    /// # Errors
+    /// As [`CacheError`] lists them.
+    pub async fn missing_farms(&self) -> Result<Vec<u64>, CacheError> {
+        let rows = sqlx::query(
+            "SELECT farm_id FROM totals WHERE source = $1 AND nodes > 0 AND farm_id NOT IN \
+             (SELECT id FROM farms WHERE source = $1) ORDER BY farm_id",
+        )
+        .bind(self.id)
+        .fetch_all(&self.cache.readers)
+        .await;
+        rows.and_then(|rows| {
+            let ids = rows.iter().map(|row| row.try_get("farm_id").map(from_sql));
+            ids.collect()
+        })
+        .map_err(|error| self.cache.failed(error))
+    }
+
     /// Farms `offset..offset + limit` in order of their numbers.
     ///
     /// # Errors

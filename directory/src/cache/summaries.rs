@@ -9,7 +9,7 @@ use sqlx::{QueryBuilder, Row as _, Sqlite};
 use super::page::body;
 use super::{CacheError, Sort, Source, from_sql, to_sql};
 use crate::identity::NodeId;
-use crate::wire::{Date, Node, NodeState};
+use crate::wire::{Date, MacAddr, Node, NodeState};
 
 /// Nodes read in one statement: few enough that a program with one thread stays responsive.
 const CHUNK: i64 = 500;
@@ -21,7 +21,10 @@ const SELECT: &str = "SELECT id, node_id, farm_id, hostname, country, city, stat
     json_array_length(body, '$.hardware.inventory.disks'), \
     json_array_length(body, '$.hardware.disks')) AS disks, COALESCE(\
     body ->> '$.hardware.inventory.virtualisation.is_virtual', \
-    body ->> '$.hardware.virtualisation.is_virtual') AS virtual FROM nodes WHERE source = ";
+    body ->> '$.hardware.virtualisation.is_virtual') AS virtual, COALESCE(\
+    NULLIF(body ->> '$.node_id_v1', ''), body ->> '$.ifaces[0].macaddress') AS mac, COALESCE(\
+    body ->> '$.hardware.inventory.board.serial', \
+    body ->> '$.hardware.board.serial') AS board FROM nodes WHERE source = ";
 
 /// A node as a line of a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +59,10 @@ pub struct NodeSummary {
     pub disks: Option<u64>,
     /// Whether it is a virtual machine; told to the owner only.
     pub is_virtual: Option<bool>,
+    /// Hardware address of its first network card.
+    pub mac: Option<MacAddr>,
+    /// Serial number of its mainboard; told to the owner only.
+    pub board_serial: Option<Untrusted>,
 }
 
 impl Source {
@@ -130,6 +137,17 @@ impl Source {
     }
 }
 
+/// A hardware address, with colons or as grid v1 wrote it, without.
+#[must_use]
+pub fn first_mac(text: &str) -> Option<MacAddr> {
+    let digits: String = text.chars().filter(|c| *c != ':').collect();
+    let number = u64::from_str_radix(&digits, 16).ok()?;
+    let [0, 0, mac @ ..] = number.to_be_bytes() else {
+        return None;
+    };
+    (digits.len() == 12 && number > 0).then_some(MacAddr(mac))
+}
+
 fn summary(row: &SqliteRow) -> Result<NodeSummary, sqlx::Error> {
     let number = |name: &str| row.try_get::<i64, _>(name);
     let text = |name: &str| row.try_get::<&str, _>(name);
@@ -165,5 +183,10 @@ fn summary(row: &SqliteRow) -> Result<NodeSummary, sqlx::Error> {
         free_to_use: some("free")?.is_some_and(|free| free != 0),
         disks: some("disks")?.map(from_sql),
         is_virtual: some("virtual")?.map(|value| value != 0),
+        mac: row.try_get::<Option<&str>, _>("mac")?.and_then(first_mac),
+        board_serial: row
+            .try_get::<Option<&str>, _>("board")?
+            .filter(|serial| !serial.is_empty())
+            .map(Untrusted::from),
     })
 }

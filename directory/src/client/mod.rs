@@ -7,6 +7,7 @@
 mod backoff;
 mod dns;
 mod error;
+mod moving;
 mod options;
 mod requests;
 mod tls;
@@ -22,6 +23,7 @@ use serde::de::DeserializeOwned;
 pub use backoff::Backoff;
 pub use dns::ResolveError;
 pub use error::Error;
+pub use moving::{MOVE_LIFETIME_SECONDS, PreparedMove};
 pub use options::{ClientOptions, DEFAULT_PREFIX, Trust};
 pub use requests::{
     CapacityFilter, FarmFilter, GatewayFilter, NodeFilter, PageRequest, Searched, UserFilter,

@@ -11,7 +11,9 @@ use axum::response::{IntoResponse, Response};
 use directory::cache::{Cache, NodeQuery, Refreshed, Sort, SortBy, Source};
 use directory::client::{Client, ClientOptions};
 use directory::clock::{Clock, ManualClock, SystemClock, UnixTime};
-use directory::wire::{Changes, Gone, GoneKind, Node, NodeState, ResourceAmount};
+use directory::wire::{
+    Changes, Gone, GoneKind, Iface, MacAddr, Node, NodeState, ResourceAmount, Untrusted,
+};
 use tempfile::TempDir;
 
 use crate::on_sqlite::Fixture;
@@ -75,6 +77,7 @@ async fn a_directory_is_read_shown_when_it_is_silent_and_read_again() {
     let cache = open(dir.path()).await;
     let source = cache.source(fx.client.base_url(), None).await.unwrap();
     assert_eq!(source.age(fx.clock.now()).await.unwrap(), None);
+    assert!(source.missing_farms().await.unwrap().is_empty());
     let mut told = Vec::new();
     let done = source
         .refresh(&fx.client, Some(&owner), &*fx.clock, &mut |p| {
@@ -174,6 +177,35 @@ async fn lists_are_filtered_sorted_and_summed() {
     assert_eq!(ids(&source, &all, SortBy::Id, false).await, [1, 2]);
     assert_eq!(source.totals(None).await.unwrap().nodes, 2);
     assert_eq!(elsewhere.totals(None).await.unwrap().nodes, 1);
+}
+
+#[tokio::test]
+async fn machines_and_missing_farms_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = open(dir.path()).await;
+    let source = cache.source("https://dir.example", None).await.unwrap();
+    let mut nodes: Vec<Node> = (1..=4).map(node).collect();
+    nodes[0].node_id_v1 = "525400000001".into();
+    nodes[1].ifaces = vec![Iface {
+        macaddress: "52:54:00:00:00:02".parse().ok(),
+        ..Iface::default()
+    }];
+    nodes[2].node_id_v1 = "nonsense".into();
+    nodes[3].hardware = Some(serde_json::json!({ "inventory": { "board": { "serial": "B1" } } }));
+    let now = UnixTime::from_secs(NOW);
+    source.store_nodes(&nodes, now).await.unwrap();
+    let mut seen = Vec::new();
+    source
+        .each_summary(&mut |summary| seen.push(summary))
+        .await
+        .unwrap();
+    let macs: Vec<_> = seen.iter().map(|node| node.mac).collect();
+    let mac = |last| Some(MacAddr([0x52, 0x54, 0, 0, 0, last]));
+    assert_eq!(macs, [mac(1), mac(2), None, None]);
+    let board = seen[3].board_serial.as_ref().map(Untrusted::raw);
+    assert_eq!(board, Some("B1"));
+    // A list of nodes says nothing about farms.
+    assert_eq!(source.missing_farms().await.unwrap(), [2, 3, 4, 5]);
 }
 
 #[tokio::test]

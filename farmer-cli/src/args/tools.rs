@@ -5,7 +5,7 @@ use node_config::FarmId;
 
 use super::ConnectionArgs;
 
-/// Watch and manage a farm in the terminal. Press ? for the keys.
+/// Watch and manage a farm in the terminal, and make its boot media. Press ? for the keys.
 ///
 /// What was seen last is there at once, also when the directory is silent. Columns, order and
 /// filters are remembered.
@@ -13,12 +13,18 @@ use super::ConnectionArgs;
 #[command(after_help = "Examples:\n  \
     farmer tui --farm 1\n  \
     farmer tui --read-only                  # nothing can be changed\n  \
+    farmer tui --profile home --profile hall  # those of config.toml; P goes from one to the other\n  \
     farmer tui --farm 1 --record session    # for a bug report\n  \
     farmer tui --replay session")]
 pub struct TuiArgs {
     /// The farm; all nodes of the directory if not given
     #[arg(long, value_name = "ID")]
     pub farm: Option<FarmId>,
+
+    /// A farm or directory of config.toml, or all of them; can be given several times
+    #[arg(long = "profile", value_name = "NAME", conflicts_with_all = ["farm", "replay", "directory",
+          "pin", "ca", "insecure_http", "signatures", "identity"])]
+    pub profiles: Vec<String>,
 
     /// Seconds between two looks at the directory
     #[arg(long, value_name = "SECONDS", default_value_t = 5,
@@ -51,7 +57,8 @@ pub struct TuiArgs {
 
 /// The farm at a glance: totals, states, what needs attention.
 ///
-/// With --once as plain text, for cron and screen readers; else in the terminal, as `farmer tui`.
+/// With --once as plain text, for cron and screen readers; else in the terminal, as `farmer tui`. Each
+/// run keeps the totals for the overview of `farmer tui`, which shows how they went on.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  \
     farmer dash --farm 1 --once\n  \

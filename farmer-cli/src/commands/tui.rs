@@ -8,10 +8,11 @@ use ::tui::history::History as _;
 use ::tui::node::duration_text;
 use ::tui::summary::{Alert, Summary};
 use ::tui::{
-    DirectorySource, Glyphs, Preferences, RunError, Session, Settings as ViewSettings, Source as _,
-    Theme, View,
+    DirectorySource, Glyphs, Place, Preferences, RunError, Session, Settings as ViewSettings,
+    Source, Theme, Unusable, View,
 };
 use directory::cache::Cache;
+use directory::client::Client;
 use directory::clock::{Clock as _, SystemClock};
 use directory::sign::{SignatureMode, Signer};
 use serde::Serialize;
@@ -23,7 +24,7 @@ use crate::exit::ExitStatus;
 use crate::failure::{Classify, Failure, Outcome};
 use crate::page::Page;
 use crate::printer::Show;
-use crate::settings::Settings;
+use crate::settings::{Profile, Settings};
 
 impl Classify for RunError {
     fn advice(&self) -> Option<String> {
@@ -42,13 +43,24 @@ pub async fn run(context: &Context<'_>, args: TuiArgs) -> Outcome<ExitStatus> {
         read_only: args.read_only,
         no_decisions: None,
         first: View::Nodes,
+        places: Vec::new(),
     };
     if let Some(path) = &args.replay {
         ::tui::replay(path, &view).await?;
         return Ok(ExitStatus::Ok);
     }
+    let visits = if args.profiles.is_empty() {
+        visits_of_flags(context, &args.connection, view.farm_id)?
+    } else {
+        let config = context.global.config.as_deref();
+        visits_of_profiles(Settings::load_profiles(
+            context.environment,
+            config,
+            &args.profiles,
+        )?)
+    };
     let maker = MediaMaker::new(context, &args.connection, args.node, args.bootkit);
-    session(context, &args.connection, view, args.record, maker).await
+    session(context, visits, view, args.record, maker).await
 }
 
 /// `farmer dash`
@@ -64,12 +76,14 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
             read_only: false,
             no_decisions: None,
             first: View::Overview,
+            places: Vec::new(),
         };
+        let visits = visits_of_flags(context, &args.connection, farm_id)?;
         let maker = MediaMaker::new(context, &args.connection, None, None);
-        return session(context, &args.connection, view, None, maker).await;
+        return session(context, visits, view, None, maker).await;
     }
     let settings = context.settings(&args.connection)?;
-    let source = source(context, &settings, farm_id).await?;
+    let (source, client) = source(&open_cache(context).await?, &settings, farm_id).await?;
     let refreshed = source.refresh(Box::new(|_, _| {})).await;
     let snapshot = source.all().await.map_err(cache_failure)?;
     if let Err(error) = &refreshed {
@@ -79,7 +93,7 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
         context.printer.warning(error);
     }
     let now = SystemClock.now();
-    let summary = Summary::of(&snapshot.rows, now);
+    let summary = Summary::with_problems(&snapshot.rows, now, &snapshot.missing);
     if refreshed.is_ok() && summary.nodes > 0 {
         // For the sparklines of a session; a cache that refuses keeps nobody from the answer.
         let kept = source.record(::tui::history::sample(&summary, now)).await;
@@ -88,7 +102,7 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
         }
     }
     let overview = Overview {
-        directory: connect::anonymous(&settings)?.server().to_owned(),
+        directory: client.server().to_owned(),
         farm_id,
         farm_name: snapshot.farm.map(|farm| farm.name.to_string()),
         live: refreshed.is_ok(),
@@ -170,48 +184,132 @@ fn theme(context: &Context<'_>) -> Theme {
     }
 }
 
-async fn session(
+/// A farm or directory of a session.
+struct Visit {
+    /// As the user calls it; empty if the user gave it no name.
+    name: String,
+    farm_id: Option<u64>,
+    settings: Settings,
+    /// Whether it is asked also while another one is looked at.
+    is_watched: bool,
+}
+
+/// The farm that is named by flags, and all farms beside it.
+fn visits_of_flags(
     context: &Context<'_>,
     flags: &ConnectionArgs,
+    farm_id: Option<u64>,
+) -> Outcome<Vec<Visit>> {
+    let settings = context.settings(flags)?;
+    let visit = |farm_id, is_watched| Visit {
+        name: String::new(),
+        farm_id,
+        settings: settings.clone(),
+        is_watched,
+    };
+    Ok(match farm_id {
+        Some(_) => vec![visit(farm_id, true), visit(None, false)],
+        None => vec![visit(None, true)],
+    })
+}
+
+/// The profiles, and all farms of each directory that no profile is about.
+fn visits_of_profiles(profiles: Vec<Profile>) -> Vec<Visit> {
+    let mut visits: Vec<Visit> = profiles
+        .into_iter()
+        .map(|profile| Visit {
+            name: profile.name,
+            farm_id: profile.farm.map(u64::from),
+            settings: profile.settings,
+            is_watched: true,
+        })
+        .collect();
+    let url = |visit: &Visit| visit.settings.directory().ok().map(|found| found.url);
+    let mut whole: Vec<_> = visits
+        .iter()
+        .filter(|visit| visit.farm_id.is_none())
+        .filter_map(url)
+        .collect();
+    let mut others = Vec::new();
+    for visit in &visits {
+        if let Some(url) = url(visit).filter(|url| !whole.contains(url)) {
+            whole.push(url);
+            others.push(Visit {
+                name: String::new(),
+                farm_id: None,
+                settings: visit.settings.clone(),
+                is_watched: false,
+            });
+        }
+    }
+    visits.extend(others);
+    visits
+}
+
+async fn session(
+    context: &Context<'_>,
+    visits: Vec<Visit>,
     view: ViewSettings,
     record: Option<std::path::PathBuf>,
     maker: MediaMaker,
 ) -> Outcome<ExitStatus> {
-    let settings = context.settings(flags)?;
-    let source = source(context, &settings, view.farm_id).await?;
     let preferences_file = context.environment.state_dir()?.join("tui.json");
     let preferences = std::fs::read_to_string(&preferences_file)
         .map(|text| Preferences::from_json(&text))
         .unwrap_or_default();
-    let client = connect::anonymous(&settings)?;
-    let is_old = client.signature_mode() == SignatureMode::Compat;
+    let is_only_one = visits.iter().filter(|visit| visit.is_watched).count() < 2;
+    let cache = open_cache(context).await?;
+    let mut places = Vec::with_capacity(visits.len());
+    let mut sources: Vec<Arc<dyn Source>> = Vec::with_capacity(visits.len());
+    for visit in visits {
+        let mut place = Place {
+            name: visit.name,
+            directory: String::new(),
+            farm_id: visit.farm_id,
+            no_decisions: None,
+            is_watched: visit.is_watched,
+        };
+        match source(&cache, &visit.settings, visit.farm_id).await {
+            Ok((source, client)) => {
+                client.server().clone_into(&mut place.directory);
+                let is_old = client.signature_mode() == SignatureMode::Compat;
+                place.no_decisions =
+                    is_old.then(|| "directories of 2020 know no approval".to_owned());
+                sources.push(Arc::new(source));
+            }
+            Err(failure) if is_only_one => return Err(failure),
+            // The other farms can be looked at.
+            Err(failure) => sources.push(Arc::new(Unusable(failure.chain().join(": ")))),
+        }
+        places.push(place);
+    }
     let session = Session {
-        settings: ViewSettings {
-            directory: client.server().to_owned(),
-            no_decisions: is_old.then(|| "directories of 2020 know no approval".to_owned()),
-            ..view
-        },
+        settings: ViewSettings { places, ..view },
         preferences,
         preferences_file: Some(preferences_file),
         record,
         maker: Arc::new(maker),
     };
-    ::tui::run(session, Arc::new(source), Arc::new(SystemClock)).await?;
+    ::tui::run(session, sources, Arc::new(SystemClock)).await?;
     Ok(ExitStatus::Ok)
 }
 
-/// The directory with its cache; nothing is sent yet.
-async fn source(
-    context: &Context<'_>,
-    settings: &Settings,
-    farm_id: Option<u64>,
-) -> Outcome<DirectorySource> {
-    let client = connect::anonymous(settings)?;
+async fn open_cache(context: &Context<'_>) -> Outcome<Cache> {
     let opened = Cache::open(&context.environment.cache_dir()?).await?;
     if let Some(path) = opened.set_aside {
         tracing::warn!(path = %path.display(), "the cache could not be used and was set aside");
     }
-    let cache = opened.cache.source(client.base_url(), farm_id).await?;
+    Ok(opened.cache)
+}
+
+/// The directory with its cache; nothing is sent yet.
+async fn source(
+    cache: &Cache,
+    settings: &Settings,
+    farm_id: Option<u64>,
+) -> Outcome<(DirectorySource, Client)> {
+    let client = connect::anonymous(settings)?;
+    let cache = cache.source(client.base_url(), farm_id).await?;
     let find_owner = {
         let (settings, client) = (settings.clone(), client.clone());
         Arc::new(move || -> ::tui::source::Answer<Result<Signer, String>> {
@@ -229,11 +327,12 @@ async fn source(
             })
         })
     };
-    Ok(DirectorySource::new(
-        client,
+    let source = DirectorySource::new(
+        client.clone(),
         cache,
         farm_id,
         find_owner,
         Arc::new(SystemClock),
-    ))
+    );
+    Ok((source, client))
 }

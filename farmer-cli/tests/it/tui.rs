@@ -272,6 +272,7 @@ fn nodes_are_seen_approved_and_removed_and_the_farm_is_edited() {
     terminal.shows("Block ghent-rack-1?");
     terminal.send(&["Escape"]);
     terminal.hides("Block ghent-rack-1?");
+    terminal.hides("best upgrade");
     // Block it: the focus is on Cancel.
     terminal.types("b");
     terminal.shows("Block ghent-rack-1?");
@@ -415,8 +416,11 @@ fn a_medium_is_built_and_given_to_another_farm() {
     terminal.send(&["C-u"]);
     terminal.types("mine.iso");
     terminal.send(&["Enter"]);
-    terminal.shows("being made");
-    terminal.waits_long_for("wrote ");
+    // A fast machine is done before anybody could look.
+    terminal.waits_for("nothing is made", |screen| {
+        screen.contains("being made") || screen.contains("sha256")
+    });
+    terminal.waits_long_for("sha256");
     let image = home.path().join("mine.iso");
     let line = format!("{}/mine.iso", home.path().display());
     terminal.shows(&line);
@@ -468,7 +472,7 @@ fn a_medium_is_built_and_given_to_another_farm() {
     terminal.send(&["Tab", "Right", "Tab", "C-u"]);
     terminal.types("stopped.qcow2");
     terminal.send(&["Enter"]);
-    terminal.shows("being made");
+    terminal.hides("build a boot medium");
     terminal.types("X");
     terminal.waits_long_for("stopped.qcow2 in ");
     terminal.types("q");
@@ -480,4 +484,109 @@ fn a_medium_is_built_and_given_to_another_farm() {
         .collect();
     // It may have been faster than the key.
     assert!(left.iter().all(|name| name == "stopped.qcow2"), "{left:?}");
+}
+
+#[test]
+fn several_directories_are_looked_at_in_one_session() {
+    let (home, directory) = farm();
+    let (other, mut hall) = farm();
+    let ghent = named(&directory, 1, "ghent-rack-1");
+    named(&hall, 2, "hall-rack-1");
+    let config = home.path().join("config/farmer/config.toml");
+    let identity = other.path().join("config/farmer/identity.seed");
+    let profile = |name: &str, directory: &Directory| {
+        format!(
+            "[profiles.{name}]\nfarm = 1\ndirectory.url = \"{}\"\ndirectory.pin = \"{}\"\n",
+            directory.url, directory.pin
+        )
+    };
+    let hall_profile = profile("hall", &hall) + &format!("identity = \"{}\"\n", identity.display());
+    std::fs::write(&config, profile("ghent", &directory) + &hall_profile).expect("settings");
+    let terminal = Terminal::start(&home, (120, 24));
+    terminal.tui(&home, &directory, "--profile all --interval 1");
+    terminal.shows("ghent: farm 1 mine   1 node: 1 pending");
+    terminal.shows("ghent-rack-1");
+    terminal.types("P");
+    terminal.shows(&hall.url.replace("https://", ""));
+    terminal.types("2");
+    terminal.shows("hall: farm 1 mine   1 node: 1 pending");
+    terminal.hides("ghent-rack-1");
+    // Each directory is asked as who its profile says.
+    terminal.shows("live");
+    terminal.types("3a");
+    terminal.shows("approved 1 node");
+    terminal.shows("1 node: 1 up");
+    terminal.types("P1");
+    terminal.shows("ghent: farm 1 mine   1 node: 1 pending");
+    let seen = home.json(&directory, &["node", "show", &ghent]);
+    assert_eq!(seen["state"], "pending");
+    hall.stop();
+    terminal.shows("hall: no response");
+    terminal.types("P3");
+    terminal.shows("all nodes of");
+    terminal.shows("ghent-rack-1");
+    terminal.types("q");
+    terminal.shows("as before");
+    // A name that is not there is told with those that are.
+    let said = home
+        .farmer(&["tui", "--profile", "attic"])
+        .env("XDG_CONFIG_HOME", home.path().join("config"))
+        .fails_with(2);
+    assert!(
+        said.contains("terminal") || said.contains("attic"),
+        "{said}"
+    );
+}
+
+#[test]
+fn one_machine_in_two_farms_is_found_moved_and_removed() {
+    let (home, directory) = farm();
+    home.farmer(&["farm", "create", "other", "--country", "BE"])
+        .at(&directory)
+        .run();
+    let machine = |farm, seed, name: &'static str| {
+        register_with(&directory, farm, [seed; 32], true, |registration| {
+            registration.hostname = name.into();
+            registration.node_id_v1 = "525400000001".into();
+        })
+    };
+    let left = machine(1, 1, "left-behind");
+    machine(2, 2, "new-identity");
+    let terminal = Terminal::start(&home, (130, 24));
+    terminal.tui(&home, &directory, "--interval 1");
+    terminal.types("3");
+    terminal.shows("also in farm 2");
+    terminal.shows("also in farm 1");
+    terminal.types("/host:new");
+    terminal.send(&["Enter"]);
+    terminal.shows("about new-identity");
+    terminal.shows("in farm 1 has the same network card");
+    terminal.types("M1");
+    terminal.send(&["Enter"]);
+    terminal.shows("Prepare the move of new-identity to farm 1 mine?");
+    terminal.types("y");
+    terminal.shows("copied what goes into the farm.toml");
+    terminal.types("7");
+    terminal.shows("farm_id = 1   enrolment_token = ");
+    let tokens = home.json(&directory, &["farm", "token", "list", "1"]);
+    assert_eq!(tokens[0]["note"], "move from farm 2");
+    terminal.types("3");
+    terminal.send(&["Escape"]);
+    terminal.shows("left-behind");
+    terminal.types("/host:left");
+    terminal.send(&["Enter"]);
+    terminal.types("D");
+    terminal.shows("Delete left-behind?");
+    terminal.types("left-behind");
+    terminal.send(&["Enter"]);
+    terminal.shows("deleted 1 node");
+    terminal.send(&["Escape"]);
+    terminal.hides("also in farm");
+    let gone = home
+        .farmer(&["node", "show", &left])
+        .at(&directory)
+        .output();
+    assert_eq!(gone.status.code(), Some(6));
+    terminal.types("q");
+    terminal.shows("as before");
 }

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use crossterm::event::{KeyCode, KeyEvent};
 use directory::desired::DesiredFarm;
+use directory::identity::NodeId;
 use directory::wire::{Farm, NodeState};
 
 use super::{Confirm, Consent, Deed, Prompt, State};
@@ -30,9 +32,9 @@ impl State {
         if self.open.is_some() || self.marks.is_empty() {
             return self.node_at_hand().into_iter().collect();
         }
-        self.rows
+        self.marks
             .iter()
-            .filter(|row| self.marks.contains(&row.node_id))
+            .filter_map(|at| self.rows.get(at as usize))
             .collect()
     }
 
@@ -42,10 +44,8 @@ impl State {
             return one.name();
         }
         let listed = self.table_shown().map_or(0, |table| {
-            table
-                .all(&self.rows)
-                .filter(|row| self.marks.contains(&row.node_id))
-                .count()
+            let order = table.order();
+            order.iter().filter(|row| self.marks.has(**row)).count()
         });
         let hidden = targets.len().saturating_sub(listed);
         match hidden {
@@ -198,6 +198,59 @@ impl State {
         }));
     }
 
+    pub(super) fn ask_where_to(&mut self) {
+        // The marked one, if it is only one.
+        let id = self.targets().first().map(|row| row.node_id);
+        self.prompt = id.map(|id| Prompt::Move {
+            input: Input::default(),
+            id,
+        });
+    }
+
+    pub(super) fn move_key(&mut self, mut input: Input, id: NodeId, key: KeyEvent) {
+        match key.code {
+            KeyCode::Esc => return,
+            KeyCode::Enter => {
+                let from = self.row_of(id).map(|row| (row.name(), row.farm_id));
+                match (input.text().trim().parse::<u64>(), from) {
+                    (Ok(to), Some((name, from))) if to > 0 && to != from => {
+                        return self.propose_move(id, &name, to);
+                    }
+                    (Ok(to), Some((name, from))) if to == from => {
+                        self.say(format!("{name} is in farm {to} already"), true, None);
+                    }
+                    (_, None) => return self.say("the node is gone".to_owned(), true, None),
+                    _ => self.say("the number of a farm, such as 2".to_owned(), true, None),
+                }
+            }
+            _ => {
+                input.key(key);
+            }
+        }
+        self.prompt = Some(Prompt::Move { input, id });
+    }
+
+    fn propose_move(&mut self, id: NodeId, name: &str, to: u64) {
+        let farm = self.farms.iter().find(|farm| farm.id == to);
+        let farm = farm.map_or(format!("farm {to}"), |farm| {
+            format!("farm {to} {}", farm.name)
+        });
+        self.prompt = Some(Prompt::Confirm(Confirm {
+            title: format!("Prepare the move of {name} to {farm}?"),
+            lines: vec![
+                "The node moves itself when it boots with the new farm id: only its key can sign"
+                    .to_owned(),
+                "that. If the farm is yours a token for it is made, good for 7 days, and what the"
+                    .to_owned(),
+                "farm.toml of its stick has to say is copied to your clipboard.".to_owned(),
+            ],
+            deed: Deed::Change(Action::Move(id, to), None),
+            what: format!("prepare the move of {name} to {farm}"),
+            consent: Consent::Button { focused: false },
+            form: None,
+        }));
+    }
+
     /// Asks whether a farm is to be changed: rewards go to its wallets.
     pub(super) fn propose_farm(
         &mut self,
@@ -239,6 +292,9 @@ impl State {
         effects: &mut Vec<Effect>,
     ) {
         let job = self.begin_job(what, undo);
+        if let (Action::Move(..), Some(begun)) = (&action, self.jobs.back_mut()) {
+            begun.is_copied = true;
+        }
         effects.push(Effect::Act { job, action });
     }
 
@@ -251,6 +307,7 @@ impl State {
             outcome: None,
             undo,
             medium: None,
+            is_copied: false,
         };
         keep(&mut self.jobs, job);
         self.last_job
@@ -265,9 +322,18 @@ impl State {
         let Some(job) = self.jobs.iter_mut().find(|job| job.number == number) else {
             return;
         };
-        job.outcome = Some(answer.clone());
+        // On one line of the list.
+        let shown = |text: &String| text.trim_end().replace('\n', "   ");
+        job.outcome = Some(answer.as_ref().map(shown).map_err(Clone::clone));
         let (what, undo) = (job.what.clone(), job.undo.take());
         match answer {
+            Ok(text) if job.is_copied => {
+                self.note(format!("{what}: done"), false);
+                let text_of_toast =
+                    "copied what goes into the farm.toml of its stick; Jobs shows it";
+                self.say(text_of_toast.to_owned(), false, None);
+                effects.push(Effect::Copy(text));
+            }
             Ok(text) => {
                 self.note(format!("{what}: {text}"), false);
                 self.say(text, false, undo);
@@ -278,6 +344,7 @@ impl State {
             }
         }
         self.refresh_now = true;
+        self.is_awaited = true;
         self.ask_if_due(effects);
     }
 

@@ -6,17 +6,21 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use directory::wire::NodeState;
 
 use super::prompt::CHOOSER;
-use super::{Consent, Palette, Prompt, State};
+use super::{Consent, Palette, Prompt, RECOUNT, State};
 use crate::command::{Binding, Command, Unavailable, View};
 use crate::event::Effect;
-use crate::export;
+use crate::export::{self, Export};
 use crate::form::{self, Form, Purpose};
 use crate::input::Input;
+use crate::table::Table;
 
 impl State {
     pub(super) fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
         let is_global = key.modifiers.contains(KeyModifiers::CONTROL)
             && matches!(key.code, KeyCode::Char('c' | 'l' | 'z'));
+        if !is_global && self.holds(key) {
+            return;
+        }
         if let (false, Some(prompt)) = (is_global, self.prompt.take()) {
             return self.prompt_key(prompt, key, effects);
         }
@@ -37,7 +41,7 @@ impl State {
     pub(super) fn paste(&mut self, text: &str) {
         let input = match &mut self.prompt {
             Some(Prompt::Filter { input, .. } | Prompt::Find { input, .. }) => input,
-            Some(Prompt::Export { input }) => input,
+            Some(Prompt::Export { input } | Prompt::Move { input, .. }) => input,
             Some(Prompt::Palette(palette)) => &mut palette.input,
             Some(Prompt::Form(form)) => return form.paste(text),
             // A name that has to be typed is typed.
@@ -55,9 +59,15 @@ impl State {
                 before,
                 error,
             } => self.filter_key(input, before, error, key, effects),
-            Prompt::Find { input, before, .. } => self.find_key(input, before, key),
+            Prompt::Find {
+                input,
+                before,
+                found,
+            } => self.find_key(input, before, found, key, effects),
             Prompt::Palette(palette) => self.palette_key(palette, key, effects),
+            Prompt::Places(at) => self.places_key(at, key, effects),
             Prompt::Columns(at) => self.columns_key(at, key, effects),
+            Prompt::Move { input, id } => self.move_key(input, id, key),
             Prompt::Export { input } => self.export_key(input, key, effects),
             Prompt::Confirm(mut confirm) => match (&mut confirm.consent, key.code) {
                 (_, KeyCode::Esc) | (Consent::Button { .. }, KeyCode::Char('n' | 'q')) => {
@@ -117,7 +127,7 @@ impl State {
             KeyCode::Esc => {
                 // It was in force before, so it can be read.
                 let _ = self.table_mut().map(|table| table.set_filter(&before));
-                self.rebuild_shown();
+                self.arrange_shown("filtering", effects);
             }
             KeyCode::Enter if error.is_none() => {
                 effects.push(Effect::Remember(Box::new(self.preferences())));
@@ -129,7 +139,7 @@ impl State {
                     error
                 } else {
                     let outcome = self.table_mut().map(|table| table.set_filter(input.text()));
-                    self.rebuild_shown();
+                    self.arrange_shown("filtering", effects);
                     outcome.and_then(Result::err)
                 };
                 self.prompt = Some(Prompt::Filter {
@@ -141,19 +151,34 @@ impl State {
         }
     }
 
-    fn find_key(&mut self, mut input: Input, before: usize, key: KeyEvent) {
-        let Self { rows, .. } = self;
-        let table = match self.view {
-            View::Registrations => &mut self.registrations,
-            View::Rewards => &mut self.rewards,
-            _ => &mut self.nodes,
-        };
+    fn find_key(
+        &mut self,
+        mut input: Input,
+        before: usize,
+        found: bool,
+        key: KeyEvent,
+        effects: &mut Vec<Effect>,
+    ) {
         match key.code {
-            KeyCode::Esc => table.select_line(before, rows),
+            KeyCode::Esc => {
+                self.stop_finding();
+                let rows = self.rows.clone();
+                if let Some(table) = self.table_mut() {
+                    table.select_line(before, &rows);
+                }
+            }
             KeyCode::Enter => {}
             _ => {
+                let text_before = input.text().to_owned();
                 input.key(key);
-                let found = input.text().is_empty() || table.find(input.text(), rows);
+                let letters = input.text().to_owned();
+                let mut found = found;
+                if letters.is_empty() {
+                    self.stop_finding();
+                    found = true;
+                } else if letters != text_before {
+                    self.find(letters, effects);
+                }
                 self.prompt = Some(Prompt::Find {
                     input,
                     before,
@@ -191,7 +216,7 @@ impl State {
         let last = CHOOSER.len() - 1;
         let at = match key.code {
             KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | 'C') => {
-                self.rebuild_shown();
+                self.arrange_shown("sorting", effects);
                 return effects.push(Effect::Remember(Box::new(self.preferences())));
             }
             KeyCode::Down | KeyCode::Char('j') => (at + 1).min(last),
@@ -215,21 +240,18 @@ impl State {
                     return;
                 };
                 let path = PathBuf::from(input.text().trim());
-                let rows = table.all(&self.rows);
-                let is_json = path.extension().is_some_and(|end| end == "json");
-                let contents = if is_json {
-                    export::json(rows, self.wall)
-                } else {
-                    export::csv(rows, &table.columns, self.wall)
-                };
                 let noun = if table.len() == 1 { "node" } else { "nodes" };
                 let what = format!("write {} {noun} to {}", table.len(), path.display());
-                let job = self.begin_job(what, None);
-                effects.push(Effect::WriteFile {
-                    job,
+                let export = Box::new(Export {
                     path,
-                    contents,
+                    rows: self.rows.clone(),
+                    order: table.order(),
+                    columns: table.columns.clone(),
+                    wall: self.wall,
+                    missing: self.missing.clone(),
                 });
+                let job = self.begin_job(what, None);
+                effects.push(Effect::Export { job, export });
             }
             _ => {
                 input.key(key);
@@ -301,6 +323,7 @@ impl State {
             Command::Approve => self.decide(NodeState::Approved, effects),
             Command::Block => self.decide(NodeState::Blocked, effects),
             Command::Delete => self.delete(),
+            Command::Move => self.ask_where_to(),
             Command::FreeToUse => self.toggle_free(effects),
             Command::Undo => self.take_back(effects),
             Command::EditFarm => {
@@ -313,8 +336,9 @@ impl State {
             Command::Mark => self.mark(effects),
             Command::MarkAll => {
                 if let Some(table) = self.table_shown() {
-                    let all: Vec<_> = table.all(&self.rows).map(|row| row.node_id).collect();
-                    self.marks.extend(all);
+                    for row in &*table.order() {
+                        self.marks.set(*row, true);
+                    }
                 }
             }
             Command::ClearMarks => self.marks.clear(),
@@ -351,6 +375,7 @@ impl State {
             Command::PageUp => self.move_by(-self.page(), effects),
             Command::First => self.move_by(isize::MIN, effects),
             Command::Last => self.move_by(isize::MAX, effects),
+            Command::Places => self.prompt = Some(Prompt::Places(self.at)),
             Command::Palette => self.prompt = Some(Prompt::Palette(Palette::default())),
             Command::Help => self.prompt = Some(Prompt::Help(0)),
             Command::Refresh => {
@@ -394,18 +419,17 @@ impl State {
         if let Some(table) = self.table_mut() {
             // An empty filter can always be read.
             let _ = table.set_filter("");
-            self.rebuild_shown();
+            self.arrange_shown("filtering", effects);
             effects.push(Effect::Remember(Box::new(self.preferences())));
         }
     }
 
     fn mark(&mut self, effects: &mut Vec<Effect>) {
-        let Some(id) = self.node_at_hand().map(|row| row.node_id) else {
+        let row = self.node_at_hand().map(|row| row.node_id);
+        let Some(row) = row.and_then(|id| self.rows.position(id)) else {
             return;
         };
-        if !self.marks.remove(&id) {
-            self.marks.insert(id);
-        }
+        self.marks.set(row, !self.marks.has(row));
         if self.open.is_none() {
             self.move_by(1, effects);
         }
@@ -419,7 +443,7 @@ impl State {
         if let Some(table) = self.table_mut() {
             change(table);
         }
-        self.rebuild_shown();
+        self.arrange_shown("sorting", effects);
         effects.push(Effect::Remember(Box::new(self.preferences())));
     }
 
@@ -427,13 +451,17 @@ impl State {
         self.view = view;
         self.open = None;
         self.top = 0;
+        // What was looked for is a line of the table that is left.
+        self.stop_finding();
         match view {
             View::Media => self.survey(effects),
             View::Overview => self.look_back(effects),
             _ => {}
         }
-        if view.is_table() {
-            self.rebuild_shown();
+        let now = self.now;
+        let is_old = |table: &Table| now.saturating_sub(table.arranged) >= RECOUNT;
+        if self.table_shown().is_some_and(is_old) {
+            self.arrange_later(false, effects);
         }
     }
 

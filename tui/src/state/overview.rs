@@ -34,7 +34,7 @@ impl State {
             // Our own filters can be read.
             let _ = table.set_filter(filter);
         }
-        self.rebuild_shown();
+        self.arrange_shown("filtering", effects);
         effects.push(Effect::Remember(Box::new(self.preferences())));
     }
 
@@ -42,7 +42,7 @@ impl State {
     pub(super) fn look_back(&mut self, effects: &mut Vec<Effect>) {
         if self.view == View::Overview && !self.has_history {
             self.has_history = true;
-            effects.push(Effect::History);
+            effects.push(Effect::History { place: self.at });
         }
         let at = history::sample_time(self.wall);
         let is_kept = self.samples.last().is_some_and(|last| last.at >= at);

@@ -1,5 +1,7 @@
 //! What lies over the view and takes the keys.
 
+use directory::identity::NodeId;
+
 use crate::columns::Column;
 use crate::command::{BINDINGS, Binding};
 use crate::event::Action;
@@ -29,8 +31,12 @@ pub(crate) enum Prompt {
     },
     /// A command is being typed.
     Palette(Palette),
+    /// One of several farms and directories is being chosen.
+    Places(usize),
     /// Columns are being chosen.
     Columns(usize),
+    /// The number of the farm a node is to move to is being typed.
+    Move { input: Input, id: NodeId },
     /// The name of a file is being typed.
     Export { input: Input },
     /// Something has to be agreed to.
@@ -105,4 +111,4 @@ impl Consent {
 }
 
 /// Columns in the order of the chooser.
-pub(crate) const CHOOSER: [Column; 19] = Column::ALL;
+pub(crate) const CHOOSER: [Column; 20] = Column::ALL;

@@ -64,7 +64,7 @@ pub(super) fn lines(state: &State) -> Vec<Line<'static>> {
         ("-disks>2", "not: - or ! in front"),
         ("ghent", "anywhere in host, id, place or system"),
         ("~gh1", "these letters in this order"),
-        ("marked", "marked; also: free, virtual"),
+        ("marked", "marked; also: problem, free, virtual"),
     ] {
         lines.push(Line::from(vec![
             Span::styled(format!("  {example:<14}"), theme.key()),

@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{cut, fit, help, lines, put};
 use crate::command::Unavailable;
 use crate::form::Form;
+use crate::health::Freshness;
 use crate::state::{Confirm, Consent, Palette, Prompt, State};
 
 /// From this height on a form has room for what there is to say about it.
@@ -16,7 +17,10 @@ pub(super) const TALL: u16 = 22;
 
 pub(super) fn draw(state: &State, prompt: &Prompt, frame: &mut Frame<'_>, body: Rect) {
     match prompt {
-        Prompt::Filter { .. } | Prompt::Find { .. } | Prompt::Export { .. } => {}
+        Prompt::Filter { .. }
+        | Prompt::Find { .. }
+        | Prompt::Move { .. }
+        | Prompt::Export { .. } => {}
         Prompt::Help(top) => {
             frame.render_widget(Clear, body);
             lines(frame, body, help::lines(state), *top);
@@ -31,6 +35,10 @@ pub(super) fn draw(state: &State, prompt: &Prompt, frame: &mut Frame<'_>, body: 
                 shown,
                 palette.selected,
             );
+        }
+        Prompt::Places(at) => {
+            let shown = place_lines(state, *at, body.width);
+            panel(state, frame, body, "farms and directories", shown, *at);
         }
         Prompt::Columns(at) => {
             let shown = column_lines(state, *at, body.width);
@@ -101,6 +109,41 @@ fn palette_lines(state: &State, palette: &Palette, width: u16) -> Vec<Line<'stat
         }
     };
     found.iter().enumerate().map(line).collect()
+}
+
+fn place_lines(state: &State, at: usize, width: u16) -> Vec<Line<'static>> {
+    let theme = state.settings.theme;
+    let line = |(number, visit): (usize, &crate::state::Visit)| {
+        let place = &visit.place;
+        let here = if number == state.at { ">" } else { " " };
+        let health = if number == state.at {
+            &state.health
+        } else {
+            &visit.health
+        };
+        let freshness = match state.freshness_of(number) {
+            Freshness::Connecting if !place.is_watched => "asked when looked at".to_owned(),
+            freshness => freshness.text(),
+        };
+        let error = health.last_error.as_deref();
+        let error = error.map_or(String::new(), |error| format!(": {error}"));
+        let farm = place
+            .farm_id
+            .map_or("all farms".to_owned(), |id| format!("farm {id}"));
+        let text = format!(
+            "{here}{} {:<14} {farm:<10} {freshness:<24} {}{error}",
+            number + 1,
+            place.title(),
+            place.directory,
+        );
+        let drawn = Line::raw(fit(&text, width, theme.glyphs));
+        if number == at {
+            drawn.patch_style(theme.selected())
+        } else {
+            drawn
+        }
+    };
+    state.places.iter().enumerate().map(line).collect()
 }
 
 fn column_lines(state: &State, at: usize, width: u16) -> Vec<Line<'static>> {

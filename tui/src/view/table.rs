@@ -38,16 +38,30 @@ pub(super) fn draw(state: &State, table: &Table, frame: &mut Frame<'_>, area: Re
     let theme = state.settings.theme;
     let columns = columns(table, area.width);
     put(frame, area, 0, heading(state, table, &columns, area.width));
+    if let Some(work) = state.at_work() {
+        // Over the end of the headings: no line moves because of it.
+        let text = format!(" {work}{} ", theme.glyphs.ellipsis());
+        let width = u16::try_from(text.width()).unwrap_or(area.width);
+        let end = Rect {
+            x: area.x + area.width.saturating_sub(width),
+            width: width.min(area.width),
+            ..area
+        };
+        put(frame, end, 0, Line::styled(text, theme.selected()));
+    }
     if table.len() == 0 {
         let text = fit(&empty_text(state, table), area.width, theme.glyphs);
         return put(frame, area, 1, Line::styled(text, theme.dim()));
     }
     for row in 1..area.height {
         let line = table.top + usize::from(row) - 1;
-        let Some(node) = table.row(&state.rows, line) else {
+        let Some((at, node)) = table
+            .row_number(line)
+            .and_then(|at| Some((at, state.rows.get(at as usize)?)))
+        else {
             break;
         };
-        let drawn = row_line(state, node, &columns, area.width);
+        let drawn = row_line(state, at, node, &columns, area.width);
         let drawn = if line == table.selected_line() {
             drawn.patch_style(theme.selected())
         } else {
@@ -82,9 +96,15 @@ fn cell(text: &str, column: Column, glyphs: Glyphs) -> String {
     fit(text, column.width(), glyphs)
 }
 
-fn row_line(state: &State, node: &NodeRow, columns: &[Column], width: u16) -> Line<'static> {
+fn row_line(
+    state: &State,
+    at: u32,
+    node: &NodeRow,
+    columns: &[Column],
+    width: u16,
+) -> Line<'static> {
     let theme = state.settings.theme;
-    let is_marked = state.marks.contains(&node.node_id);
+    let is_marked = state.marks.has(at);
     let mut spans = Vec::with_capacity(columns.len() * 2 + 2);
     let mark = if is_marked { theme.glyphs.mark() } else { " " };
     spans.push(Span::styled(mark, theme.title()));
@@ -92,11 +112,17 @@ fn row_line(state: &State, node: &NodeRow, columns: &[Column], width: u16) -> Li
         if index > 0 {
             spans.push(Span::raw(" "));
         }
-        let text = column.text(node, state.wall, theme.glyphs);
+        let text = match column {
+            Column::Problem => state
+                .trouble(at)
+                .map_or_else(String::new, |trouble| trouble.text(&state.rows)),
+            _ => column.text(node, state.wall, theme.glyphs),
+        };
         let text = cell(&text, *column, theme.glyphs);
         let style = match column {
             Column::State => theme.state(node.decision, node.liveness(state.wall)),
             Column::Risk if text.trim() == "lost" => theme.bad(),
+            Column::Problem => theme.caution(),
             _ => Style::new(),
         };
         spans.push(Span::styled(text, style));
@@ -118,7 +144,7 @@ fn empty_text(state: &State, table: &Table) -> String {
         (false, ..) => "waiting for the directory".to_owned(),
         (true, true, _) => format!("no node passes /{}; Esc shows all", table.filter_text),
         (true, false, View::Registrations) => {
-            "no node waits for your word, and none is blocked".to_owned()
+            "no node waits for your word, none is blocked, and nothing is wrong".to_owned()
         }
         (true, false, _) if state.settings.farm_id.is_some() => {
             "no node has registered in this farm yet; 6 builds a boot medium for one".to_owned()

@@ -39,11 +39,6 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         brief_duration_text(row.seconds)
     );
     let mut lines = vec![section(theme, &title, width)];
-    let units = |sample: &Sample| CloudUnits {
-        cu_micro: sample.cu_micro,
-        su_micro: sample.su_micro,
-        ..CloudUnits::default()
-    };
     let most = samples.iter().map(|sample| sample.nodes).max();
     let mut add = |label: &str, value: fn(&Sample) -> u64, scale: (u64, u64), text: String| {
         let bars: String = row
@@ -66,18 +61,25 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         let values = samples.iter().map(value);
         (values.clone().min().unwrap_or(0), values.max().unwrap_or(0))
     };
-    add(
-        "capacity",
-        |sample| sample.cu_micro,
-        range(|sample| sample.cu_micro),
-        format!("{} CU, {} SU", units(last).cu(), units(last).su()),
+    // The bars begin at the lowest value, so it is told.
+    let figures = |now: String, low: String, unit: &str| match now == low {
+        true => format!("{now} {unit}"),
+        false => format!("{now} {unit} (lowest {low})"),
+    };
+    let units = |cu_micro| CloudUnits {
+        cu_micro,
+        ..CloudUnits::default()
+    };
+    let (low, high) = range(|sample| sample.cu_micro);
+    let text = figures(
+        units(last.cu_micro).cu().to_string(),
+        units(low).cu().to_string(),
+        "CU",
     );
-    add(
-        "reward",
-        |sample| sample.reward,
-        range(|sample| sample.reward),
-        format!("{} TFT this period", tft_text(last.reward)),
-    );
+    add("capacity", |sample| sample.cu_micro, (low, high), text);
+    let (low, high) = range(|sample| sample.reward);
+    let text = figures(tft_text(last.reward), tft_text(low), "TFT");
+    add("reward", |sample| sample.reward, (low, high), text);
     lines
 }
 

@@ -30,7 +30,7 @@ fn approving_is_done_at_once_and_can_be_taken_back() {
     let (job, done) = action(&driver.keys("a")).unwrap();
     assert_eq!(done, Action::Decide(vec![(id(5), NodeState::Approved)]));
     let answer = Ok("approved 1 node".to_owned());
-    let effects = driver.state.update(Event::Done { job, answer });
+    let effects = driver.update(Event::Done { job, answer });
     assert!(
         effects.iter().any(|e| matches!(e, Effect::Refresh { .. })),
         "what changed is looked at: {effects:?}"
@@ -49,7 +49,7 @@ fn an_offer_to_undo_ends() {
     let mut driver = filled(View::Registrations);
     let (job, _) = action(&driver.keys("a")).unwrap();
     let answer = Ok("approved 1 node".to_owned());
-    driver.state.update(Event::Done { job, answer });
+    driver.update(Event::Done { job, answer });
     driver.tick_to(30);
     driver.hides("u undoes it");
     assert_eq!(driver.keys("u"), []);
@@ -94,7 +94,7 @@ fn deleting_wants_the_name_typed() {
     driver.keys("node-");
     assert_eq!(driver.press(KeyCode::Enter), []);
     // A name that has to be typed is not pasted.
-    driver.state.update(Event::Paste("4".to_owned()));
+    driver.update(Event::Paste("4".to_owned()));
     assert_eq!(driver.press(KeyCode::Enter), []);
     driver.keys("4");
     let (_, done) = action(&driver.press(KeyCode::Enter)).unwrap();
@@ -250,7 +250,7 @@ fn a_failure_is_told_and_stays_in_the_log() {
     let mut driver = filled(View::Registrations);
     let (job, _) = action(&driver.keys("a")).unwrap();
     let answer = Err("forbidden".to_owned());
-    driver.state.update(Event::Done { job, answer });
+    driver.update(Event::Done { job, answer });
     driver.shows("! cannot approve node-5: forbidden");
     driver.hides("undoes");
     driver.keys("8");

@@ -92,6 +92,47 @@ fn late_answers_never_overwrite_newer_ones() {
 }
 
 #[test]
+fn many_nodes_are_not_read_again_and_again() {
+    let mut driver = filled(View::Nodes);
+    let mut reads = Vec::new();
+    let mut generation = 2;
+    for second in 3..200 {
+        let mut effects = driver.tick_to(second);
+        for effect in effects.clone() {
+            // Something changed, as always among many.
+            if let Effect::Refresh { generation } = effect {
+                effects.extend(driver.refreshed(generation, None));
+            }
+        }
+        for effect in effects {
+            if let Effect::Load { generation: of, .. } = effect {
+                reads.push(second);
+                generation = of;
+                // It takes two seconds.
+                driver.tick_to(second + 2);
+                driver.load(of, nodes(), Some(WALL));
+            }
+        }
+    }
+    assert!((4..6).contains(&reads.len()), "{reads:?}");
+    // What was done is seen at once.
+    let [Effect::Act { job, .. }, ..] = driver.keys("F")[..] else {
+        panic!("nothing is done")
+    };
+    let done = driver.update(Event::Done {
+        job,
+        answer: Ok("done".to_owned()),
+    });
+    let effects = match done[..] {
+        [Effect::Refresh { generation }, ..] => driver.refreshed(generation, None),
+        _ => driver.refreshed(1000, None),
+    };
+    let asks =
+        |effect: &Effect| matches!(effect, Effect::Load { generation: of, .. } if *of > generation);
+    assert!(effects.iter().any(asks), "{done:?} {effects:?}");
+}
+
+#[test]
 fn a_long_refresh_that_goes_on_is_not_given_up() {
     let mut driver = filled(View::Nodes);
     let effects = driver.tick_to(10);
@@ -100,7 +141,7 @@ fn a_long_refresh_that_goes_on_is_not_given_up() {
     };
     for second in [40, 80, 120] {
         driver.tick_to(second);
-        driver.state.update(Event::Progress {
+        driver.update(Event::Progress {
             generation,
             entries: second * 100,
             of: Some(100_000),
@@ -153,7 +194,7 @@ fn details_follow_the_selection_and_the_cache_does_not_replace_the_directory() {
         panic!("{second:?}")
     };
     node.hostname = "from-the-cache".into();
-    driver.state.update(Event::Node {
+    driver.update(Event::Node {
         generation: *generation,
         answer: Ok(tui::event::NodeAnswer {
             node: Box::new(node),
@@ -219,10 +260,11 @@ fn what_is_listed_is_exported() {
     driver.press(KeyCode::Enter);
     driver.keys("x");
     let effects = driver.press(KeyCode::Enter);
-    let [Effect::WriteFile { path, contents, .. }] = &effects[..] else {
+    let [Effect::Export { export, .. }] = &effects[..] else {
         panic!("{effects:?}")
     };
-    assert_eq!(path.to_str(), Some("nodes.csv"));
+    let contents = export.contents();
+    assert_eq!(export.path.to_str(), Some("nodes.csv"));
     let lines: Vec<&str> = contents.lines().collect();
     assert_eq!(lines.len(), 2, "{contents}");
     assert!(lines[0].starts_with("STATE,NODE,HOST,"), "{contents}");
@@ -231,14 +273,14 @@ fn what_is_listed_is_exported() {
     driver.press_with(KeyCode::Char('u'), KeyModifiers::CONTROL);
     driver.keys("all.json");
     let effects = driver.press(KeyCode::Enter);
-    let [Effect::WriteFile { contents, job, .. }] = &effects[..] else {
+    let [Effect::Export { export, job }] = &effects[..] else {
         panic!("{effects:?}")
     };
-    let value: serde_json::Value = serde_json::from_str(contents).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&export.contents()).unwrap();
     assert_eq!(value[0]["host"], "evilname");
     assert_eq!(value[0]["liveness"], "up");
     let (job, answer) = (*job, Err("disk full".to_owned()));
-    driver.state.update(Event::Done { job, answer });
+    driver.update(Event::Done { job, answer });
     driver.shows("! cannot write 1 node to all.json: disk full");
 }
 

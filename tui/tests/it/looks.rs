@@ -101,7 +101,14 @@ fn empty_loading_stale_and_failing() {
     let size = (80, 14);
     let new = |view| Driver::new(settings(false, Glyphs::Unicode, view), size);
     let mut parts = Vec::new();
-    for view in [View::Nodes, View::Overview, View::Registrations, View::Farm] {
+    let views = [
+        View::Nodes,
+        View::Overview,
+        View::Registrations,
+        View::Rewards,
+        View::Farm,
+    ];
+    for view in views {
         let loading = new(view);
         parts.push((format!("{} loading", view.name()), picture(&loading)));
         let mut empty = new(view);
@@ -120,6 +127,41 @@ fn empty_loading_stale_and_failing() {
         parts.push((format!("{} offline", view.name()), picture(&offline)));
     }
     insta::assert_snapshot!("conditions", titled(parts));
+}
+
+#[test]
+fn a_node_before_and_after_the_directory_falls_silent() {
+    let mut parts = Vec::new();
+    let mut driver = Driver::filled(settings(false, Glyphs::Unicode, View::Nodes), (80, 14));
+    let effects = driver.press(KeyCode::Enter);
+    parts.push(("loading".to_owned(), picture(&driver)));
+    let asked = effects.iter().find_map(|effect| match effect {
+        tui::Effect::FetchNode { generation, .. } => Some(*generation),
+        _ => None,
+    });
+    driver.answer_node(&effects, nodes().remove(4));
+    driver.tick_to(50);
+    parts.push(("delayed".to_owned(), picture(&driver)));
+    driver.update(tui::Event::Node {
+        generation: asked.unwrap(),
+        answer: Err("cannot connect to dir.example:443: connection refused".to_owned()),
+    });
+    parts.push(("failing".to_owned(), picture(&driver)));
+    insta::assert_snapshot!("node_conditions", titled(parts));
+}
+
+/// Colour says nothing that words and shapes do not.
+#[test]
+fn the_text_is_the_same_with_and_without_colour() {
+    for view in View::ALL {
+        for size in SIZES {
+            for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
+                let [with, without] =
+                    [true, false].map(|color| full(view, size, color, glyphs).text());
+                assert_eq!(with, without);
+            }
+        }
+    }
 }
 
 #[test]
@@ -166,11 +208,43 @@ fn prompts() {
         let effects = driver.keys(keys);
         if let Some(tui::Effect::Act { job, .. }) = effects.first() {
             let answer = Ok("approved 1 node".to_owned());
-            driver.state.update(tui::Event::Done { job: *job, answer });
+            driver.update(tui::Event::Done { job: *job, answer });
         }
         parts.push((name.to_owned(), picture(&driver)));
     }
     insta::assert_snapshot!("prompts", titled(parts));
+}
+
+#[test]
+fn places() {
+    let place = |name: &str, directory: &str, farm_id| tui::Place {
+        name: name.to_owned(),
+        directory: directory.to_owned(),
+        farm_id,
+        no_decisions: None,
+        is_watched: !name.is_empty(),
+    };
+    let mut parts = Vec::new();
+    for (size, glyphs) in [((120, 16), Glyphs::Unicode), ((50, 15), Glyphs::Ascii)] {
+        let mut settings = settings(false, glyphs, View::Nodes);
+        settings.places = vec![
+            place("home", "dir.example:443", Some(1)),
+            place("hall", "hall.example:443", Some(8)),
+            place("", "dir.example:443", None),
+        ];
+        let mut driver = Driver::filled(settings, size);
+        let asked = driver
+            .tick_to(40)
+            .into_iter()
+            .find_map(|effect| match effect {
+                tui::Effect::RefreshOther { generation, .. } => Some(generation),
+                _ => None,
+            });
+        driver.refused(asked.unwrap_or(2), "cannot connect to hall.example:443");
+        driver.keys("Pj");
+        parts.push((format!("{}x{}", size.0, size.1), picture(&driver)));
+    }
+    insta::assert_snapshot!("places", titled(parts));
 }
 
 #[test]

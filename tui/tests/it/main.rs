@@ -11,9 +11,12 @@ mod history;
 mod looks;
 mod media;
 mod mouse;
+mod orders;
+mod places;
 mod properties;
 mod readme;
 mod recordings;
+mod registrations;
 mod support;
 #[path = "../../src/testing.rs"]
 mod testing;

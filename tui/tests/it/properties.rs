@@ -19,7 +19,7 @@ fn happen(driver: &mut Driver, (what, a, b): (u8, u16, u16), loads: &mut u64) ->
         0 => {
             driver.size = (a.max(1), b.max(1));
             let (width, height) = driver.size;
-            driver.state.update(Event::Resize { width, height })
+            driver.update(Event::Resize { width, height })
         }
         1 => driver.tick_to(driver.seconds + u64::from(a)),
         2 => driver.press(KeyCode::Enter),
@@ -44,7 +44,7 @@ fn happen(driver: &mut Driver, (what, a, b): (u8, u16, u16), loads: &mut u64) ->
             } else {
                 Err("no".to_owned())
             };
-            driver.state.update(Event::Done {
+            driver.update(Event::Done {
                 job: u64::from(a % 8),
                 answer,
             })

@@ -1,6 +1,7 @@
 //! The captures in README.md are what the screen shows. `INSTA_UPDATE=always` writes them anew.
 
 use crossterm::event::KeyCode;
+use directory::cache::Sample;
 use directory::clock::UnixTime;
 use directory::wire::{Node, NodeState};
 use tui::media::Progress;
@@ -64,6 +65,34 @@ fn text(driver: &Driver) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Four days in which one node went down and a larger one came.
+fn overview() -> String {
+    let mut driver = Driver::new(settings(false, Glyphs::Unicode, View::Overview), (106, 18));
+    driver.load(1, farm(), Some(WALL));
+    driver.refreshed(1, None);
+    driver.load(2, farm(), Some(WALL));
+    let now = WALL / 600 * 600;
+    let samples = (0..576).map(|step: i64| {
+        let (is_late, is_down) = (step >= 260, step >= 456);
+        Sample {
+            at: now - (576 - step) * 600,
+            nodes: if is_late { 6 } else { 5 },
+            up: if is_late && !is_down { 6 } else { 5 },
+            cu_micro: if is_late { 159_570_000 } else { 127_000_000 },
+            su_micro: 92_570_000,
+            reward: if is_late {
+                59_442_200_000
+            } else {
+                36_163_000_000
+            },
+        }
+    });
+    let answer = Ok(samples.collect());
+    driver.state.update(Event::History { place: 0, answer });
+    driver.tick_to(3);
+    text(&driver)
+}
+
 /// An image that is being made.
 fn media() -> String {
     let mut driver = Driver::new(settings(false, Glyphs::Unicode, View::Nodes), (106, 13));
@@ -96,6 +125,7 @@ fn readme_shows_what_the_screen_shows() {
     let mut after = before.clone();
     for (name, picture) in [
         ("media", media()),
+        ("overview", overview()),
         ("rewards", capture(View::Rewards, (106, 20), "/state:up")),
         ("nodes", capture(View::Nodes, (106, 13), " j ")),
     ] {

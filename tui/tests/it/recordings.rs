@@ -26,8 +26,8 @@ fn a_replay_shows_what_the_session_showed() {
                 rows: nodes().iter().map(NodeRow::from).collect(),
                 total: 12,
                 farm: Some(Box::new(farm())),
-                farms: Vec::new(),
                 as_of: Some(WALL),
+                ..Snapshot::default()
             }),
         },
         Event::Refreshed {
@@ -43,9 +43,13 @@ fn a_replay_shows_what_the_session_showed() {
     events.extend("jj sr/state:up".chars().map(key));
     let mut seen = Driver::new(settings.clone(), (100, 30));
     let mut recorder = Recorder::create(&path, &head).unwrap();
-    for event in &events {
+    seen.past.clear();
+    for event in events {
+        seen.update(event);
+    }
+    // What the worker answered is part of it.
+    for event in &seen.past {
         recorder.event(event).unwrap();
-        seen.state.update(event.clone());
     }
     let recording = Replay::open(&path).unwrap();
     let head = recording.head.clone();

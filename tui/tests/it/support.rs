@@ -1,5 +1,6 @@
 //! A state machine with a clock, fed by hand.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -7,6 +8,7 @@ use directory::clock::UnixTime;
 use directory::wire::{Farm, Location, Node, NodeState, WalletAddress};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use tui::arrange::{Arrange, Find};
 use tui::event::{NodeAnswer, Refreshed, Snapshot};
 use tui::row::NodeRow;
 use tui::{Effect, Event, Glyphs, Preferences, Settings, State, Theme, View, view};
@@ -18,6 +20,8 @@ pub const WALL: i64 = 1_800_000_000;
 
 pub struct Driver {
     pub state: State,
+    /// All that happened.
+    pub past: Vec<Event>,
     pub seconds: u64,
     pub size: (u16, u16),
 }
@@ -31,6 +35,23 @@ pub fn settings(color: bool, glyphs: Glyphs, first: View) -> Settings {
         read_only: false,
         no_decisions: None,
         first,
+        places: Vec::new(),
+    }
+}
+
+/// What the worker answers.
+pub fn arranged(task: &Arrange) -> Event {
+    Event::Arranged {
+        generation: task.generation,
+        arranged: task.answer(&|| true).expect("it is wanted"),
+    }
+}
+
+/// What the worker answers.
+pub fn found(task: &Find) -> Event {
+    Event::Found {
+        generation: task.generation,
+        line: task.answer(),
     }
 }
 
@@ -40,6 +61,7 @@ impl Driver {
         state.start();
         let mut driver = Self {
             state,
+            past: Vec::new(),
             seconds: 0,
             size,
         };
@@ -57,9 +79,28 @@ impl Driver {
         driver
     }
 
+    /// Takes in an event. What the worker is asked for is answered at once; the other effects are
+    /// returned.
+    pub fn update(&mut self, event: Event) -> Vec<Effect> {
+        let mut wanted = Vec::new();
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            self.past.push(event.clone());
+            for effect in self.state.update(event) {
+                match effect {
+                    Effect::Arrange(task) => events.push_back(arranged(&task)),
+                    Effect::Find(task) => events.push_back(found(&task)),
+                    Effect::Release(_) => {}
+                    other => wanted.push(other),
+                }
+            }
+        }
+        wanted
+    }
+
     pub fn tick_to(&mut self, seconds: u64) -> Vec<Effect> {
         self.seconds = seconds;
-        self.state.update(Event::Tick {
+        self.update(Event::Tick {
             wall: WALL + i64::try_from(seconds).unwrap(),
             now: Duration::from_secs(seconds),
         })
@@ -70,8 +111,7 @@ impl Driver {
     }
 
     pub fn press_with(&mut self, code: KeyCode, modifiers: KeyModifiers) -> Vec<Effect> {
-        self.state
-            .update(Event::Key(KeyEvent::new(code, modifiers)))
+        self.update(Event::Key(KeyEvent::new(code, modifiers)))
     }
 
     pub fn keys(&mut self, text: &str) -> Vec<Effect> {
@@ -92,14 +132,14 @@ impl Driver {
         total: u64,
         as_of: Option<i64>,
     ) -> Vec<Effect> {
-        self.state.update(Event::Loaded {
+        self.update(Event::Loaded {
             generation,
             answer: Ok(Snapshot {
                 rows: nodes.iter().map(NodeRow::from).collect(),
                 total,
                 farm: Some(Box::new(farm())),
-                farms: Vec::new(),
                 as_of,
+                ..Snapshot::default()
             }),
         })
     }
@@ -107,7 +147,7 @@ impl Driver {
     /// The directory answered; something changed.
     pub fn refreshed(&mut self, generation: u64, no_changes: Option<&str>) -> Vec<Effect> {
         let as_of = WALL + i64::try_from(self.seconds).unwrap();
-        self.state.update(Event::Refreshed {
+        self.update(Event::Refreshed {
             generation,
             answer: Ok(Refreshed {
                 changed: true,
@@ -118,7 +158,7 @@ impl Driver {
     }
 
     pub fn refused(&mut self, generation: u64, error: &str) -> Vec<Effect> {
-        self.state.update(Event::Refreshed {
+        self.update(Event::Refreshed {
             generation,
             answer: Err(error.to_owned()),
         })
@@ -133,7 +173,7 @@ impl Driver {
                 _ => None,
             })
             .expect("a node was asked for");
-        self.state.update(Event::Node {
+        self.update(Event::Node {
             generation,
             answer: Ok(NodeAnswer {
                 node: Box::new(node),

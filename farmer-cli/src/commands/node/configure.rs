@@ -7,7 +7,6 @@ use directory::clock::{Clock as _, SystemClock};
 use directory::desired::{DesiredNode, PublicConfig, Step};
 use directory::identity::NodeId;
 use directory::sign::Signer;
-use directory::wire::NewEnrolmentToken;
 use serde::Serialize;
 
 use super::{WAIT_INTERVAL, node_id};
@@ -120,29 +119,16 @@ pub async fn prepare_move(context: &Context<'_>, args: NodeMoveArgs) -> Outcome<
         context.printer.data(&planned)?;
         return Ok(ExitStatus::Ok);
     }
-    let is_ours = matches!(&owner, Signer::User { id, .. } if *id == farm.threebot_id);
-    if is_ours {
-        let wanted = NewEnrolmentToken {
-            node_id: Some(id),
-            uses: Some(1),
-            lifetime_secs: Some(args.lifetime),
-            note: Some(format!("move from farm {}", node.farm_id).into()),
-        };
-        match client.create_enrolment_token(to, &wanted, &owner).await {
-            Ok(made) => planned.token = Some(made.value.token.expose().to_owned()),
-            Err(directory::client::Error::NotSupported { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    } else {
+    let prepared = client
+        .prepare_move(&node, &farm, args.lifetime, &owner)
+        .await?;
+    if !prepared.is_own {
         context.printer.warning(&format!(
             "farm {to} belongs to somebody else, who has to approve the node when it arrives"
         ));
     }
-    let mut lines = format!("farm_id = {to}\n");
-    if let Some(token) = &planned.token {
-        lines.push_str(&format!("enrolment_token = \"{token}\"\n"));
-    }
-    planned.farm_toml = Some(lines);
+    planned.token = prepared.token;
+    planned.farm_toml = Some(prepared.farm_toml);
     let Some(seconds) = args.wait else {
         context.printer.data(&planned)?;
         context
