@@ -1,8 +1,8 @@
 //! Long blocking work that can be asked to stop at every step it reports.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use ::tui::media::Cancel as Flag;
 
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
@@ -18,16 +18,39 @@ struct Cancelled;
 
 /// Tells work that it is no longer wanted.
 #[derive(Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Flag);
 
 impl Cancel {
+    /// For work that somebody else may stop.
+    pub fn of(flag: Flag) -> Self {
+        Self(flag)
+    }
+
+    /// Whether the work is no longer wanted, for work on threads of its own that must be joined.
+    pub fn is_asked(&self) -> bool {
+        self.0.is_set()
+    }
+
     /// Ends the work here if it was cancelled: unwinds, so that every temporary file on the way is
     /// removed by its owner. To be called from progress callbacks, which have no way to return an
     /// error through a library.
     pub fn check(&self) {
-        if self.0.load(Ordering::Relaxed) {
+        if self.is_asked() {
             std::panic::resume_unwind(Box::new(Cancelled));
         }
+    }
+}
+
+/// Runs blocking work on a thread of its own, until it is done or `cancel` is set.
+pub async fn run_until<T: Send + 'static>(
+    cancel: Cancel,
+    work: impl FnOnce(&Cancel) -> Outcome<T> + Send + 'static,
+) -> Outcome<T> {
+    let theirs = cancel.clone();
+    match tokio::task::spawn_blocking(move || work(&theirs)).await {
+        Ok(done) => done,
+        Err(_) if cancel.0.is_set() => Err(interrupted()),
+        Err(error) => Err(defect(&error)),
     }
 }
 
@@ -43,7 +66,7 @@ pub async fn run<T: Send + 'static>(
     let joined = tokio::select! {
         joined = &mut task => joined,
         () = stop.requested() => {
-            cancel.0.store(true, Ordering::Relaxed);
+            cancel.0.set();
             printer.message("cleaning up; Ctrl-C again ends at once");
             let again = Stop::listen()?;
             // Work that is deep inside a child process may be left behind.
@@ -54,10 +77,12 @@ pub async fn run<T: Send + 'static>(
             return Err(interrupted());
         }
     };
-    joined.unwrap_or_else(|error| {
-        Err(Failure::new(
-            ExitStatus::Failed,
-            format!("a defect in this program: {error}"),
-        ))
-    })
+    joined.unwrap_or_else(|error| Err(defect(&error)))
+}
+
+fn defect(error: &tokio::task::JoinError) -> Failure {
+    Failure::new(
+        ExitStatus::Failed,
+        format!("a defect in this program: {error}"),
+    )
 }

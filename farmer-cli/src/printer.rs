@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anstream::AutoStream;
 use hw_probe::text::Untrusted;
@@ -19,6 +20,36 @@ pub trait Show: Serialize {
     fn show(&self, page: &mut Page);
 }
 
+/// What is said while a command works.
+#[derive(Debug, Clone, Copy)]
+pub enum Said<'a> {
+    /// What is going on.
+    Message(&'a str),
+    /// What the user should act on.
+    Warning(&'a str),
+    /// The next stage of a long piece of work.
+    Stage(&'a str),
+    /// So many bytes of the stage are done, of so many.
+    Bytes(u64, u64),
+}
+
+/// Takes what is said where standard error is not the place for it.
+#[derive(Clone)]
+pub struct Listener(Arc<dyn Fn(Said<'_>) + Send + Sync>);
+
+impl Listener {
+    /// Tells it.
+    pub fn hear(&self, said: Said<'_>) {
+        (self.0)(said);
+    }
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
 /// The one way out.
 #[derive(Debug, Clone)]
 pub struct Printer {
@@ -26,6 +57,7 @@ pub struct Printer {
     color: anstream::ColorChoice,
     out: Option<PathBuf>,
     quiet: bool,
+    listener: Option<Listener>,
 }
 
 impl Printer {
@@ -42,7 +74,21 @@ impl Printer {
             color,
             out,
             quiet,
+            listener: None,
         }
+    }
+
+    /// The same printer with somebody in the place of standard error.
+    pub fn heard_by(&self, listener: impl Fn(Said<'_>) + Send + Sync + 'static) -> Self {
+        Self {
+            listener: Some(Listener(Arc::new(listener))),
+            ..self.clone()
+        }
+    }
+
+    /// Who takes what is said, if it is not standard error.
+    pub fn listener(&self) -> Option<&Listener> {
+        self.listener.as_ref()
     }
 
     /// The same printer with data on standard output, for commands whose `--out` is something else.
@@ -152,7 +198,9 @@ impl Printer {
 
     /// Tells what is going on; silent with `--quiet`.
     pub fn message(&self, text: &str) {
-        if !self.quiet {
+        if let Some(listener) = &self.listener {
+            listener.hear(Said::Message(text));
+        } else if !self.quiet {
             self.stderr(&format!("{text}\n"));
         }
     }
@@ -164,7 +212,10 @@ impl Printer {
 
     /// Tells what the user should act on.
     pub fn warning(&self, text: &str) {
-        self.stderr(&format!("{YELLOW}warning{RESET}: {text}\n"));
+        match &self.listener {
+            Some(listener) => listener.hear(Said::Warning(text)),
+            None => self.stderr(&format!("{YELLOW}warning{RESET}: {text}\n")),
+        }
     }
 
     /// Reports why the command failed: `error`, `caused by`, a blank line, `hint`.

@@ -6,10 +6,12 @@ use directory::clock::{Clock, SystemClock};
 use hw_probe::units::Bytes;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::printer::Printer;
+use crate::printer::{Listener, Printer, Said};
 
 /// How often a line is due where no bar can be drawn.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a listener is told how far a stage has come.
+const HEARD_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Tells how far a long piece of work has come.
 pub struct Progress {
@@ -23,6 +25,7 @@ pub struct Progress {
 enum View {
     Bar(ProgressBar),
     Lines,
+    Heard(Listener),
     Silent,
 }
 
@@ -30,7 +33,9 @@ impl Progress {
     /// Chooses the form that standard error can show.
     pub fn new(printer: &Printer) -> Self {
         let clock = SystemClock;
-        let view = if printer.is_quiet() {
+        let view = if let Some(listener) = printer.listener() {
+            View::Heard(listener.clone())
+        } else if printer.is_quiet() {
             View::Silent
         } else if printer.stderr_is_live() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -65,6 +70,7 @@ impl Progress {
                 self.printer.message(stage);
                 self.last_line = self.clock.monotonic();
             }
+            View::Heard(listener) => listener.hear(Said::Stage(stage)),
             View::Silent => {}
         }
     }
@@ -88,6 +94,13 @@ impl Progress {
                     let percent = u128::from(done) * 100 / u128::from(total);
                     let text = format!("{}: {percent} % of {}", self.stage, Bytes(total));
                     self.printer.message(&text);
+                }
+            }
+            View::Heard(listener) => {
+                let now = self.clock.monotonic();
+                if now.saturating_sub(self.last_line) >= HEARD_INTERVAL {
+                    self.last_line = now;
+                    listener.hear(Said::Bytes(done, total));
                 }
             }
             View::Silent => {}

@@ -5,7 +5,9 @@ use std::io::Cursor;
 
 use image_builder::bootkit::control::Stanza;
 use image_builder::bootkit::deb;
+use image_builder::ipxe::{Capabilities, Kind, Settings, lint, trace};
 use image_builder::medium::InitramfsFile;
+use image_builder::medium::thin::ScriptFacts;
 use image_builder::payload::elf::Elf;
 use image_builder::payload::modules::modinfo::ModInfo;
 use image_builder::payload::{cpio, kernel};
@@ -35,6 +37,28 @@ pub fn medium_show(data: &[u8]) {
             assert!(span.offset >= 32_768, "a region covers the locator");
         }
     }
+}
+
+/// An iPXE script: checked for an old and a new build, followed on both, read for what it fetches. And a
+/// program that may be iPXE.
+pub fn ipxe_script(data: &[u8]) {
+    let script = String::from_utf8_lossy(data);
+    let newer = "1.21.1+git20250501.dad20602+dfsg-1";
+    for binary in [
+        Capabilities::oldest(Kind::Lkrn),
+        Capabilities::of_version(Kind::EfiX64, newer),
+    ] {
+        for finding in lint(&script, &binary) {
+            assert!(
+                finding.place.line <= script.lines().count() + 1,
+                "{finding}"
+            );
+        }
+        let followed = trace(&script, &Settings::new().on(&binary));
+        assert!(followed.steps.len() <= 10_000);
+    }
+    assert!(ScriptFacts::of(&script).fetches.len() <= script.len());
+    let _ = Capabilities::of(data);
 }
 
 /// A medium of pieces: offset (3 bytes, little endian), length (2 bytes), and the bytes. The rest is

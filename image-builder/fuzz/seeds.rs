@@ -2,17 +2,20 @@
 
 use std::io::Write as _;
 
+use image_builder::ipxe::{Capabilities, Kind};
+use image_builder::medium::thin::{Source as ScriptSource, ThinBoot};
 use node_config::medium::{LOCATOR_LEN, LOCATOR_OFFSET, Locator};
 
 use crate::support;
 
 /// The targets, as their files are called.
-pub const TARGETS: [&str; 5] = [
+pub const TARGETS: [&str; 6] = [
     "medium_show",
     "deb_read",
     "cpio_read",
     "settings_read",
     "parts_read",
+    "ipxe_script",
 ];
 
 /// The seeds of a target.
@@ -23,8 +26,39 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "cpio_read" => archives(),
         "settings_read" => settings(),
         "parts_read" => parts(),
+        "ipxe_script" => scripts(),
         _ => Vec::new(),
     }
+}
+
+/// Our own script, the corpus that iPXE itself has run, and the beginnings of programs.
+fn scripts() -> Vec<Vec<u8>> {
+    let boot = ThinBoot {
+        title: "Farm 7".to_owned(),
+        source: ScriptSource::Bundle(vec!["https://boot.example/x".to_owned()]),
+        fixed: None,
+        vlan: Some(12),
+        arguments: vec!["farmer_id=7".to_owned()],
+        made: None,
+    };
+    let version = "1.21.1+git20250501.dad20602+dfsg-1";
+    let binary = Capabilities::of_version(Kind::EfiX64, version);
+    let mut seeds = vec![boot.script(&[&binary]).unwrap().into_bytes()];
+    for corpus in [
+        &include_bytes!("../ipxe-rs-bindings/tests/corpus/operators.txt")[..],
+        include_bytes!("../ipxe-rs-bindings/tests/corpus/settings.txt"),
+        include_bytes!("../ipxe-rs-bindings/tests/corpus/types.txt"),
+    ] {
+        let text = String::from_utf8_lossy(corpus);
+        let scripts = text.split("=== ").filter_map(|case| case.split_once('\n'));
+        seeds.extend(scripts.map(|(_, script)| script.as_bytes().to_vec()));
+    }
+    seeds.push(b"MZ".to_vec());
+    let mut kernel = vec![0; 0x210];
+    kernel[0x202..0x206].copy_from_slice(b"HdrS");
+    kernel.extend_from_slice(b"1.0.0+git-20190125\0");
+    seeds.push(kernel);
+    seeds
 }
 
 /// Our own medium down to what describes it, and pieces of it.

@@ -5,11 +5,13 @@
 )]
 
 fn main() {
-    let sources = ["words", "types", "expand", "commands"];
+    let sources = ["words", "types", "format", "parse", "expand", "commands"];
     for source in sources {
         println!("cargo::rerun-if-changed=csrc/{source}.c");
     }
-    println!("cargo::rerun-if-changed=csrc/ipxs.h");
+    for header in ["ipxs", "writer"] {
+        println!("cargo::rerun-if-changed=csrc/{header}.h");
+    }
     cc::Build::new()
         .std("c99")
         .flags(["-Wall", "-Wextra", "-Wpedantic", "-Wconversion"])

@@ -91,6 +91,15 @@ impl Content {
         &self.source
     }
 
+    /// The bytes, where they are in memory already.
+    #[must_use]
+    pub fn in_memory(&self) -> Option<&[u8]> {
+        match &self.source {
+            Source::Bytes { bytes, start } => Some(&bytes[*start..*start + self.length as usize]),
+            _ => None,
+        }
+    }
+
     /// Reads the whole content into memory; for small things such as loaders that are patched.
     ///
     /// # Errors

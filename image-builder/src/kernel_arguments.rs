@@ -23,6 +23,8 @@ const ZERO_OS: [&str; 17] = [
     "zos-debug",
     "zos-debug-vm",
 ];
+/// Arguments that farm-node itself reads.
+const FARM_NODE: [&str; 1] = ["vlan"];
 /// Arguments of the kernel that get difficult hardware to work, or show why it does not, and those
 /// that both systems read.
 const KERNEL: [&str; 27] = [
@@ -89,7 +91,7 @@ pub fn check(payload: PayloadKind, argument: &str) -> Result<(), KernelArgumentE
         "version" if is_zero_os => "--release",
         "panic" | "nomodeset" if is_zero_os => "every Zero-OS image",
         _ => {
-            let own: &[&'static str] = if is_zero_os { &ZERO_OS } else { &[] };
+            let own: &[&'static str] = if is_zero_os { &ZERO_OS } else { &FARM_NODE };
             if KERNEL.contains(&key) || own.contains(&key) {
                 return Ok(());
             }
@@ -122,6 +124,8 @@ mod tests {
             assert_eq!(check(PayloadKind::ZeroOs, good), Ok(()), "{good}");
         }
         assert_eq!(check(PayloadKind::FarmNode, "pci=nomsi"), Ok(()));
+        assert_eq!(check(PayloadKind::FarmNode, "vlan=10"), Ok(()));
+        assert!(check(PayloadKind::ZeroOs, "vlan=10").is_err());
         assert!(check(PayloadKind::FarmNode, "disable-gpu").is_err());
         assert!(matches!(
             check(PayloadKind::ZeroOs, "farmer_id=2"),

@@ -27,9 +27,11 @@
 //! | `kargs-uefi` | the same in single quotes; inside `grub.cfg`; stock flavour only |
 //! | `kargs-uki` | kernel arguments, NUL padded; inside an unsigned unified kernel image |
 //! | `farm-toml` | `farm.toml` on FARMCFG, padded with blank lines |
+//! | `script`, `script-root` | iPXE's script, padded with blank lines; thin media only |
 //!
 //! `flavour` in the table is `uki` or `uki-signed` where UEFI starts a unified kernel image; a signed
-//! one has no `kargs` region and no GUID text for UEFI. A Zero-OS medium has `kargs` regions only: that system takes its settings, `farmer_id`
+//! one has no `kargs` region and no GUID text for UEFI. It is `thin` where iPXE fetches the system: the
+//! script is all there is of the farm beside `farm.toml`. A Zero-OS medium has `kargs` regions only: that system takes its settings, `farmer_id`
 //! among them, from the kernel command line and reads no file of the medium.
 
 mod contents;
@@ -47,7 +49,7 @@ use crate::formats::guid::Guid;
 pub(crate) use contents::normal_arguments;
 pub use contents::{
     decode_kargs, encode_config, encode_farm_toml, encode_kargs_bios, encode_kargs_uefi,
-    encode_kargs_uki,
+    encode_kargs_uki, encode_script,
 };
 
 /// Length of the `config` region in bytes.
@@ -56,6 +58,8 @@ pub const CONFIG_BYTES: usize = crate::payload::CONFIG_REGION_BYTES;
 pub const ARGUMENTS_BYTES: usize = 2048;
 /// Length of the `farm-toml` region in bytes.
 pub const FARM_TOML_BYTES: usize = 4096;
+/// Length of a thin medium's script in bytes, the lines before the region included.
+pub const SCRIPT_BYTES: usize = 16 * 1024;
 
 /// The last initramfs file.
 pub const CONFIG: &str = "config";
@@ -68,6 +72,10 @@ pub const KARGS_UEFI: &str = "kargs-uefi";
 pub const KARGS_UKI: &str = "kargs-uki";
 /// `farm.toml` on FARMCFG.
 pub const FARM_TOML: &str = "farm-toml";
+/// The script of a thin medium, behind the lines that name the medium.
+pub const SCRIPT: &str = "script";
+/// The same in the root of the EFI partition, where iPXE before 2023 looks for it.
+pub const SCRIPT_ROOT: &str = "script-root";
 
 /// The [`Area`] of FARMCFG's boot sector: the only one that an owner may change by right, by making
 /// the file system anew.
@@ -117,6 +125,8 @@ pub enum Flavour {
     /// A unified kernel image signed with the farmer's key: kernel arguments and the disk GUID inside
     /// it can no longer be changed.
     UkiSigned,
+    /// iPXE, on BIOS too: it follows a script and fetches the system over the network.
+    Thin,
 }
 
 impl Flavour {

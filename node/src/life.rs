@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use directory::clock::{Clock as _, SystemClock};
 use node_config::cmdline::CommandLine;
-use node_config::{Addressing, Effective, NodeConfig};
+use node_config::{Effective, NodeConfig};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -15,7 +15,7 @@ use crate::hotplug::Devices;
 use crate::identity::{NodeIdentity, Store, board_sha256};
 use crate::measure;
 use crate::medium::{Found, Medium, find};
-use crate::net::{Manager, NetState};
+use crate::net::{Manager, NetState, Wanted};
 use crate::payload::PayloadFacts;
 use crate::register::Registrar;
 use crate::settings::{self, Source};
@@ -66,25 +66,31 @@ impl Machine {
 
         // Ports are switched on and asked about before the stick is found: what the image says is
         // almost always what holds in the end.
-        let first_guess = self.addressing_of_image();
-        let (addressing, wanted) = watch::channel(first_guess);
+        let (wanted, told_wanted) = watch::channel(self.network_of_image());
         let (state, net) = watch::channel(NetState::default());
-        let manager = Manager::new(self.console.clone(), wanted, self.devices.clone(), state);
+        let manager = Manager::new(
+            self.console.clone(),
+            told_wanted,
+            self.devices.clone(),
+            state,
+        );
         let (manager, told) = match manager {
             Ok(parts) => parts,
             Err(error) => return format!("the kernel has no network: {error}"),
         };
         tokio::select! {
             error = manager.run(told) => format!("the network stopped: {error}"),
-            why = self.settle_in(bounds, &addressing, net), if !self.arguments.rescue => why,
+            why = self.settle_in(bounds, &wanted, net), if !self.arguments.rescue => why,
             why = self.look_only(), if self.arguments.rescue => why,
         }
     }
 
-    fn addressing_of_image(&self) -> Addressing {
+    fn network_of_image(&self) -> Wanted {
         let image: Vec<Source> = settings::image(Path::new("/")).into_iter().collect();
-        settings::effective(&image, self.arguments.layer.clone())
-            .map_or(Addressing::Dhcp, |effective| effective.config.addressing)
+        settings::effective(&image, self.arguments.layer.clone()).map_or_else(
+            |_| Wanted::default(),
+            |effective| Wanted::from(&effective.config),
+        )
     }
 
     /// The rescue entry of the boot menu: hardware and network are shown. No medium is looked for,
@@ -111,7 +117,7 @@ impl Machine {
     async fn settle_in(
         &self,
         bounds: Bounds,
-        addressing: &watch::Sender<Addressing>,
+        wanted: &watch::Sender<Wanted>,
         net: watch::Receiver<NetState>,
     ) -> String {
         let medium = Medium::from_argument(self.arguments.medium.as_deref());
@@ -120,9 +126,10 @@ impl Machine {
         loop {
             let settings = self.load_settings(&medium, &mut found).await;
             let config = &settings.effective.config;
-            addressing.send_if_modified(|known| {
-                let changed = *known != config.addressing;
-                known.clone_from(&config.addressing);
+            wanted.send_if_modified(|known| {
+                let new = Wanted::from(config);
+                let changed = *known != new;
+                *known = new;
                 changed
             });
             let seed = match self.known_identity() {

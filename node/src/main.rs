@@ -26,6 +26,7 @@ mod report;
 mod settings;
 mod stages;
 mod stick;
+mod system;
 mod uevent;
 mod wallclock;
 mod words;

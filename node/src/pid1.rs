@@ -14,13 +14,15 @@ use crate::console::Console;
 use crate::life::Machine;
 use crate::payload::PayloadFacts;
 use crate::stages::Stage;
-use crate::{hotplug, mounts, settings};
+use crate::{hotplug, mounts, settings, system};
 
 /// Kernel messages on the console only if they are critical: they would tear our lines apart.
 pub const QUIET_KERNEL: &str = "3";
 const KERNEL_COMMAND_LINE: &str = "/proc/cmdline";
 /// After a life that ended: long enough to be read, short enough to be back soon.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Before a machine that fetched another system than the expected one fetches again.
+const FETCH_AGAIN: Duration = Duration::from_secs(60);
 /// For the console threads to write what is waiting.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -66,12 +68,20 @@ fn start(console: &Console, failures: &[mounts::MountError]) -> std::io::Result<
         format_args!("Linux {release}, console on {consoles}"),
     );
 
-    if !facts.kernel_version.is_empty() && facts.kernel_version != release {
+    let other_kernel = !facts.kernel_version.is_empty() && facts.kernel_version != release;
+    if other_kernel {
         let text = format!(
             "this image has modules for Linux {}, and Linux {release} runs: drivers will be missing",
             facts.kernel_version
         );
         console.warn(Stage::Start, text);
+    }
+    if let Some(expected) = &arguments.expect
+        && !is_expected(console, expected, other_kernel)
+    {
+        std::thread::sleep(FETCH_AGAIN);
+        leave(console, RebootCommand::Restart);
+        return Ok(());
     }
 
     let devices = hotplug::start(console.clone(), facts.clone());
@@ -89,6 +99,29 @@ fn start(console: &Console, failures: &[mounts::MountError]) -> std::io::Result<
         .enable_all()
         .build()?;
     runtime.block_on(supervise(console, machine))
+}
+
+/// Compares the system with the one that the medium expects; says what is wrong and what follows.
+fn is_expected(console: &Console, expected: &str, other_kernel: bool) -> bool {
+    let found = match system::digest(Path::new("/")) {
+        Ok(found) if found == expected && !other_kernel => {
+            console.say(Stage::Start, "this is the system that the medium expects");
+            return true;
+        }
+        Ok(found) if found == expected => "this one with another kernel".to_owned(),
+        Ok(found) => found,
+        Err(error) => format!("unreadable ({error})"),
+    };
+    let seconds = FETCH_AGAIN.as_secs();
+    console.warn(
+        Stage::Start,
+        format_args!(
+            "the system that was fetched is not the one that the medium expects: {expected} is \
+             expected, what came is {found}. Nothing is registered; fetching again in {seconds} s. \
+             To do: serve the bundle that the medium was made for, or make the medium anew"
+        ),
+    );
+    false
 }
 
 /// Handles signals and children, and keeps a life running in a thread of its own.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use node_config::medium::{CREDENTIAL_DIRECTORY, CREDENTIAL_NAME};
+use node_config::system::SETTINGS_FILE;
 use node_config::{ConfigError, Effective, Layer, Origin, SCHEMA_VERSION, cmdline};
 
 use crate::console::Console;
@@ -10,8 +11,6 @@ use crate::farmcfg::{Farmcfg, FarmcfgError};
 use crate::newc;
 use crate::stages::Stage;
 
-/// The image's own settings, from its config region.
-const IMAGE_SETTINGS: &str = "etc/farmer/node.toml";
 /// Names of the farmer's file; editors on Windows add a suffix and hide it.
 pub const FARM_TOML: [&str; 2] = ["farm.toml", "farm.toml.txt"];
 
@@ -34,8 +33,8 @@ pub fn image(root: &Path) -> Option<Source> {
     let credential = root.join(CREDENTIAL_DIRECTORY).join(CREDENTIAL_NAME);
     let archive = std::fs::read(credential).ok();
     archive
-        .and_then(|archive| settings_in(newc::find(&archive, IMAGE_SETTINGS)?))
-        .or_else(|| settings_in(&std::fs::read(root.join(IMAGE_SETTINGS)).ok()?))
+        .and_then(|archive| settings_in(newc::find(&archive, SETTINGS_FILE)?))
+        .or_else(|| settings_in(&std::fs::read(root.join(SETTINGS_FILE)).ok()?))
 }
 
 fn settings_in(bytes: &[u8]) -> Option<Source> {
@@ -201,7 +200,7 @@ mod tests {
     #[test]
     fn a_padded_region_is_read_and_an_empty_one_is_none() {
         let root = tempfile::tempdir().unwrap();
-        let path = root.path().join(IMAGE_SETTINGS);
+        let path = root.path().join(SETTINGS_FILE);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         assert_eq!(image(root.path()), None);
         std::fs::write(&path, "\0\0\0").unwrap();
@@ -217,7 +216,7 @@ mod tests {
             std::fs::create_dir_all(root.path().join(directory)).unwrap();
         }
         let credential = root.path().join(CREDENTIAL_DIRECTORY).join(CREDENTIAL_NAME);
-        std::fs::write(root.path().join(IMAGE_SETTINGS), "farm_id = 1").unwrap();
+        std::fs::write(root.path().join(SETTINGS_FILE), "farm_id = 1").unwrap();
         let mut archive = newc::tests::archive(&[("etc/farmer/node.toml", b"farm_id = 2")]);
         archive.resize(4096, 0);
         std::fs::write(&credential, archive).unwrap();

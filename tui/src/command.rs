@@ -75,6 +75,9 @@ pub enum Command {
     FreeToUse,
     Undo,
     EditFarm,
+    BuildMedium,
+    CustomizeMedium,
+    CancelWork,
     Mark,
     MarkAll,
     ClearMarks,
@@ -98,6 +101,7 @@ pub enum Command {
     Palette,
     Help,
     Refresh,
+    Mouse,
     Repaint,
     Suspend,
     Back,
@@ -142,7 +146,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
         Command::Open,
         &[key!(Enter)],
         "open",
-        "all about the selected node",
+        "all about the selected node; in the overview, the nodes behind an alert",
     ),
     bind(
         Command::Filter,
@@ -160,7 +164,25 @@ pub(crate) const BINDINGS: &[Binding] = &[
         Command::EditFarm,
         &[key!('e')],
         "edit",
-        "edit the farm's name, e-mail, place and wallets",
+        "edit the farm: name, e-mail, wallets, place, addresses, prices",
+    ),
+    bind(
+        Command::BuildMedium,
+        &[key!('n')],
+        "new medium",
+        "build a boot medium for the farm's nodes",
+    ),
+    bind(
+        Command::CustomizeMedium,
+        &[key!('t')],
+        "customize",
+        "give a finished boot medium to another farm or address",
+    ),
+    bind(
+        Command::CancelWork,
+        &[key!('X')],
+        "cancel",
+        "stop the medium that is being made",
     ),
     bind(
         Command::Mark,
@@ -357,6 +379,12 @@ pub(crate) const BINDINGS: &[Binding] = &[
         "ask the directory now",
     ),
     bind(
+        Command::Mouse,
+        &[key!('m')],
+        "mouse",
+        "click rows, views and headings with the mouse, or no longer",
+    ),
+    bind(
         Command::Repaint,
         &[key!(ctrl 'l')],
         "repaint",
@@ -401,6 +429,12 @@ impl Binding {
                 .iter()
                 .any(|(code, with)| *code == key.code && *with == modifiers)
         })
+    }
+
+    /// The first key of a command.
+    pub fn key_of(command: Command) -> String {
+        let binding = BINDINGS.iter().find(|binding| binding.command == command);
+        binding.map(Self::key_text).unwrap_or_default()
     }
 
     /// All its keys, as they are shown.
@@ -460,6 +494,7 @@ impl Command {
                     because("no node is selected")
                 }
             }
+            Self::Open if state.view == View::Overview && !state.alerts().is_empty() => Ok(()),
             Self::Filter
             | Self::Find
             | Self::SortNext
@@ -501,6 +536,11 @@ impl Command {
                 }
                 state.may_change().map_err(Unavailable::Because)
             }
+            Self::BuildMedium | Self::CustomizeMedium | Self::CancelWork
+                if state.view == View::Media =>
+            {
+                state.may_make(self)
+            }
             Self::Places if state.places.len() < 2 => because(
                 "this session has one; profiles are in config.toml, `farmer tui --profile all`",
             ),
@@ -529,6 +569,9 @@ impl Command {
             | Self::Move
             | Self::FreeToUse
             | Self::EditFarm
+            | Self::BuildMedium
+            | Self::CustomizeMedium
+            | Self::CancelWork
             | Self::Undo
             | Self::Back => Err(Unavailable::Elsewhere),
             Self::Go(_)
@@ -544,6 +587,7 @@ impl Command {
             | Self::Palette
             | Self::Help
             | Self::Refresh
+            | Self::Mouse
             | Self::Repaint
             | Self::Suspend
             | Self::Quit => Ok(()),
@@ -587,6 +631,7 @@ impl Command {
                 | Self::First
                 | Self::Last
                 | Self::SortPrevious
+                | Self::Mouse
                 | Self::Places
                 | Self::Repaint
                 | Self::Suspend

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
+use directory::cache::{NodeEvent, Sample};
+use directory::desired::DesiredFarm;
 use directory::identity::NodeId;
 use directory::wire::{Farm, Node, NodeState};
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::arrange::{Arrange, Arranged, Find};
 use crate::columns::Column;
 use crate::export::Export;
+use crate::media::{Checked, Made, Order, Progress, Survey};
 use crate::prefs::Preferences;
 use crate::rows::Rows;
 
@@ -26,6 +29,8 @@ pub enum Event {
     },
     /// A key.
     Key(KeyEvent),
+    /// The mouse; comes only while it is listened to.
+    Mouse(MouseEvent),
     /// Text pasted into the terminal.
     Paste(String),
     /// The terminal has another size.
@@ -85,6 +90,43 @@ pub enum Event {
         job: u64,
         /// A line about it.
         answer: Result<String, String>,
+    },
+    /// What passed, as far as somebody looked.
+    History {
+        /// The place that was asked about.
+        place: usize,
+        /// The samples, the oldest first.
+        answer: Result<Vec<Sample>, String>,
+    },
+    /// What happened to a node, the newest first.
+    NodeHistory {
+        /// Of the request.
+        generation: u64,
+        /// The events, or a line about what went wrong.
+        answer: Result<Vec<NodeEvent>, String>,
+    },
+    /// What there is to make boot media from.
+    Surveyed(Result<Survey, String>),
+    /// Whether an order can be carried out.
+    Checked {
+        /// Of the question.
+        asked: u64,
+        /// What to know before, or a line about what stands in the way.
+        answer: Result<Checked, String>,
+    },
+    /// The work on a medium goes on.
+    Working {
+        /// Number of the job.
+        job: u64,
+        /// How.
+        progress: Progress,
+    },
+    /// A medium is made, or cannot be.
+    Made {
+        /// Number of the job.
+        job: u64,
+        /// What was made, or a line about what went wrong.
+        answer: Result<Made, String>,
     },
     /// Asked from outside to suspend.
     Suspend,
@@ -178,6 +220,34 @@ pub enum Effect {
         /// What.
         action: Action,
     },
+    /// Look what passed.
+    History {
+        /// The place that is looked at.
+        place: usize,
+    },
+    /// Keep what is true now.
+    Record(Sample),
+    /// Look what there is to make boot media from.
+    Survey,
+    /// Look whether an order can be carried out.
+    Check {
+        /// To be sent back with the answer.
+        asked: u64,
+        /// What.
+        order: Order,
+    },
+    /// Make a boot medium.
+    Make {
+        /// To be sent back with what comes of it.
+        job: u64,
+        /// Which.
+        order: Order,
+    },
+    /// Stop the work on a medium.
+    Cancel {
+        /// Number of its job.
+        job: u64,
+    },
     /// Filter and sort, away from the loop.
     Arrange(Box<Arrange>),
     /// Look for a node by its name, away from the loop.
@@ -197,6 +267,8 @@ pub enum Effect {
     Remember(Box<Preferences>),
     /// Give the terminal back and stop this process until the shell continues it.
     Suspend,
+    /// Listen to the mouse, or no longer.
+    Mouse(bool),
     /// Draw everything anew.
     Repaint,
     /// Panic.
@@ -214,8 +286,8 @@ pub enum Action {
     Delete(Vec<(u64, NodeId)>),
     /// Say whether nodes may be used for FreeTFT.
     FreeToUse(Vec<(NodeId, bool)>),
+    /// Make a farm what is wished.
+    ChangeFarm(Box<DesiredFarm>),
     /// Prepare a node's move to another farm; what its medium has to say is the answer.
     Move(NodeId, u64),
-    /// Replace a farm.
-    UpdateFarm(Box<Farm>),
 }

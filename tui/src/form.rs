@@ -1,8 +1,15 @@
-//! The form in which a farm is edited.
+//! Forms: fields that check what is typed, one after the other.
 
-use directory::wire::{Farm, Location, WalletAddress, is_valid_email, is_valid_farm_name};
+pub(crate) mod farm;
+pub(crate) mod media;
+
+use crossterm::event::{KeyCode, KeyEvent};
+use directory::wire::Farm;
 
 use crate::input::Input;
+
+/// Checks what was typed.
+type Check = fn(&str) -> Result<(), String>;
 
 /// A field of a form.
 #[derive(Debug, Clone)]
@@ -10,80 +17,100 @@ pub(crate) struct Field {
     pub label: &'static str,
     pub hint: &'static str,
     pub input: Input,
-    check: fn(&str) -> Result<(), String>,
+    /// What it can be; empty if anything may be typed.
+    pub choices: &'static [&'static str],
+    check: Check,
+    before: String,
 }
 
 impl Field {
-    /// What is wrong with it.
+    fn new(label: &'static str, hint: &'static str, text: &str, check: Check) -> Self {
+        Self {
+            label,
+            hint,
+            input: Input::new(text),
+            choices: &[],
+            check,
+            before: text.to_owned(),
+        }
+    }
+
+    /// One of some words.
+    fn choice(
+        label: &'static str,
+        hint: &'static str,
+        text: &str,
+        choices: &'static [&'static str],
+    ) -> Self {
+        Self {
+            choices,
+            ..Self::new(label, hint, text, |_| Ok(()))
+        }
+    }
+
+    /// What is wrong with it. What was there before is not for this form to judge.
     pub fn error(&self) -> Option<String> {
-        (self.check)(self.input.text().trim()).err()
+        if self.changed().is_none() && !self.value().is_empty() {
+            return None;
+        }
+        (self.check)(self.value()).err()
     }
 
     fn value(&self) -> &str {
         self.input.text().trim()
     }
+
+    /// What it says now, if that is something else than before.
+    fn changed(&self) -> Option<&str> {
+        (self.value() != self.before.trim()).then(|| self.value())
+    }
+
+    fn turn(&mut self, step: isize) {
+        let count = self.choices.len();
+        let at = self.choices.iter().position(|word| *word == self.value());
+        let next = match at {
+            Some(at) => (at + count).saturating_add_signed(step) % count.max(1),
+            None => 0,
+        };
+        if let Some(word) = self.choices.get(next) {
+            self.input = Input::new(word);
+        }
+    }
 }
 
-/// The form of a farm.
+/// What a form is for.
 #[derive(Debug, Clone)]
-pub(crate) struct FarmForm {
-    pub farm: Box<Farm>,
+pub(crate) enum Purpose {
+    /// To change this farm.
+    Farm(Box<Farm>),
+    /// To build a medium.
+    Build,
+    /// To give a finished medium to another farm.
+    Customize,
+}
+
+/// A form.
+#[derive(Debug, Clone)]
+pub(crate) struct Form {
+    pub title: &'static str,
+    pub purpose: Purpose,
     pub fields: Vec<Field>,
     pub focus: usize,
+    /// What stood in the way when it was sent.
+    pub note: Option<String>,
+    /// Number of the question whether its order can be carried out.
+    pub asked: Option<u64>,
 }
 
-impl FarmForm {
-    pub fn of(farm: &Farm) -> Self {
-        let place = &farm.location;
-        let field = |label, hint, text: &str, check| Field {
-            label,
-            hint,
-            input: Input::new(text),
-            check,
-        };
-        let wallets: Vec<String> = farm
-            .wallet_addresses
-            .iter()
-            .map(|wallet| format!("{}:{}", wallet.asset, wallet.address))
-            .collect();
+impl Form {
+    fn new(title: &'static str, purpose: Purpose, fields: Vec<Field>) -> Self {
         Self {
-            farm: Box::new(farm.clone()),
-            fields: vec![
-                field(
-                    "name",
-                    "3 to 40 letters, digits, - or _",
-                    farm.name.raw(),
-                    name,
-                ),
-                field(
-                    "e-mail",
-                    "where the grid can reach you",
-                    farm.email.raw(),
-                    email,
-                ),
-                field(
-                    "wallets",
-                    "TFT:ADDRESS, with commas between",
-                    &wallets.join(", "),
-                    |text| wallets_of(text).map(drop),
-                ),
-                field("country", "", place.country.raw(), |_| Ok(())),
-                field("city", "", place.city.raw(), |_| Ok(())),
-                field("continent", "", place.continent.raw(), |_| Ok(())),
-                field(
-                    "latitude",
-                    "degrees north, -90 to 90",
-                    &place.latitude.to_string(),
-                    |text| degrees(text, 90.0),
-                ),
-                field(
-                    "longitude",
-                    "degrees east, -180 to 180",
-                    &place.longitude.to_string(),
-                    |text| degrees(text, 180.0),
-                ),
-            ],
+            title,
+            purpose,
+            fields,
             focus: 0,
+            note: None,
+            asked: None,
         }
     }
 
@@ -91,6 +118,72 @@ impl FarmForm {
         let count = isize::try_from(self.fields.len()).unwrap_or(1).max(1);
         let next = (isize::try_from(self.focus).unwrap_or(0) + step).rem_euclid(count);
         self.focus = usize::try_from(next).unwrap_or(0);
+    }
+
+    /// Takes a key that edits the field with the focus.
+    pub fn key(&mut self, key: KeyEvent) {
+        let Some(field) = self.fields.get_mut(self.focus) else {
+            return;
+        };
+        let label = field.label;
+        if field.choices.is_empty() {
+            field.input.key(key);
+        } else {
+            match key.code {
+                KeyCode::Right | KeyCode::Char(' ') => field.turn(1),
+                KeyCode::Left => field.turn(-1),
+                _ => {}
+            }
+        }
+        match label {
+            media::FORMAT => media::follow_format(self),
+            media::FILE => media::follow_file(self),
+            _ => {}
+        }
+        self.note = None;
+        self.asked = None;
+    }
+
+    pub fn paste(&mut self, text: &str) {
+        if let Some(field) = self.fields.get_mut(self.focus)
+            && field.choices.is_empty()
+        {
+            let label = field.label;
+            field.input.paste(text);
+            self.note = None;
+            self.asked = None;
+            if label == media::FILE {
+                media::follow_file(self);
+            }
+        }
+    }
+
+    /// What there is to say about the form as a whole, and whether that is bad.
+    pub fn told(&self) -> Option<(String, bool)> {
+        match (&self.note, self.asked) {
+            (Some(note), _) => {
+                let note = hw_probe::text::Untrusted::from(note.as_str());
+                Some((note.to_string(), true))
+            }
+            (None, Some(_)) => Some(("looking whether that can be done".to_owned(), false)),
+            (None, None) => None,
+        }
+    }
+
+    /// The keys that do something now, and what.
+    pub fn keys(&self) -> &'static [(&'static str, &'static str)] {
+        match (&self.purpose, self.fields.get(self.focus)) {
+            (_, Some(field)) if !field.choices.is_empty() => &[
+                ("Left/Right", "choose"),
+                ("Tab", "next field"),
+                ("Enter", "go on"),
+                ("Esc", "cancel"),
+            ],
+            (Purpose::Farm(_), _) => &[("Enter", "save"), ("Tab", "next field"), ("Esc", "cancel")],
+            (Purpose::Build | Purpose::Customize, _) => {
+                &[("Enter", "go on"), ("Tab", "next field"), ("Esc", "cancel")]
+            }
+        }
     }
 
     /// The first field that is wrong.
@@ -101,155 +194,28 @@ impl FarmForm {
             .find_map(|(at, field)| Some((at, field.error()?)))
     }
 
-    /// The farm as the form says.
-    pub fn result(&self) -> Result<Box<Farm>, String> {
-        if let Some((at, why)) = self.first_error() {
-            let label = self.fields.get(at).map_or("", |field| field.label);
-            return Err(format!("{label}: {why}"));
-        }
-        let [
-            name,
-            email,
-            wallets,
-            country,
-            city,
-            continent,
-            latitude,
-            longitude,
-        ] = self.fields.as_slice()
-        else {
-            return Err("the form lost a field".to_owned());
-        };
-        let number = |field: &Field| field.value().parse().unwrap_or_default();
-        let mut farm = self.farm.clone();
-        farm.name = name.value().into();
-        farm.email = email.value().into();
-        farm.wallet_addresses = wallets_of(wallets.value())?;
-        farm.location = Location {
-            country: country.value().into(),
-            city: city.value().into(),
-            continent: continent.value().into(),
-            latitude: number(latitude),
-            longitude: number(longitude),
-        };
-        if farm.location.is_empty() {
-            return Err(
-                "the farm needs a place: nodes without one of their own take it over".to_owned(),
-            );
-        }
-        Ok(farm)
-    }
-}
-
-/// What would change, a line each.
-pub(crate) fn differences(before: &Farm, after: &Farm) -> Vec<String> {
-    let (old, new) = (FarmForm::of(before), FarmForm::of(after));
-    old.fields
-        .iter()
-        .zip(&new.fields)
-        .filter(|(old, new)| old.value() != new.value())
-        .map(|(old, new)| {
-            let shown = |text: &str| match text {
-                "" => "(nothing)".to_owned(),
-                text => hw_probe::text::Untrusted::from(text).to_string(),
-            };
-            format!(
-                "{}: {} -> {}",
-                old.label,
-                shown(old.value()),
-                shown(new.value())
-            )
-        })
-        .collect()
-}
-
-fn name(text: &str) -> Result<(), String> {
-    is_valid_farm_name(text)
-        .then_some(())
-        .ok_or_else(|| "3 to 40 letters, digits, - or _".to_owned())
-}
-
-fn email(text: &str) -> Result<(), String> {
-    is_valid_email(text)
-        .then_some(())
-        .ok_or_else(|| "no e-mail address".to_owned())
-}
-
-fn degrees(text: &str, limit: f64) -> Result<(), String> {
-    let degrees: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    (degrees.abs() <= limit)
-        .then_some(())
-        .ok_or_else(|| format!("between -{limit} and {limit}"))
-}
-
-fn wallets_of(text: &str) -> Result<Vec<WalletAddress>, String> {
-    let wallets = text
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let (asset, address) = part
-                .split_once(':')
-                .ok_or_else(|| format!("{part:?} is not ASSET:ADDRESS"))?;
-            let (asset, address) = (asset.trim(), address.trim());
-            if asset.is_empty() || address.is_empty() || address.contains(char::is_whitespace) {
-                return Err(format!("{part:?} is not ASSET:ADDRESS"));
+    /// Nothing if every field is right, else which is not, and why.
+    fn check(&self) -> Result<(), String> {
+        match self.first_error() {
+            Some((at, why)) => {
+                let label = self.fields.get(at).map_or("", |field| field.label);
+                Err(format!("{label}: {why}"))
             }
-            Ok(WalletAddress {
-                asset: asset.into(),
-                address: address.into(),
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    if wallets.is_empty() {
-        return Err("at least one wallet is needed".to_owned());
-    }
-    Ok(wallets)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn farm() -> Farm {
-        Farm {
-            name: "ghent-1".into(),
-            email: "f@example.org".into(),
-            wallet_addresses: wallets_of("TFT:GABC").unwrap(),
-            location: Location {
-                country: "BE".into(),
-                ..Location::default()
-            },
-            ..Farm::default()
+            None => Ok(()),
         }
     }
 
-    #[test]
-    fn an_untouched_form_changes_nothing() {
-        let farm = farm();
-        let after = FarmForm::of(&farm).result().unwrap();
-        assert_eq!(*after, farm);
-        assert!(differences(&farm, &after).is_empty());
+    fn field(&self, label: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.label == label)
     }
 
-    #[test]
-    fn wrong_fields_are_named_and_differences_told() {
-        for (field, text, why) in [
-            (0, "no spaces", "name: 3 to 40"),
-            (1, "nobody", "e-mail: no e-mail"),
-            (2, "GABC", "not ASSET:ADDRESS"),
-            (2, " ", "at least one"),
-            (6, "91", "between -90 and 90"),
-            (7, "east", "not a number"),
-        ] {
-            let mut form = FarmForm::of(&farm());
-            form.fields[field].input = Input::new(text);
-            let error = form.result().unwrap_err();
-            assert!(error.contains(why), "{error}");
-        }
-        let mut form = FarmForm::of(&farm());
-        form.fields[4].input = Input::new("Ghent");
-        let after = form.result().unwrap();
-        assert_eq!(differences(&farm(), &after), ["city: (nothing) -> Ghent"]);
+    /// What the field of this name says.
+    fn value(&self, label: &str) -> &str {
+        self.field(label).map_or("", Field::value)
+    }
+
+    /// What the field of this name says, if that is something else than before.
+    fn changed(&self, label: &str) -> Option<&str> {
+        self.field(label).and_then(Field::changed)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::event::Action;
+use crate::media::{Made, Order};
 
 /// Entries kept of jobs and log.
 const KEPT: usize = 500;
@@ -18,8 +19,25 @@ pub(crate) struct Job {
     pub outcome: Option<Result<String, String>>,
     /// What takes it back.
     pub undo: Option<Action>,
+    /// The medium that it makes.
+    pub medium: Option<Box<Medium>>,
     /// Whether its outcome is to be pasted elsewhere.
     pub is_copied: bool,
+}
+
+/// A medium that is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Medium {
+    pub order: Order,
+    pub stage: String,
+    /// Bytes done of the stage, and of how many.
+    pub bytes: Option<(u64, u64)>,
+    pub warnings: Vec<String>,
+    pub made: Option<Made>,
+    /// On the monotonic clock.
+    pub begun: Duration,
+    pub ended: Option<Duration>,
+    pub is_cancelled: bool,
 }
 
 /// A line at the bottom for a while.

@@ -15,6 +15,8 @@ pub struct Preferences {
     pub registrations: TablePreferences,
     /// Of the view of rewards.
     pub rewards: TablePreferences,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
 }
 
 /// How a table was left.

@@ -1,5 +1,7 @@
 //! The loop: one channel of events in, effects out, a picture after each batch of events.
 
+mod media;
+
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use crate::event::{Effect, Event, NodeAnswer};
+use crate::media::Maker;
 use crate::prefs::Preferences;
 use crate::record::{Head, Recorder, Replay, ReplayError};
 use crate::source::Source;
@@ -92,6 +95,8 @@ pub struct Session {
     pub preferences_file: Option<PathBuf>,
     /// Where to record the session.
     pub record: Option<PathBuf>,
+    /// Who makes boot media.
+    pub maker: Arc<dyn Maker>,
 }
 
 /// Runs the UI on the places of the session, each with its source, until the user quits or the process is asked to stop. A directory that does not
@@ -114,6 +119,7 @@ pub async fn run(
     });
     let recorder = recorder.transpose()?;
     let (sender, mut receiver) = unbounded_channel();
+    let has_mouse = session.preferences.mouse;
     let mut state = State::new(session.settings, &session.preferences, size);
     let begin = state.start();
     let worker = Worker::start(sender.clone()).map_err(RunError::Thread)?;
@@ -127,10 +133,14 @@ pub async fn run(
         preferences_file: session.preferences_file,
         unsaved: None,
         keys: None,
+        media: media::Workshop::new(session.maker, sender.clone()),
     };
     runner.ask(begin);
     listen_for_signals(&sender)?;
     let mut screen = Screen::take().map_err(RunError::Terminal)?;
+    if has_mouse {
+        screen.listen_to_mouse(true).map_err(RunError::Terminal)?;
+    }
     runner.keys = Some(listen_to_terminal(&sender));
     let mut events = vec![tick(&*clock)];
     let mut patience = FIRST_PICTURE;
@@ -143,6 +153,8 @@ pub async fn run(
                 for effect in state.update(event) {
                     if runner.do_it(effect, &mut screen).await? {
                         runner.save();
+                        drop(screen);
+                        runner.media.close().await;
                         // The process ends: giving back a hundred thousand rows first would be felt.
                         std::mem::forget(state);
                         return Ok(());
@@ -229,6 +241,7 @@ struct Runner {
     preferences_file: Option<PathBuf>,
     unsaved: Option<Box<Preferences>>,
     keys: Option<tokio::task::JoinHandle<()>>,
+    media: media::Workshop,
 }
 
 impl Runner {
@@ -243,6 +256,7 @@ impl Runner {
         match effect {
             Effect::Quit => return Ok(true),
             Effect::Repaint => screen.clear().map_err(RunError::Terminal)?,
+            Effect::Mouse(on) => screen.listen_to_mouse(on).map_err(RunError::Terminal)?,
             Effect::Copy(text) => screen.copy(&text).map_err(RunError::Terminal)?,
             Effect::Suspend => {
                 // Two readers of one terminal would take each other's keys.
@@ -296,6 +310,8 @@ impl Runner {
                         });
                         let _ = sender.send(Event::Node { generation, answer });
                     }
+                    let answer = source.events(id).await;
+                    let _ = sender.send(Event::NodeHistory { generation, answer });
                     let answer = source.node(id).await.map(|node| NodeAnswer {
                         node: Box::new(node),
                         live: true,
@@ -318,8 +334,27 @@ impl Runner {
                     let _ = sender.send(Event::Done { job, answer });
                 });
             }
+            Effect::History { place } => {
+                tokio::spawn(async move {
+                    let answer = source.samples().await;
+                    let _ = sender.send(Event::History { place, answer });
+                });
+            }
+            Effect::Record(sample) => {
+                // A cache that cannot be written says so when it is refreshed.
+                tokio::spawn(async move { drop(source.record(sample).await) });
+            }
+            Effect::Survey => self.media.survey(),
+            Effect::Check { asked, order } => self.media.check(asked, order),
+            Effect::Make { job, order } => self.media.make(job, order),
+            Effect::Cancel { job } => self.media.cancel(job),
             Effect::Remember(preferences) => self.unsaved = Some(preferences),
-            Effect::Copy(_) | Effect::Suspend | Effect::Repaint | Effect::Fault | Effect::Quit => {}
+            Effect::Mouse(_)
+            | Effect::Copy(_)
+            | Effect::Suspend
+            | Effect::Repaint
+            | Effect::Fault
+            | Effect::Quit => {}
         }
     }
 
@@ -417,6 +452,7 @@ fn listen_to_terminal(sender: &UnboundedSender<Event>) -> tokio::task::JoinHandl
             });
             let event = match next.await {
                 Some(Ok(TerminalEvent::Key(key))) => Event::Key(key),
+                Some(Ok(TerminalEvent::Mouse(mouse))) => Event::Mouse(mouse),
                 Some(Ok(TerminalEvent::Paste(text))) => Event::Paste(text),
                 Some(Ok(TerminalEvent::Resize(width, height))) => Event::Resize { width, height },
                 Some(Ok(_)) => continue,

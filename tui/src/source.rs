@@ -4,15 +4,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use directory::cache;
+use directory::cache::{self, NodeEvent, Sample};
 use directory::client::{Client, Error, MOVE_LIFETIME_SECONDS};
 use directory::clock::Clock;
+use directory::desired::{self, DesiredFarms};
 use directory::identity::NodeId;
 use directory::sign::Signer;
 use directory::wire::{Node, NodeState};
 
 use crate::columns::Column;
 use crate::event::{Action, Refreshed, Snapshot};
+use crate::history::History;
 use crate::row::{NodeRow, SharedTexts};
 use crate::rows::Rows;
 
@@ -29,7 +31,7 @@ pub type Progress = Box<dyn FnMut(u64, Option<u64>) + Send>;
 pub type FindOwner = Arc<dyn Fn() -> Answer<Result<Signer, String>> + Send + Sync>;
 
 /// A directory as the terminal UI needs it: a cache that answers at once, and what goes out.
-pub trait Source: Send + Sync {
+pub trait Source: History {
     /// The first nodes of the cache in some order, and how many there are.
     fn first(&self, limit: u32, sort: Column, descending: bool) -> Answer<Snapshot>;
     /// All nodes of the cache.
@@ -48,7 +50,7 @@ pub trait Source: Send + Sync {
 #[derive(Clone)]
 pub struct DirectorySource {
     client: Client,
-    cache: cache::Source,
+    pub(crate) cache: cache::Source,
     farm_id: Option<u64>,
     find_owner: FindOwner,
     owner: Arc<tokio::sync::Mutex<Option<Result<Signer, String>>>>,
@@ -124,6 +126,20 @@ impl Unusable {
     fn why<T: Send + 'static>(&self) -> Answer<T> {
         let why = self.0.clone();
         Box::pin(async move { Err(why) })
+    }
+}
+
+impl History for Unusable {
+    fn samples(&self) -> Answer<Vec<Sample>> {
+        self.why()
+    }
+
+    fn record(&self, _: Sample) -> Answer<()> {
+        self.why()
+    }
+
+    fn events(&self, _: NodeId) -> Answer<Vec<NodeEvent>> {
+        self.why()
     }
 }
 
@@ -268,6 +284,20 @@ impl Source for DirectorySource {
                         _ => "FreeTFT is no longer accepted on",
                     }
                 }
+                Action::ChangeFarm(wish) => {
+                    let label = wish.label();
+                    let wish = DesiredFarms {
+                        farms: vec![(**wish).clone()],
+                    };
+                    let plan = desired::plan(&wish, client, &owner).await.map_err(text)?;
+                    for (done, step) in plan.steps.iter().enumerate() {
+                        step.run(client, &owner).await.map_err(|error| match done {
+                            0 => text(error),
+                            _ => format!("only a part was changed; {}", text(error)),
+                        })?;
+                    }
+                    return Ok(format!("{label} is changed"));
+                }
                 Action::Move(id, to) => {
                     let node = client.node(*id, false, Some(&owner)).await.map_err(text)?;
                     let farm = client.farm(*to, Some(&owner)).await.map_err(text)?;
@@ -276,10 +306,6 @@ impl Source for DirectorySource {
                         .await
                         .map_err(text)?;
                     return Ok(prepared.farm_toml);
-                }
-                Action::UpdateFarm(farm) => {
-                    client.update_farm(farm, &owner).await.map_err(text)?;
-                    return Ok(format!("farm {} is changed", farm.name));
                 }
             };
             tally.outcome(done)
@@ -331,7 +357,7 @@ impl Tally {
 }
 
 /// The error and its root cause in one line.
-fn text(error: impl std::error::Error) -> String {
+pub(crate) fn text(error: impl std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -6,7 +6,10 @@
 
 mod actions;
 mod keys;
+mod media;
+mod mouse;
 mod order;
+mod overview;
 mod places;
 mod prompt;
 
@@ -14,6 +17,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
+use directory::cache::{NodeEvent, Sample};
 use directory::clock::UnixTime;
 use directory::identity::NodeId;
 use directory::wire::{Farm, Node};
@@ -24,6 +28,7 @@ use crate::command::View;
 use crate::event::{Effect, Event, NodeAnswer, Refreshed, Snapshot};
 use crate::health::Health;
 use crate::jobs::{Entry, Job, Toast, keep};
+use crate::media::Survey;
 use crate::prefs::{Preferences, TablePreferences};
 use crate::row::NodeRow;
 use crate::rows::{Marks, Rows};
@@ -35,7 +40,7 @@ use crate::trouble::Trouble;
 use order::Arranging;
 pub use places::Place;
 pub(crate) use places::Visit;
-pub(crate) use prompt::{Confirm, Consent, Palette, Prompt};
+pub(crate) use prompt::{Confirm, Consent, Deed, Palette, Prompt};
 
 /// A request without an answer for this long counts as failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
@@ -78,6 +83,8 @@ pub(crate) struct Open {
     pub id: NodeId,
     pub node: Option<Box<Node>>,
     pub health: Health,
+    /// What happened to it while somebody looked, the newest first.
+    pub events: Vec<NodeEvent>,
     /// Lines scrolled.
     pub top: usize,
     generation: u64,
@@ -111,13 +118,23 @@ pub struct State {
     pub(crate) toast: Option<Toast>,
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) log: VecDeque<Entry>,
+    /// What passed, the oldest first.
+    pub(crate) samples: Vec<Sample>,
+    /// What there is to make media from; `None` until somebody has looked.
+    pub(crate) survey: Option<Result<Survey, String>>,
     /// Lines scrolled in views without a table.
     pub(crate) top: usize,
+    /// The alert of the overview that is selected.
+    pub(crate) alert: usize,
+    /// Whether the mouse is listened to.
+    pub(crate) mouse: bool,
     pub(crate) places: Vec<Visit>,
     /// Which of them is looked at.
     pub(crate) at: usize,
     no_changes: Option<String>,
+    has_history: bool,
     last_job: u64,
+    last_check: u64,
     last_open: u64,
     asked_load: u64,
     shown_load: u64,
@@ -184,11 +201,17 @@ impl State {
             toast: None,
             jobs: VecDeque::new(),
             log: VecDeque::new(),
+            samples: Vec::new(),
+            survey: None,
             top: 0,
+            alert: 0,
+            mouse: preferences.mouse,
+            has_history: false,
             places,
             at: 0,
             no_changes: Some(NOT_ANSWERED.to_owned()),
             last_job: 0,
+            last_check: 0,
             last_open: 0,
             asked_load: 0,
             shown_load: 0,
@@ -252,6 +275,7 @@ impl State {
             Event::Tick { wall, now } => self.tick(wall, now, &mut effects),
             Event::Key(key) if key.kind == KeyEventKind::Press => self.key(key, &mut effects),
             Event::Key(_) => {}
+            Event::Mouse(mouse) => self.mouse(mouse, &mut effects),
             Event::Paste(text) => self.paste(&text),
             Event::Resize { width, height } => self.size = (width, height),
             Event::Loaded { generation, answer } => {
@@ -286,6 +310,16 @@ impl State {
             }
             Event::Node { generation, answer } => self.take_node(generation, answer),
             Event::Done { job, answer } => self.take_done(job, answer, &mut effects),
+            // What passed elsewhere is of no interest any more.
+            Event::History { place, answer } if place == self.at => self.take_history(answer),
+            Event::History { .. } => {}
+            Event::NodeHistory { generation, answer } => {
+                self.take_node_history(generation, answer);
+            }
+            Event::Surveyed(answer) => self.survey = Some(answer),
+            Event::Checked { asked, answer } => self.take_checked(asked, answer, &mut effects),
+            Event::Working { job, progress } => self.take_working(job, progress),
+            Event::Made { job, answer } => self.take_made(job, answer, &mut effects),
             Event::Suspend => effects.push(Effect::Suspend),
             Event::Stop => effects.push(Effect::Quit),
             Event::Fault => effects.push(Effect::Fault),
@@ -307,6 +341,7 @@ impl State {
         self.give_up_on_the_overdue();
         self.load_if_due(effects);
         self.ask_if_due(effects);
+        self.look_back(effects);
     }
 
     fn take_loaded(
@@ -450,6 +485,7 @@ impl State {
             id,
             node: None,
             health: Health::default(),
+            events: Vec::new(),
             top: 0,
             generation: self.last_open,
         });
@@ -497,6 +533,7 @@ impl State {
             nodes: TablePreferences::of(&self.nodes),
             registrations: TablePreferences::of(&self.registrations),
             rewards: TablePreferences::of(&self.rewards),
+            mouse: self.mouse,
         }
     }
 

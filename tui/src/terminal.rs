@@ -4,7 +4,7 @@ use std::io::{self, Stdout, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste};
 use crossterm::style::Print;
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use crossterm::{cursor, execute, queue, terminal};
@@ -15,6 +15,9 @@ use ratatui::layout::{Position, Rect};
 use crate::state::State;
 use crate::view;
 
+/// Buttons and wheel, in SGR's coordinates. crossterm's own command asks for every movement too, and
+/// each would wake us.
+const BUTTONS_AND_WHEEL: &str = "\u{1b}[?1000h\u{1b}[?1006h";
 /// Whether the terminal is taken. Leaving the alternate screen twice would put the cursor back to
 /// where it was, over whatever was printed since: the report of a panic.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
@@ -22,6 +25,7 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// The terminal, in raw mode on its alternate screen. Dropping it gives it back.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
+    has_mouse: bool,
 }
 
 impl Screen {
@@ -39,7 +43,10 @@ impl Screen {
         enter()?;
         let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))
             .inspect_err(|_| drop(give_back()))?;
-        Ok(Self { terminal })
+        Ok(Self {
+            terminal,
+            has_mouse: false,
+        })
     }
 
     /// Draws the state; the terminal shows the new picture at once, not line by line.
@@ -64,6 +71,20 @@ impl Screen {
         let text = base64::engine::general_purpose::STANDARD.encode(text);
         let sequence = format!("\u{1b}]52;c;{text}\u{7}");
         execute!(self.terminal.backend_mut(), Print(sequence))
+    }
+
+    /// Listens to the mouse, or no longer; the terminal then selects text with it.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn listen_to_mouse(&mut self, on: bool) -> io::Result<()> {
+        self.has_mouse = on;
+        let out = self.terminal.backend_mut();
+        if on {
+            execute!(out, Print(BUTTONS_AND_WHEEL))
+        } else {
+            execute!(out, DisableMouseCapture)
+        }
     }
 
     /// Draws everything anew the next time.
@@ -91,6 +112,9 @@ impl Screen {
     /// The terminal is gone.
     pub fn resume(&mut self) -> io::Result<()> {
         enter()?;
+        if self.has_mouse {
+            self.listen_to_mouse(true)?;
+        }
         self.clear()
     }
 }
@@ -121,6 +145,7 @@ fn give_back() -> io::Result<()> {
     let left = execute!(
         out,
         EndSynchronizedUpdate,
+        DisableMouseCapture,
         DisableBracketedPaste,
         terminal::LeaveAlternateScreen,
         cursor::Show

@@ -119,6 +119,18 @@ impl Glyphs {
         }
     }
 
+    /// A bar of one of eight heights, 0 to 7.
+    #[must_use]
+    pub fn level(self, level: usize) -> &'static str {
+        const UNICODE: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+        const ASCII: [&str; 8] = ["_", ".", ":", "-", "=", "+", "*", "#"];
+        let levels = match self {
+            Self::Unicode => UNICODE,
+            Self::Ascii => ASCII,
+        };
+        levels.get(level).copied().unwrap_or_else(|| self.full())
+    }
+
     /// A horizontal rule's character.
     #[must_use]
     pub const fn rule(self) -> &'static str {

@@ -3,12 +3,15 @@
 mod farm;
 mod help;
 mod lists;
+mod media;
 mod node;
 mod overlay;
 mod overview;
+mod place;
 mod registrations;
 mod rewards;
 mod table;
+mod trend;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -22,6 +25,8 @@ use crate::node::duration_text;
 use crate::row::NodeRow;
 use crate::state::{Prompt, State};
 use crate::theme::{Glyphs, Theme};
+
+pub(crate) use place::{Place, place};
 
 /// Below this nothing useful can be shown.
 const SMALLEST: (u16, u16) = (20, 5);
@@ -115,7 +120,7 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
 fn view_lines(state: &State, width: u16) -> Vec<Line<'static>> {
     match state.view {
         View::Farm => farm::lines(state, width),
-        View::Media => lists::media(state, width),
+        View::Media => media::lines(state, width),
         View::Jobs => lists::jobs(state, width),
         View::Log => lists::log(state, width),
         View::Overview | View::Nodes | View::Registrations | View::Rewards => {
@@ -240,6 +245,15 @@ fn message(state: &State) -> Option<(String, Style)> {
         Some(Prompt::Palette(palette)) => {
             return Some((typed(":", &palette.input), theme.key()));
         }
+        Some(Prompt::Form(form)) if state.size.1 < overlay::TALL => {
+            if let Some((text, is_bad)) = form.told() {
+                return Some(if is_bad {
+                    (format!("{} {text}", theme.glyphs.alarm()), theme.bad())
+                } else {
+                    (text, theme.dim())
+                });
+            }
+        }
         Some(Prompt::Move { input, id }) => {
             let name = state
                 .row_of(*id)
@@ -360,26 +374,19 @@ fn title(state: &State, width: u16) -> Line<'static> {
     ])
 }
 
-/// Names of the views: whole, or only the one shown and the keys of the others.
 fn tabs(state: &State, width: u16) -> Line<'static> {
     let theme = state.settings.theme;
-    let whole: usize = View::ALL.iter().map(|view| view.name().len() + 3).sum();
-    let is_wide = whole <= usize::from(width);
-    let mut spans = Vec::new();
-    for (number, view) in (1..).zip(View::ALL) {
-        let is_shown = view == state.view;
-        let text = match (is_wide, is_shown) {
-            (true, _) | (false, true) => format!("{number} {} ", view.name()),
-            (false, false) => format!("{number} "),
-        };
-        let style = if is_shown {
-            theme.selected()
-        } else {
-            theme.dim()
-        };
-        spans.push(Span::styled(text, style));
-    }
-    Line::from(spans)
+    let spans = place::tab_names(state, width)
+        .into_iter()
+        .map(|(text, view)| {
+            let style = if view == state.view {
+                theme.selected()
+            } else {
+                theme.dim()
+            };
+            Span::styled(text, style)
+        });
+    Line::from_iter(spans)
 }
 
 /// The keys that do something now, the most useful first, as many as fit.
@@ -398,8 +405,9 @@ fn hints(state: &State, width: u16) -> Line<'static> {
         ],
         Some(Prompt::Move { .. }) => &[("Enter", "go on"), ("Esc", "back")],
         Some(Prompt::Export { .. }) => &[("Enter", "write"), ("Esc", "back")],
+        Some(Prompt::Confirm(confirm)) if confirm.form.is_some() => &[("Esc", "back to the form")],
         Some(Prompt::Confirm(_)) => &[("Esc", "cancel")],
-        Some(Prompt::Form(_)) => &[("Enter", "save"), ("Tab", "next field"), ("Esc", "cancel")],
+        Some(Prompt::Form(form)) => form.keys(),
         None => &[],
     };
     let mut line = Hints {

@@ -6,6 +6,7 @@
 //! 100 000 nodes. Nothing in it is worth more than asking again: a file that is damaged or of another
 //! version is set aside, and a new one begun.
 
+mod history;
 mod page;
 mod refresh;
 mod summaries;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Row as _, SqlitePool};
 
+pub use history::{NodeEvent, NodeEventKind, SAMPLE_SECONDS, Sample};
 pub use page::{NodeQuery, Page, Sort, SortBy, Totals};
 pub use refresh::{Progress, RefreshError, Refreshed};
 pub use summaries::{NodeSummary, first_mac};
@@ -27,11 +29,11 @@ use crate::clock::UnixTime;
 use crate::wire::Date;
 
 /// Counts incompatible changes of the schema.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// Marks the file as ours: `fdc1`.
 const APPLICATION_ID: i64 = 0x6664_6331;
 /// The statements that write both.
-const MARKS: &str = "PRAGMA application_id = 0x66646331; PRAGMA user_version = 1";
+const MARKS: &str = "PRAGMA application_id = 0x66646331; PRAGMA user_version = 2";
 /// Most sources that are kept; those seen least recently make room.
 const MAX_SOURCES: i64 = 64;
 /// Name of the file inside the cache directory.

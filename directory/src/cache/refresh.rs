@@ -1,14 +1,15 @@
 //! Writing: everything, or what changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::{Row as _, Sqlite, Transaction};
 
+use super::history::{self, Known, resources_of, state_of};
 use super::{CacheError, Source, from_sql, to_sql};
 use crate::client::{Client, Error, FarmFilter, NodeFilter, PageRequest, Response};
 use crate::clock::{Clock, UnixTime};
 use crate::sign::Signer;
-use crate::wire::{Changes, Farm, GoneKind, Node, NodeState, gib_to_bytes};
+use crate::wire::{Changes, Farm, GoneKind, Node};
 
 /// Entries asked for at once.
 const CHANGES_PAGE: u32 = 5000;
@@ -58,7 +59,10 @@ impl Source {
     ) -> Result<Refreshed, RefreshError> {
         let revision = self.revision().await?;
         if revision > 0 {
-            match self.follow(client, signer, revision, None, progress).await {
+            match self
+                .follow(client, signer, (revision, None), clock, progress)
+                .await
+            {
                 Ok(entries) => {
                     self.refreshed_at(clock.now()).await?;
                     return Ok(Refreshed::Changes(entries));
@@ -72,12 +76,12 @@ impl Source {
         }
         let generation = self.next_generation().await?;
         let entries = match self
-            .follow(client, signer, 0, Some(generation), progress)
+            .follow(client, signer, (0, Some(generation)), clock, progress)
             .await
         {
             Ok(entries) => entries,
             Err(RefreshError::Directory(Error::NotSupported { .. })) => {
-                self.read_lists(client, signer, generation, progress)
+                self.read_lists(client, signer, generation, clock, progress)
                     .await?
             }
             Err(error) => return Err(error),
@@ -94,7 +98,7 @@ impl Source {
         let generation = self.next_generation().await?;
         let mut change = self.begin().await?;
         for chunk in nodes.chunks(LIST_PAGE as usize) {
-            change.put_nodes(chunk, generation).await?;
+            change.put_nodes(chunk, generation, now).await?;
         }
         change.commit().await?;
         // A list has no revision to go on from.
@@ -108,13 +112,13 @@ impl Source {
         self.forget_older(generation, now).await
     }
 
-    /// Follows changes from a revision to the last one.
+    /// Follows changes from a revision to the last one; with a generation, everything is read.
     async fn follow(
         &self,
         client: &Client,
         signer: Option<&Signer>,
-        since: u64,
-        generation: Option<i64>,
+        (since, generation): (u64, Option<i64>),
+        clock: &dyn Clock,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<u64, RefreshError> {
         let mut since = since;
@@ -142,7 +146,7 @@ impl Source {
                 nodes.iter().filter(|node| !node.deleted).partition(stays);
             let deleted = nodes.iter().filter(|node| node.deleted);
             change.put_farms(&farms, stamp).await?;
-            change.put_nodes(here, stamp).await?;
+            change.put_nodes(here, stamp, clock.now()).await?;
             for node in moved.into_iter().chain(deleted) {
                 change.remove_node(node.id).await?;
             }
@@ -172,6 +176,7 @@ impl Source {
         client: &Client,
         signer: Option<&Signer>,
         generation: i64,
+        clock: &dyn Clock,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<u64, RefreshError> {
         let mut entries = 0;
@@ -211,7 +216,9 @@ impl Source {
             };
             let answer = client.nodes(&filter, page, signer).await?;
             let mut change = self.begin().await?;
-            change.put_nodes(&answer.value, generation).await?;
+            change
+                .put_nodes(&answer.value, generation, clock.now())
+                .await?;
             change.commit().await?;
             entries += answer.value.len() as u64;
             let of = answer
@@ -350,6 +357,7 @@ impl Change<'_> {
         &mut self,
         nodes: impl IntoIterator<Item = &Node>,
         generation: i64,
+        now: UnixTime,
     ) -> Result<(), CacheError> {
         let nodes: Vec<&Node> = nodes.into_iter().collect();
         if nodes.is_empty() {
@@ -365,19 +373,21 @@ impl Change<'_> {
             .extend(nodes.iter().map(|node| to_sql(node.farm_id)));
         let (ids, rows) = (json(&ids), json(&rows));
         let done = async {
-            // A node that moved leaves a farm whose totals change too.
-            let left = sqlx::query(
-                // CROSS JOIN: SQLite keeps the order, and looks each id up instead of scanning.
-                "SELECT DISTINCT farm_id FROM json_each($2) AS ids CROSS JOIN nodes \
+            // CROSS JOIN: SQLite keeps the order, and looks each id up instead of scanning.
+            let known = sqlx::query(
+                "SELECT node_id, farm_id, state, reported, uptime, cru, mru, sru, hru \
+                 FROM json_each($2) AS ids CROSS JOIN nodes \
                  ON nodes.source = $1 AND nodes.node_id = ids.value",
             )
             .bind(self.source.id)
             .bind(ids?)
             .fetch_all(&mut *self.tx)
             .await?;
-            for row in left {
-                self.touched.insert(row.try_get("farm_id")?);
-            }
+            let known: HashMap<String, Known> =
+                known.iter().map(Known::read).collect::<Result<_, _>>()?;
+            // A node that moved leaves a farm whose totals change too.
+            self.touched.extend(known.values().map(|node| node.farm_id));
+            history::put_events(&mut self.tx, self.source.id, &nodes, &known, now).await?;
             sqlx::query(
                 "INSERT INTO nodes (source, generation, id, node_id, farm_id, hostname, country, \
                  city, state, reported, uptime, cru, mru, sru, hru, body) \
@@ -458,13 +468,7 @@ impl Change<'_> {
 
 /// A node's columns in the order of the statement that inserts them.
 fn row<'a>(node: &'a Node, id: &'a str) -> impl serde::Serialize + use<'a> {
-    let bytes = |gib: f64| to_sql(gib_to_bytes(gib).unwrap_or(0));
-    let total = &node.total_resources;
-    let state = node.state.unwrap_or(if node.approved {
-        NodeState::Approved
-    } else {
-        NodeState::Pending
-    });
+    let [cru, mru, sru, hru] = resources_of(node);
     let reported = if node.uptime > 0 { node.updated.0 } else { 0 };
     (
         to_sql(node.id),
@@ -473,13 +477,13 @@ fn row<'a>(node: &'a Node, id: &'a str) -> impl serde::Serialize + use<'a> {
         &node.hostname,
         &node.location.country,
         &node.location.city,
-        state,
+        state_of(node),
         reported,
         node.uptime,
-        to_sql(total.cru),
-        bytes(total.mru),
-        bytes(total.sru),
-        bytes(total.hru),
+        cru,
+        mru,
+        sru,
+        hru,
         node,
     )
 }

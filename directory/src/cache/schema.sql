@@ -68,3 +68,30 @@ CREATE TABLE totals (
     hru        INTEGER NOT NULL,
     PRIMARY KEY (source, farm_id)
 ) STRICT, WITHOUT ROWID;
+
+-- Totals over time, for sparklines; thinned as they grow old.
+CREATE TABLE samples (
+    source     INTEGER NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
+    -- Beginning of its ten minutes.
+    at         INTEGER NOT NULL,
+    nodes      INTEGER NOT NULL,
+    up         INTEGER NOT NULL,
+    -- Cloud units, millionths.
+    cu         INTEGER NOT NULL,
+    su         INTEGER NOT NULL,
+    -- What the period still pays, units of 10^-7 TFT.
+    reward     INTEGER NOT NULL,
+    PRIMARY KEY (source, at)
+) STRICT, WITHOUT ROWID;
+
+-- What happened to nodes while somebody looked; the oldest make room.
+CREATE TABLE events (
+    id         INTEGER PRIMARY KEY,
+    source     INTEGER NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
+    node_id    TEXT    NOT NULL,
+    at         INTEGER NOT NULL,
+    kind       TEXT    NOT NULL,
+    before     TEXT    NOT NULL,
+    after      TEXT    NOT NULL
+) STRICT;
+CREATE INDEX events_node ON events (source, node_id, id);

@@ -8,6 +8,7 @@
 mod document;
 mod plan;
 mod steps;
+mod text;
 mod wire;
 
 pub use document::{

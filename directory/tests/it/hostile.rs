@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 #[path = "../../fuzz/bodies.rs"]
 mod bodies;
+#[path = "../../../hw-probe/tests/it/damage.rs"]
+mod damage;
 
 type Target = fn(&[u8]);
 
@@ -31,13 +33,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_fuzz_target_is_replayed() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
-    let mut names: Vec<String> = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
+    let names = damage::targets(env!("CARGO_MANIFEST_DIR"));
     assert_eq!(names, TARGETS.map(|(name, _)| name));
 }
 
@@ -64,24 +60,6 @@ fn the_seeds_are_what_the_targets_look_for() {
     }
 }
 
-/// One damage: where (as a part of the length), what, and with what.
-type Damage = (u16, u8, u8);
-
-fn damage(seed: &mut Vec<u8>, (at, what, with): Damage) {
-    let at = seed.len() * usize::from(at) / (usize::from(u16::MAX) + 1);
-    let length = usize::from(with).min(seed.len() - at);
-    match what % 5 {
-        0 if at < seed.len() => seed[at] = with,
-        1 if at < seed.len() => seed[at] ^= 1 << (with % 8),
-        2 => seed.insert(at, with),
-        3 => drop(seed.drain(at..at + length)),
-        _ => {
-            let copy = seed[at..at + length].to_vec();
-            seed.splice(at..at, copy);
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -89,13 +67,10 @@ proptest! {
     fn damaged_input_does_no_harm(
         target in 0..TARGETS.len(),
         seed in 0..64_usize,
-        damages in proptest::collection::vec(any::<Damage>(), 1..8),
+        damages in damage::damages(),
     ) {
         let (name, body) = TARGETS[target];
-        let mut all = seeds(name);
-        let count = all.len();
-        let seed = &mut all[seed % count];
-        damages.iter().for_each(|one| damage(seed, *one));
-        body(seed);
+        let all = seeds(name);
+        body(&damage::done(&all[seed % all.len()], &damages));
     }
 }

@@ -5,6 +5,7 @@
 mod cache;
 mod clients;
 mod cluster;
+mod history;
 mod hostile;
 mod metrics;
 mod on_postgres;

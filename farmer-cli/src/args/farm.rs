@@ -5,7 +5,7 @@ use directory::desired::{CustomPrices, Prices, Wallet};
 use directory::wire::Cidr;
 use node_config::FarmId;
 
-use super::value::{custom_prices, resource_prices, seconds};
+use super::value::seconds;
 use super::{ChangeArgs, ConnectionArgs};
 
 #[derive(Debug, Subcommand)]
@@ -161,7 +161,7 @@ pub struct FarmUpdateArgs {
     pub longitude: Option<f64>,
 
     /// Prices per CPU and per GiB; repeat for other currencies. They replace those that are there
-    #[arg(long = "price", value_name = "CUR:KEY=N,…", value_parser = resource_prices)]
+    #[arg(long = "price", value_name = "CUR:KEY=N,…")]
     pub prices: Vec<Prices>,
 
     /// No prices of its own
@@ -169,7 +169,7 @@ pub struct FarmUpdateArgs {
     pub no_prices: bool,
 
     /// Prices per cloud unit (cu, su, nu, ipv4u) instead of the grid's
-    #[arg(long, value_name = "CUR:KEY=N,…", value_parser = custom_prices)]
+    #[arg(long, value_name = "CUR:KEY=N,…")]
     pub custom_prices: Option<CustomPrices>,
 
     /// The grid's prices again

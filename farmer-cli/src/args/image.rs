@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use image_builder::medium::SerialConsole;
-use node_config::{FarmId, RunMode};
+use node_config::RunMode;
 
 pub use bootkit::{
     BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
@@ -26,7 +26,7 @@ pub use output::{ImageFormat, Paper, ResultArgs};
 pub use sources::ImageSourcesArgs;
 pub use thin::{ImageServeArgs, ThinArgs};
 
-use super::{ConnectionArgs, LocationValue, StaticAddress};
+use super::{ConnectionArgs, FarmIds, LocationValue, StaticAddress};
 use supplies::SuppliesArgs;
 use zero_os::ZeroOsArgs;
 
@@ -59,12 +59,13 @@ pub enum ImageCommand {
     farmer image build --farm-id 1 --out node.qcow2\n  \
     farmer image build --farm-id 1 --format pxe --out /srv/farm-boot\n  \
     farmer image build --farm-id 1 --out node.iso --serial ttyS1,115200\n  \
-    farmer image build --farm-id 1 --mirror https://boot.example --out thin.ipxe\n  \
+    farmer image build --farm-id 1 --format thin-usb --suite trixie \\\n      \
+        --mirror https://boot.example --out thin.img\n  \
     farmer image build --farm-id 1 --zos zero-os-generic.efi --out zos.iso")]
 pub struct ImageBuildArgs {
-    /// The farm's number
+    /// The farm's number; of thin images also FIRST..LAST, an image for each
     #[arg(long, value_name = "N")]
-    pub farm_id: FarmId,
+    pub farm_id: FarmIds,
 
     /// File with an enrolment token of the farm, which approves the node
     #[arg(long, value_name = "FILE")]
@@ -85,6 +86,10 @@ pub struct ImageBuildArgs {
     /// Fixed address instead of DHCP: ADDR/LEN[,gw=…][,dns=…][,if=…]
     #[arg(long = "static", value_name = "ADDRESS")]
     pub static_address: Option<StaticAddress>,
+
+    /// VLAN of the machines' network, 1 to 4094 (thin media: not with Debian 12's iPXE)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4094))]
+    pub vlan: Option<u16>,
 
     /// More words on the node's console
     #[arg(long)]

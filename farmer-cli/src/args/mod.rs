@@ -45,7 +45,7 @@ pub use node::{
     NodeMoveArgs, NodeShowArgs, NodeWaitArgs, StateFilter,
 };
 pub use tools::{CompletionsArgs, ConfigCommand, DashArgs, HelpArgs, ManArgs, TuiArgs};
-pub use value::{LocationValue, StaticAddress};
+pub use value::{FarmIds, LocationValue, StaticAddress};
 
 /// Build boot media, watch a farm and its nodes, and know what they earn.
 #[derive(Debug, Parser)]

@@ -5,7 +5,7 @@ use node_config::FarmId;
 
 use super::ConnectionArgs;
 
-/// Watch and manage a farm in the terminal. Press ? for the keys.
+/// Watch and manage a farm in the terminal, and make its boot media. Press ? for the keys.
 ///
 /// What was seen last is there at once, also when the directory is silent. Columns, order and
 /// filters are remembered.
@@ -43,13 +43,22 @@ pub struct TuiArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "record")]
     pub replay: Option<PathBuf>,
 
+    /// farm-node to put into media; else the one beside farmer
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<PathBuf>,
+
+    /// Bootkit of media: a fetched one by id, or an exported one; else what apt has
+    #[arg(long, value_name = "ID|FILE")]
+    pub bootkit: Option<String>,
+
     #[command(flatten)]
     pub connection: ConnectionArgs,
 }
 
 /// The farm at a glance: totals, states, what needs attention.
 ///
-/// With --once as plain text, for cron and screen readers; else in the terminal, as `farmer tui`.
+/// With --once as plain text, for cron and screen readers; else in the terminal, as `farmer tui`. Each
+/// run keeps the totals for the overview of `farmer tui`, which shows how they went on.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  \
     farmer dash --farm 1 --once\n  \

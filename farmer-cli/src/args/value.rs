@@ -3,58 +3,8 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use directory::desired::{Currency, CustomPrices, Prices};
 use node_config::values::Cidr;
-use node_config::{Addressing, LocationConfig};
-
-/// `CURRENCY:key=NUMBER,…` into a currency and numbers in the order of `keys`; those not named are 0.
-fn prices<const N: usize>(text: &str, keys: [&str; N]) -> Result<(Currency, [f64; N]), String> {
-    let (currency, amounts) = text
-        .split_once(':')
-        .ok_or_else(|| format!("a price is CURRENCY:{}=NUMBER,…", keys.join("=NUMBER,")))?;
-    let mut values = [0.0; N];
-    for pair in amounts.split(',') {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| format!("{pair:?} is not key=number"))?;
-        let place = keys
-            .iter()
-            .position(|known| *known == key.trim())
-            .ok_or_else(|| format!("{key:?} is none of {}", keys.join(", ")))?;
-        values[place] = value
-            .trim()
-            .parse::<f64>()
-            .ok()
-            .filter(|price| *price >= 0.0 && price.is_finite())
-            .ok_or_else(|| format!("{value:?} is no price"))?;
-    }
-    Ok((currency.trim().parse()?, values))
-}
-
-/// `USD:cru=1,mru=2,sru=0.1,hru=0.02,nru=0`
-pub fn resource_prices(text: &str) -> Result<Prices, String> {
-    let (currency, [cru, mru, sru, hru, nru]) = prices(text, ["cru", "mru", "sru", "hru", "nru"])?;
-    Ok(Prices {
-        currency,
-        cru,
-        mru,
-        sru,
-        hru,
-        nru,
-    })
-}
-
-/// `USD:cu=8,su=6,nu=0,ipv4u=5`
-pub fn custom_prices(text: &str) -> Result<CustomPrices, String> {
-    let (currency, [cu, su, nu, ipv4u]) = prices(text, ["cu", "su", "nu", "ipv4u"])?;
-    Ok(CustomPrices {
-        currency,
-        cu,
-        su,
-        nu,
-        ipv4u,
-    })
-}
+use node_config::{Addressing, FarmId, LocationConfig};
 
 /// `90s`, `30m`, `24h`, `7d`, in seconds.
 pub fn seconds(text: &str) -> Result<u64, String> {
@@ -72,6 +22,50 @@ pub fn seconds(text: &str) -> Result<u64, String> {
         .checked_mul(factor)
         .filter(|seconds| *seconds > 0)
         .ok_or_else(bad)
+}
+
+/// A farm's number, or those from `FIRST..LAST`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FarmIds {
+    first: FarmId,
+    last: FarmId,
+}
+
+/// Most farms that one command makes something for.
+const MOST_FARMS: u32 = 100_000;
+
+impl FarmIds {
+    /// The one farm, if it is one.
+    pub fn one(self) -> Option<FarmId> {
+        (self.first == self.last).then_some(self.first)
+    }
+
+    /// All of them.
+    pub fn all(self) -> Vec<FarmId> {
+        let numbers = self.first.get()..=self.last.get();
+        numbers
+            .filter_map(|number| FarmId::try_from(u64::from(number)).ok())
+            .collect()
+    }
+}
+
+impl FromStr for FarmIds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = |text: &str| text.parse::<FarmId>().map_err(|error| error.to_string());
+        let (first, last) = match text.split_once("..") {
+            Some((first, last)) => (id(first)?, id(last)?),
+            None => (id(text)?, id(text)?),
+        };
+        if last < first {
+            return Err(format!("{text:?} ends before it begins"));
+        }
+        if last.get() - first.get() >= MOST_FARMS {
+            return Err(format!("{text:?} are more than {MOST_FARMS} farms"));
+        }
+        Ok(Self { first, last })
+    }
 }
 
 /// `country=BE,city=Ghent,lat=51.05,lon=3.72`
@@ -156,27 +150,6 @@ impl FromStr for StaticAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn prices_name_their_currency() {
-        let price = resource_prices("usd:cru=1.5, mru=2").unwrap();
-        assert_eq!(
-            (price.currency, price.cru, price.sru),
-            (Currency::USD, 1.5, 0.0)
-        );
-        assert_eq!(custom_prices("TFT:ipv4u=5").unwrap().ipv4u, 5.0);
-        for bad in [
-            "",
-            "USD",
-            "USD:",
-            "XXX:cru=1",
-            "USD:cu=1",
-            "USD:cru=-1",
-            "USD:cru=inf",
-        ] {
-            assert!(resource_prices(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn times() {

@@ -7,6 +7,7 @@ mod customize;
 mod extract;
 pub mod keys;
 mod medium;
+mod order;
 mod outputs;
 mod papers;
 mod serve;
@@ -25,7 +26,7 @@ use image_builder::kernel_arguments::{self, KernelArgumentError};
 use image_builder::medium::SerialConsole;
 use image_builder::payload::Supplies;
 use image_builder::regions::PayloadKind;
-use node_config::{EnrolmentToken, FarmId, NodeConfig};
+use node_config::{EnrolmentToken, FarmId, NodeConfig, VlanId};
 
 use super::Context;
 use super::bootkit::{Wanted, apt_config};
@@ -37,6 +38,7 @@ use crate::printer::Printer;
 
 pub use customize::{customize, reset};
 pub use extract::extract;
+pub use order::MediaMaker;
 pub use serve::serve;
 pub use show::show;
 pub use sources::sources;
@@ -89,9 +91,27 @@ enum Target {
 
 /// `farmer image build`
 pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitStatus> {
-    if thin::is_script(&args) {
-        return thin::build(context, &args);
+    let format = outputs::format(&args.result, args.out.as_deref())?;
+    if format.is_thin() {
+        return thin::build(context, &args, format).await;
     }
+    let job = prepare(context, args).await?;
+    let to_stdout = matches!(job.target, Target::Stdout);
+    let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
+    if to_stdout {
+        // Standard output is the image; its description must not end up inside.
+        if let Some(sha256) = &built.sha256 {
+            context.printer.message(&format!("sha256 {sha256}"));
+        }
+    } else {
+        context.printer.to_stdout().data(&built)?;
+    }
+    Ok(ExitStatus::Ok)
+}
+
+/// Understands what is asked for, and refuses at once what would be refused after minutes of work.
+async fn prepare(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<Job> {
+    let farm_id = one_farm(&args)?;
     let request = Request::new(&args.result, args.out.as_deref())?;
     let kind = match args.zero_os.zos {
         Some(_) => PayloadKind::ZeroOs,
@@ -106,15 +126,15 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         kernel_arguments::check(kind, argument)?;
     }
     let (system, kernel_arguments) = match kind {
-        PayloadKind::ZeroOs => zero_os::system(context, &args).await?,
+        PayloadKind::ZeroOs => zero_os::system(context, &args, farm_id).await?,
         PayloadKind::FarmNode => {
-            let config = Box::new(node_config(context, &args)?);
+            let config = Box::new(node_config(context, &args, farm_id)?);
             let node = find_node(args.parts.node.clone(), context.printer)?;
             (System::FarmNode { config, node }, args.kernel_arg.join(" "))
         }
     };
     let parts = args.parts;
-    let job = Job {
+    Ok(Job {
         system,
         wanted: Wanted {
             apt_config: apt_config(context),
@@ -138,22 +158,42 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
         target,
         request,
         printer: context.printer.clone(),
+    })
+}
+
+/// The farm of an image that is too large to make for many at once, or says that of `--mirror`.
+fn one_farm(args: &ImageBuildArgs) -> Outcome<FarmId> {
+    let usage = |message: &str, hint: &str| {
+        Err(Failure::new(ExitStatus::Usage, message.to_owned()).with_hint(hint.to_owned()))
     };
-    let to_stdout = matches!(job.target, Target::Stdout);
-    let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
-    if to_stdout {
-        // Standard output is the image; its description must not end up inside.
-        if let Some(sha256) = &built.sha256 {
-            context.printer.message(&format!("sha256 {sha256}"));
-        }
-    } else {
-        context.printer.to_stdout().data(&built)?;
+    let thin = &args.thin;
+    let of_thin = [
+        ("--mirror", !thin.mirror.is_empty()),
+        ("--ipxe", !thin.ipxe.is_empty()),
+        ("--ipxe-package", thin.ipxe_package.is_some()),
+        ("--expect", thin.expect.is_some()),
+    ];
+    if let Some((flag, _)) = of_thin.iter().find(|(_, given)| *given) {
+        return usage(
+            &format!("{flag} is of thin boot only"),
+            "add --format thin-iso, thin-usb, thin-efi, thin-krn or script, or leave them away",
+        );
     }
-    Ok(ExitStatus::Ok)
+    match args.farm_id.one() {
+        Some(farm) => Ok(farm),
+        None => usage(
+            "several farms at once are for thin images only",
+            "build one image and give it to the others with `farmer image customize`",
+        ),
+    }
 }
 
 /// The settings of farm-node that the command line asks for.
-fn node_config(context: &Context<'_>, args: &ImageBuildArgs) -> Outcome<NodeConfig> {
+fn node_config(
+    context: &Context<'_>,
+    args: &ImageBuildArgs,
+    farm_id: FarmId,
+) -> Outcome<NodeConfig> {
     let settings = context.settings(&args.connection)?;
     let directory = settings.directory()?;
     if directory.url.is_loopback() {
@@ -167,13 +207,16 @@ fn node_config(context: &Context<'_>, args: &ImageBuildArgs) -> Outcome<NodeConf
             .printer
             .warning("the image will talk to its directory without encryption");
     }
-    let mut config = NodeConfig::new(args.farm_id, directory);
+    let mut config = NodeConfig::new(farm_id, directory);
     config.run_mode = args.network;
     config.location = args.location.clone().map(|location| location.0);
     config.debug = args.debug;
     config.enrolment_token = enrolment_token(args.enrolment_token_file.as_deref())?;
     if let Some(address) = &args.static_address {
         config.addressing = address.0.clone();
+    }
+    if let Some(vlan) = args.vlan {
+        config.vlan = VlanId::try_from(u64::from(vlan))?;
     }
     config.check()?;
     Ok(config)

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::tui::history::History as _;
 use ::tui::node::duration_text;
 use ::tui::summary::{Alert, Summary};
 use ::tui::{
@@ -16,6 +17,7 @@ use directory::clock::{Clock as _, SystemClock};
 use directory::sign::{SignatureMode, Signer};
 use serde::Serialize;
 
+use super::image::MediaMaker;
 use super::{Context, connect};
 use crate::args::{ConnectionArgs, DashArgs, TuiArgs};
 use crate::exit::ExitStatus;
@@ -57,7 +59,8 @@ pub async fn run(context: &Context<'_>, args: TuiArgs) -> Outcome<ExitStatus> {
             &args.profiles,
         )?)
     };
-    session(context, visits, view, args.record).await
+    let maker = MediaMaker::new(context, &args.connection, args.node, args.bootkit);
+    session(context, visits, view, args.record, maker).await
 }
 
 /// `farmer dash`
@@ -76,7 +79,8 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
             places: Vec::new(),
         };
         let visits = visits_of_flags(context, &args.connection, farm_id)?;
-        return session(context, visits, view, None).await;
+        let maker = MediaMaker::new(context, &args.connection, None, None);
+        return session(context, visits, view, None, maker).await;
     }
     let settings = context.settings(&args.connection)?;
     let (source, client) = source(&open_cache(context).await?, &settings, farm_id).await?;
@@ -90,6 +94,13 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
     }
     let now = SystemClock.now();
     let summary = Summary::with_problems(&snapshot.rows, now, &snapshot.missing);
+    if refreshed.is_ok() && summary.nodes > 0 {
+        // For the sparklines of a session; a cache that refuses keeps nobody from the answer.
+        let kept = source.record(::tui::history::sample(&summary, now)).await;
+        if let Err(error) = kept {
+            context.printer.warning(&error);
+        }
+    }
     let overview = Overview {
         directory: client.server().to_owned(),
         farm_id,
@@ -240,6 +251,7 @@ async fn session(
     visits: Vec<Visit>,
     view: ViewSettings,
     record: Option<std::path::PathBuf>,
+    maker: MediaMaker,
 ) -> Outcome<ExitStatus> {
     let preferences_file = context.environment.state_dir()?.join("tui.json");
     let preferences = std::fs::read_to_string(&preferences_file)
@@ -276,6 +288,7 @@ async fn session(
         preferences,
         preferences_file: Some(preferences_file),
         record,
+        maker: Arc::new(maker),
     };
     ::tui::run(session, sources, Arc::new(SystemClock)).await?;
     Ok(ExitStatus::Ok)

@@ -158,7 +158,8 @@ fn varied(from: u64, to: u64) -> u64 {
 
 /// Boots one cell of the matrix and compares what the directory knows with what QEMU was given.
 fn cell(farm: &str, firmware: Firmware, bus: Bus) {
-    cell_of(&Lab::new(farm), farm, Machine::new(firmware), bus);
+    let node = cell_of(&Lab::new(farm), farm, Machine::new(firmware), bus);
+    assert_eq!(node["state"], "pending", "{node:#}");
 }
 
 /// The same for a lab's own image and machine; returns the node as its owner sees it.
@@ -249,9 +250,22 @@ fn uefi_cd() {
     cell("uefi-cd", Firmware::Ovmf, Bus::Cd);
 }
 
+/// The node shows its farm's token, and is approved without anybody doing anything.
 #[test]
-fn uefi_usb() {
-    cell("uefi-usb", Firmware::Ovmf, Bus::Usb);
+fn uefi_usb_with_an_enrolment_token() {
+    let lab = Lab::new("uefi-usb");
+    let farm = lab.farm_id.to_string();
+    let token = lab
+        .home
+        .json(&lab.directory, &["farm", "token", "new", &farm]);
+    let file = lab.home.path().join("token");
+    std::fs::write(&file, token["token"].as_str().expect("a token")).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let image = ["--force", "--enrolment-token-file", file];
+    build_image_of(&lab, &image, &lab.image);
+    let machine = Machine::new(Firmware::Ovmf);
+    let node = cell_of(&lab, "uefi-usb", machine, Bus::Usb);
+    assert_eq!(node["state"], "approved", "{node:#}");
 }
 
 /// The same node after a reboot from a stick: its identity lies on FARMCFG.

@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use qemu_lab::{Bus, Firmware, Machine, Nic};
+use qemu_lab::{Bus, Firmware, Guest, Machine, Nic};
 use serde_json::Value;
 
-use crate::boot::{Lab, build_image_of, create_farm, registered};
+use crate::boot::{BOOT_PATIENCE, Lab, build_image_of, create_farm, registered};
 
 /// A kind of image: what `image build` is told beyond farm and directory.
 struct Flavour {
@@ -100,26 +100,62 @@ fn a_vhd_boots_as_an_nvme_disk_under_bios() {
     cell.boot("vhd", &lab, &image, "vpc");
 }
 
-/// Boots `bundle` from the network until its node has registered.
-fn netboot(lab: &Lab, bundle: &Path, firmware: Firmware, file: &'static str) {
+/// Boots `bundle` from the network.
+fn netboot(bundle: &Path, firmware: Firmware, file: &'static str) -> Guest {
     let mut machine = Machine::new(firmware);
     machine.nics = vec![Nic::User];
     machine.netboot = Some((bundle.to_owned(), file));
-    let mut guest = machine.boot(file).expect("QEMU starts");
-    let node_id = registered(&mut guest);
-    assert_eq!(lab.node(&node_id)["farm_id"].as_u64(), Some(lab.farm_id));
+    machine.boot(file).expect("QEMU starts")
 }
 
-/// iPXE is given the script, fetches what it names and starts it.
+/// The farm of the node that registers.
+fn farm_of(lab: &Lab, mut guest: Guest) -> Option<u64> {
+    let node_id = registered(&mut guest);
+    lab.node(&node_id)["farm_id"].as_u64()
+}
+
+/// A script that hands these arguments to the bundle's, as a thin medium does.
+fn caller(bundle: &Path, file: &'static str, farm: u64, system_sha256: &str) -> &'static str {
+    let text = format!(
+        "#!ipxe\nset farmer-args farmer_id={farm} farm.expect=sha256:{system_sha256}\n\
+         chain boot.ipxe\n"
+    );
+    std::fs::write(bundle.join(file), text).expect("written");
+    file
+}
+
+/// iPXE is given a script, fetches what it names and starts it.
 #[test]
 fn a_bundle_boots_over_the_network() {
     let lab = Lab::new("bundle");
     let bundle = build(&lab, &["--format", "pxe"], "boot");
-    netboot(&lab, &bundle, Firmware::SeaBios, "boot.ipxe");
+    let manifest = std::fs::read(bundle.join("manifest.json")).expect("the manifest");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    let system = manifest["system_sha256"].as_str().expect("a digest");
+    let other = create_farm(&lab.home, &lab.directory, "other");
+    let script = caller(&bundle, "thin.ipxe", other, system);
+    let mut guest = netboot(&bundle, Firmware::SeaBios, script);
+    guest
+        .wait_for("this is the system that the medium expects", BOOT_PATIENCE)
+        .expect("compared");
+    assert_eq!(farm_of(&lab, guest), Some(other));
     if is_full() {
-        netboot(&lab, &bundle, Firmware::OvmfSecureBoot, "shimx64.efi");
+        let script = caller(&bundle, "stale.ipxe", other, &"0".repeat(64));
+        let mut guest = netboot(&bundle, Firmware::SeaBios, script);
+        guest
+            .wait_for("is not the one that the medium expects", BOOT_PATIENCE)
+            .expect("refused");
+        guest
+            .wait_for("restarting the machine", BOOT_PATIENCE)
+            .expect("fetched again");
+
+        let guest = netboot(&bundle, Firmware::SeaBios, "boot.ipxe");
+        assert_eq!(farm_of(&lab, guest), Some(lab.farm_id));
+        let guest = netboot(&bundle, Firmware::OvmfSecureBoot, "shimx64.efi");
+        assert_eq!(farm_of(&lab, guest), Some(lab.farm_id));
         let bundle = build(&lab, &["--format", "pxe", "--flavour", "uki"], "boot-uki");
-        netboot(&lab, &bundle, Firmware::Ovmf, "node.efi");
+        let guest = netboot(&bundle, Firmware::Ovmf, "node.efi");
+        assert_eq!(farm_of(&lab, guest), Some(lab.farm_id));
     }
 }
 
@@ -139,7 +175,7 @@ fn the_one_initramfs_is_the_archives_of_the_bundle_in_order() {
     assert!(std::fs::read(&one).expect("the initramfs") == all);
 }
 
-fn is_full() -> bool {
+pub fn is_full() -> bool {
     std::env::var_os("FARMER_TEST_FULL").is_some()
 }
 

@@ -258,6 +258,20 @@ fn a_bundle_is_whole_and_holds_no_secret() {
     for secret in ["farm.toml", "identity", "seed", "token"] {
         assert!(!names.contains(secret), "{names}");
     }
+    // The system is what the archives unpack to, without the farm's settings.
+    let root = home.path().join("root");
+    std::fs::create_dir(&root).expect("directory");
+    let unpack = "for archive in $(sed -n 's/^initrd \\([^ ]*\\) .*/\\1/p' ../boot/boot.ipxe); do
+            zstd -dcqf ../boot/$archive | cpio -idmu --quiet
+        done
+        rm etc/farmer/node.toml
+        find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1";
+    let system = run("sh", &["-euc", unpack], &root);
+    assert_eq!(built["system_sha256"].as_str(), Some(system.trim()));
+    assert_eq!(
+        json(&out.join("manifest.json"))["system_sha256"],
+        system.trim()
+    );
     let archives = run("cpio", &["-it", "--quiet", "-F", "config.cpio"], &out);
     assert!(archives.contains("etc/farmer/"), "{archives}");
     for efi in ["shimx64.efi", "grubx64.efi", "mmx64.efi"] {

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::nodes::{register, register_with};
-use crate::support::{Directory, Home};
+use crate::support::{Directory, Home, farm_node};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -59,6 +59,11 @@ impl Terminal {
         self.tmux(&["send-keys", "-l", text]);
     }
 
+    fn listens_to_mouse(&self) -> String {
+        let flag = self.tmux(&["display-message", "-p", "#{mouse_standard_flag}"]);
+        flag.trim().to_owned()
+    }
+
     fn screen(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }
@@ -79,6 +84,15 @@ impl Terminal {
         self.waits_for(&format!("{text:?} does not appear"), |screen| {
             screen.contains(text)
         });
+    }
+
+    /// As [`Self::shows`], for what takes a while: compressing, and packages that were never fetched.
+    fn waits_long_for(&self, text: &str) {
+        let until = Instant::now() + 20 * PATIENCE;
+        while !self.screen().contains(text) {
+            assert!(Instant::now() < until, "{text:?} on\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     fn hides(&self, text: &str) {
@@ -149,6 +163,14 @@ fn it_runs_survives_a_lost_directory_and_gives_the_terminal_back() {
     terminal.send(&["fg", "Enter"]);
     terminal.shows("no node has registered");
     terminal.send(&["C-l"]);
+    // The mouse is the terminal's until it is asked for, and again at the end.
+    assert_eq!(terminal.listens_to_mouse(), "0");
+    terminal.types("m");
+    terminal.shows("the mouse is on");
+    assert_eq!(terminal.listens_to_mouse(), "1");
+    terminal.types("\u{1b}[<0;3;2M");
+    terminal.shows("6 then n builds a boot medium");
+    terminal.types("2");
     // Sizes change in bursts when a window is dragged.
     for width in [40, 60, 200, 20, 90, 120, 41, 100] {
         let (width, height) = (width.to_string(), (5 + width % 40).to_string());
@@ -164,6 +186,7 @@ fn it_runs_survives_a_lost_directory_and_gives_the_terminal_back() {
         "Enter",
     ]);
     terminal.shows("equal 2");
+    assert_eq!(terminal.listens_to_mouse(), "0");
 }
 
 #[test]
@@ -243,9 +266,12 @@ fn nodes_are_seen_approved_and_removed_and_the_farm_is_edited() {
     terminal.send(&["Enter"]);
     terminal.shows("Fast Disk");
     terminal.shows("best upgrade");
+    terminal.shows("approved, was pending");
+    // Together, as over a slow line.
+    terminal.send(&["Escape", "b"]);
+    terminal.shows("Block ghent-rack-1?");
     terminal.send(&["Escape"]);
-    // Escape and a letter in one breath are one key.
-    terminal.hides("best upgrade");
+    terminal.hides("Block ghent-rack-1?");
     // Block it: the focus is on Cancel.
     terminal.types("b");
     terminal.shows("Block ghent-rack-1?");
@@ -258,7 +284,7 @@ fn nodes_are_seen_approved_and_removed_and_the_farm_is_edited() {
     terminal.shows("edit the farm");
     terminal.send(&["Down", "Down"]);
     terminal.types(",nonsense");
-    terminal.shows("is not ASSET:ADDRESS");
+    terminal.shows("is no wallet");
     for _ in 0..",nonsense".len() {
         terminal.send(&["BSpace"]);
     }
@@ -267,10 +293,33 @@ fn nodes_are_seen_approved_and_removed_and_the_farm_is_edited() {
     terminal.send(&["Enter"]);
     terminal.shows("city: (nothing) -> Ghent");
     terminal.types("y");
-    terminal.shows("farm mine is changed");
+    terminal.shows("farm 1 is changed");
     terminal.shows("BE Ghent");
     let farm = home.json(&directory, &["farm", "show", "1"]);
     assert_eq!(farm["location"]["city"], "Ghent");
+    // Its public addresses and prices, and back.
+    terminal.types("e");
+    terminal.send(&["Up", "Up", "Up"]);
+    terminal.types("185.206.122.10/24 gw 185.206.123.1");
+    terminal.shows("gateway is not in the network");
+    for _ in 0.."3.1".len() {
+        terminal.send(&["BSpace"]);
+    }
+    terminal.types("2.1");
+    terminal.send(&["Down"]);
+    terminal.types("USD:cru=1.5,mru=0.5");
+    terminal.send(&["Enter"]);
+    terminal.shows("ip_addresses: (nothing) -> 185.206.122.10/24 gateway 185.206.122.1");
+    terminal.shows("prices: (nothing) -> USD cru=1.5 mru=0.5");
+    terminal.types("y");
+    terminal.shows("185.206.122.10/24 gateway 185.206.122.1, free");
+    let farm = home.json(&directory, &["farm", "show", "1"]);
+    assert_eq!(farm["ipaddresses"][0]["address"], "185.206.122.10/24");
+    assert_eq!(farm["resource_prices"][0]["cru"], 1.5);
+    terminal.types("u");
+    terminal.hides("185.206.122.10");
+    let farm = home.json(&directory, &["farm", "show", "1"]);
+    assert_eq!(farm["ipaddresses"].as_array().map(Vec::len), Some(0));
     terminal.types("7");
     terminal.shows("change farm mine: city: (nothing) -> Ghent");
     terminal.types("q");
@@ -336,6 +385,104 @@ fn who_is_not_the_owner_is_told_so() {
     terminal.shows("no identity of yours is known to");
     terminal.types("q");
     terminal.shows("as before");
+}
+
+#[test]
+fn a_medium_is_built_and_given_to_another_farm() {
+    let (home, directory) = farm();
+    let terminal = Terminal::start(&home, (120, 36));
+    let farmer = env!("CARGO_BIN_EXE_farmer");
+    let node = farm_node().display();
+    // Packages are the user's own cache's, so that they are not fetched again.
+    let cache = std::env::var("XDG_CACHE_HOME").map_or_else(
+        |_| "-u XDG_CACHE_HOME".to_owned(),
+        |path| format!("XDG_CACHE_HOME={path}"),
+    );
+    let command = format!("env {cache} {farmer} tui --farm 1 --interval 1 --node {node}");
+    terminal.command(&home, &directory, &command);
+    terminal.shows("no node has registered");
+    terminal.types("6");
+    terminal.shows(&format!("farm-node     {node}"));
+    terminal.types("n");
+    terminal.shows("build a boot medium");
+    terminal.send(&["Tab", "Tab"]);
+    terminal.types("x");
+    terminal.send(&["C-u"]);
+    terminal.types("no/such/node.iso");
+    terminal.send(&["Enter"]);
+    terminal.shows("no/such");
+    terminal.shows("! ");
+    terminal.send(&["C-u"]);
+    terminal.types("mine.iso");
+    terminal.send(&["Enter"]);
+    // A fast machine is done before anybody could look.
+    terminal.waits_for("nothing is made", |screen| {
+        screen.contains("being made") || screen.contains("sha256")
+    });
+    terminal.waits_long_for("sha256");
+    let image = home.path().join("mine.iso");
+    let line = format!("{}/mine.iso", home.path().display());
+    terminal.shows(&line);
+    // The same bytes as at the command line, with the digest that the screen shows.
+    let twin = home.path().join("twin.iso");
+    let built = home
+        .farmer(&["-o", "json", "image", "build", "--farm-id", "1"])
+        .args(&["--node", &node.to_string()])
+        .arg("--out")
+        .arg(&twin)
+        .at(&directory)
+        .run();
+    let built: serde_json::Value = serde_json::from_slice(&built.stdout).expect("JSON");
+    terminal.shows(built["sha256"].as_str().expect("a digest"));
+    let same = std::fs::read(&image).expect("ours") == std::fs::read(&twin).expect("theirs");
+    assert!(
+        same,
+        "the screen and the command line build different images"
+    );
+    // Again: it is there already, and the focus is on Cancel.
+    terminal.types("n");
+    terminal.send(&["Tab", "Tab", "C-u"]);
+    terminal.types("mine.iso");
+    terminal.send(&["Enter"]);
+    terminal.shows("is there already and would be lost");
+    terminal.send(&["Enter"]);
+    terminal.hides("would be lost");
+    terminal.send(&["Escape"]);
+    terminal.hides("build a boot medium");
+    // For another farm, in place: what changes is shown first.
+    terminal.types("t");
+    terminal.shows("customize a boot medium");
+    terminal.send(&["Tab", "C-u"]);
+    terminal.types("2");
+    terminal.send(&["Enter"]);
+    terminal.shows("+ farm_id = 2");
+    terminal.types("y");
+    terminal.shows("change ");
+    terminal.shows("changed     config");
+    let shown = home
+        .farmer(&["image", "show"])
+        .arg(&image)
+        .at(&directory)
+        .run();
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("2 (image)"), "{shown}");
+    // One that is stopped leaves nothing behind.
+    terminal.types("n");
+    terminal.send(&["Tab", "Right", "Tab", "C-u"]);
+    terminal.types("stopped.qcow2");
+    terminal.send(&["Enter"]);
+    terminal.hides("build a boot medium");
+    terminal.types("X");
+    terminal.waits_long_for("stopped.qcow2 in ");
+    terminal.types("q");
+    terminal.shows("as before");
+    let left: Vec<String> = std::fs::read_dir(home.path())
+        .expect("the home")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.contains("stopped"))
+        .collect();
+    // It may have been faster than the key.
+    assert!(left.iter().all(|name| name == "stopped.qcow2"), "{left:?}");
 }
 
 #[test]

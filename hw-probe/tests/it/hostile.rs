@@ -13,6 +13,8 @@ use proptest::prelude::*;
     reason = "a panic is what the fuzzer and these tests look for"
 )]
 mod bodies;
+#[path = "damage.rs"]
+mod damage;
 
 type Target = fn(&[u8]);
 
@@ -47,13 +49,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_fuzz_target_is_replayed() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
-    let mut names: Vec<String> = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
+    let names = damage::targets(env!("CARGO_MANIFEST_DIR"));
     let mut known = TARGETS.map(|(name, _)| name);
     known.sort_unstable();
     assert_eq!(names, known);
@@ -82,62 +78,37 @@ fn the_seed_of_disks_is_understood() {
     assert!(sizes.contains(&Some(hw_probe::units::Bytes(7_814_037_168 * 512))));
 }
 
-/// One damage: where (as a part of the length), what, and with what.
-type Damage = (u16, u8, u8);
-
-fn damage(seed: &mut Vec<u8>, (at, what, with): Damage) {
-    let at = seed.len() * usize::from(at) / (usize::from(u16::MAX) + 1);
-    let length = usize::from(with).min(seed.len() - at);
-    match what % 5 {
-        0 if at < seed.len() => seed[at] = with,
-        1 if at < seed.len() => seed[at] ^= 1 << (with % 8),
-        2 => seed.insert(at, with),
-        3 => drop(seed.drain(at..at + length)),
-        _ => {
-            let copy = seed[at..at + length].to_vec();
-            seed.splice(at..at, copy);
-        }
-    }
-}
-
-fn damages() -> impl Strategy<Value = Vec<Damage>> {
-    proptest::collection::vec(any::<Damage>(), 1..12)
-}
-
-fn after(target: usize, seed: usize, damages: &[Damage]) {
+fn after(target: usize, seed: usize, damages: &[damage::Damage]) {
     let (name, body) = TARGETS[target];
-    let mut all = seeds(name);
-    let count = all.len();
-    let seed = &mut all[seed % count];
-    damages.iter().for_each(|one| damage(seed, *one));
-    body(seed);
+    let all = seeds(name);
+    body(&damage::done(&all[seed % all.len()], damages));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn damaged_tables_do_no_harm(seed in 0..8_usize, damages in damages()) {
+    fn damaged_tables_do_no_harm(seed in 0..8_usize, damages in damage::damages()) {
         after(0, seed, &damages);
     }
 
     #[test]
-    fn damaged_trees_do_no_harm(seed in 0..8_usize, damages in damages()) {
+    fn damaged_trees_do_no_harm(seed in 0..8_usize, damages in damage::damages()) {
         after(1, seed, &damages);
     }
 
     #[test]
-    fn damaged_disks_do_no_harm(seed in 0..8_usize, damages in damages()) {
+    fn damaged_disks_do_no_harm(seed in 0..8_usize, damages in damage::damages()) {
         after(3, seed, &damages);
     }
 
     #[test]
-    fn damaged_answers_do_no_harm(seed in 0..8_usize, damages in damages()) {
+    fn damaged_answers_do_no_harm(seed in 0..8_usize, damages in damage::damages()) {
         after(4, seed, &damages);
     }
 
     #[test]
-    fn damaged_archives_do_no_harm(seed in 0..8_usize, damages in damages()) {
+    fn damaged_archives_do_no_harm(seed in 0..8_usize, damages in damage::damages()) {
         after(2, seed, &damages);
     }
 }

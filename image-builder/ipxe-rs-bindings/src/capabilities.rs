@@ -281,13 +281,18 @@ impl Capabilities {
     }
 
     fn probe(binary: &[u8]) -> Result<Self, BinaryError> {
-        let words: BTreeSet<&[u8]> = binary
+        // Texts are a small part of a program, and all that is looked at twice.
+        let texts: Vec<&[u8]> = binary
             .split(|byte| *byte == 0)
-            .filter(|word| (2..=64).contains(&word.len()) && word.iter().all(u8::is_ascii_graphic))
+            .filter(|text| text.len() > 1 && text.iter().all(|byte| is_text(*byte)))
             .collect();
-        if !contains(binary, b": command not found")
-            || !words.contains(&b"#!ipxe"[..]) && !contains(binary, b"iPXE")
-        {
+        let says = |needle: &[u8]| texts.iter().any(|text| contains(text, needle));
+        let words: BTreeSet<&[u8]> = texts
+            .iter()
+            .copied()
+            .filter(|word| word.len() <= 64 && word.iter().all(u8::is_ascii_graphic))
+            .collect();
+        if !says(b": command not found") || !words.contains(&b"#!ipxe"[..]) && !says(b"iPXE") {
             return Err(BinaryError::NotIpxe);
         }
         let version = words
@@ -309,7 +314,7 @@ impl Capabilities {
             // "ftp" may be the end of "tftp".
             .filter(|scheme| words.contains(scheme.as_bytes()) || *scheme == "tftp")
             .collect();
-        let autoexec = contains(binary, b"autoexec.ipxe");
+        let autoexec = says(b"autoexec.ipxe");
         let generation = version.as_deref().and_then(Generation::of_version);
         Ok(Self {
             kind: Kind::EfiX64,
@@ -372,6 +377,11 @@ fn c_text(binary: &[u8], at: usize) -> Option<String> {
     text.bytes()
         .all(|b| b.is_ascii_graphic() || b == b' ')
         .then(|| text.to_owned())
+}
+
+/// What is shown, with line ends and escape sequences.
+fn is_text(byte: u8) -> bool {
+    byte.is_ascii_graphic() || matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0x1b)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

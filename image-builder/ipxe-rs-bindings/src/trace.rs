@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::capabilities::Capabilities;
+use crate::capabilities::{Capabilities, Kind};
 use crate::core::{
     self, Arguments, Command, Effect, ExpandError, Problem, Read, Reader, Setting, Type, Word,
 };
@@ -65,9 +65,14 @@ impl Settings {
         self
     }
 
-    /// Lets commands that this binary does not have fail.
+    /// Lets commands that this binary does not have fail, and names its platform as it does itself.
     #[must_use]
     pub fn on(mut self, capabilities: &Capabilities) -> Self {
+        let platform = match capabilities.kind {
+            Kind::EfiX64 => "efi",
+            Kind::Lkrn | Kind::Pxe => "pcbios",
+        };
+        self.put("platform", platform.into(), Type::of_setting("platform"));
         self.capabilities = Some(capabilities.clone());
         self
     }

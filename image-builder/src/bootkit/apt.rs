@@ -64,6 +64,14 @@ pub(super) struct Offer {
     pub(super) size_bytes: u64,
 }
 
+/// Whether this host has apt.
+pub fn is_there() -> bool {
+    let mut command = Command::new("apt-get");
+    command.arg("--version").stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
 pub(super) struct Apt {
     root: PathBuf,
     lists: Lists,

@@ -125,9 +125,7 @@ fn from_suite(
     let apt = suite::apt_of(cache_dir, name)?;
     if options.refresh || !apt.has_own_lists() {
         update(&apt, &format!("those of {name}"), progress)?;
-    } else if let Some(kit) =
-        Memo::new(cache_dir, apt.fingerprint(AptEnvironment::Unknown)?).recall(cache_dir, progress)
-    {
+    } else if let Some(kit) = memo_of_suite(cache_dir, &apt)?.recall(cache_dir, progress) {
         return Ok(kit);
     }
     progress(Event::Resolving);
@@ -150,8 +148,13 @@ fn from_suite(
             unpack_offers(&apt, &offers, dir.path(), cache_dir, id(&offers), progress)?
         }
     };
-    Memo::new(cache_dir, apt.fingerprint(AptEnvironment::Unknown)?).remember(&kit)?;
+    memo_of_suite(cache_dir, &apt)?.remember(&kit)?;
     Ok(kit)
+}
+
+fn memo_of_suite(cache_dir: &Path, apt: &Apt) -> Result<Memo, BootkitError> {
+    let lists = apt.fingerprint(AptEnvironment::Unknown)?;
+    Ok(Memo::new(cache_dir, question(lists)))
 }
 
 /// A directory for downloads, removed with everything in it.

@@ -39,6 +39,7 @@ mod unpack;
 
 use std::path::{Path, PathBuf};
 
+pub use self::apt::is_there as apt_is_there;
 pub use self::digest::Digest;
 pub(crate) use self::error::NO_SPACE;
 pub use self::error::{BootkitError, ModuleError};

@@ -1,6 +1,7 @@
 //! Single packages beside the bootkit's: firmware and microcode, where the host's apt offers them.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::apt::{Apt, AptEnvironment, Lists, Offer};
@@ -8,13 +9,23 @@ use super::digest::{Digest, Hasher};
 use super::error::BootkitError;
 use super::fetch::{AptOptions, bootkits_dir, downloads};
 use super::stamps::Stamps;
-use super::{Event, store, suite};
+use super::{Event, Loader, deb, store, suite};
 
+/// Loaders have a few MB.
+const LOADER_LIMIT_BYTES: u64 = 64 << 20;
 /// A list of offers is short.
 const MEMO_LIMIT_BYTES: u64 = 1 << 20;
 
-/// Fetches those of the named packages that apt offers, and returns their files in the cache, in
-/// the order of the names. Package lists are taken as they are: what they do not offer is left out,
+/// A package that apt offers, fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The package's name.
+    pub name: String,
+    /// Its file in the cache.
+    pub path: PathBuf,
+}
+
+/// Fetches those of the named packages that apt offers, and returns them in the order of the names. Package lists are taken as they are: what they do not offer is left out,
 /// and nothing is updated for it.
 ///
 /// # Errors
@@ -24,7 +35,7 @@ pub fn fetch_offered(
     environment: AptEnvironment<'_>,
     names: &[&str],
     progress: &mut dyn FnMut(Event),
-) -> Result<Vec<PathBuf>, BootkitError> {
+) -> Result<Vec<Fetched>, BootkitError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -65,7 +76,43 @@ pub fn fetch_offered(
         apt.download(temporary.path(), &missing)?;
         take(temporary.path(), &missing, &place)?;
     }
-    Ok(offers.iter().map(place).collect())
+    Ok(offers
+        .iter()
+        .map(|offer| Fetched {
+            name: offer.name.clone(),
+            path: place(offer),
+        })
+        .collect())
+}
+
+/// Loaders out of a Debian package that is given as a file, those of `wanted` that it has, and the
+/// newest modification time in it (seconds since 1970-01-01 UTC).
+///
+/// # Errors
+/// [`BootkitError::Deb`] for what is no package.
+pub fn loaders_of(
+    package: &Path,
+    wanted: &[Loader],
+) -> Result<(Vec<(Loader, Vec<u8>)>, u64), BootkitError> {
+    let loader_at = |path: &str| {
+        let mut all = wanted.iter().copied();
+        all.find(|loader| loader.debian_paths().contains(&path))
+    };
+    let mut found = Vec::new();
+    let (_, newest) = deb::read(
+        package,
+        &mut |path| loader_at(path).is_some(),
+        &mut |_, entry| {
+            if entry.size_bytes > LOADER_LIMIT_BYTES {
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, entry.path));
+            }
+            let mut bytes = Vec::with_capacity(entry.size_bytes as usize);
+            entry.content.read_to_end(&mut bytes)?;
+            found.extend(loader_at(entry.path).map(|loader| (loader, bytes)));
+            Ok(())
+        },
+    )?;
+    Ok((found, newest))
 }
 
 /// Moves downloaded files to their places, each checked against apt's lists.

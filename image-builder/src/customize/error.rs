@@ -61,6 +61,9 @@ pub enum CustomizeError {
     /// The arguments of UEFI are inside of what is signed.
     #[error("the kernel arguments of this image are signed with its kernel")]
     Signed,
+    /// A thin medium: its farm is in a script that is checked when it is built.
+    #[error("this is a thin image: its farm is part of the script that fetches the system")]
+    Thin,
     /// A setting of farm-node, for an image that starts Zero-OS.
     #[error("this image starts Zero-OS, which knows nothing of {setting}")]
     ZeroOs {
@@ -181,6 +184,9 @@ impl CustomizeError {
                 "the node OS decides what it runs; other arguments are yours"
             }
             Self::Signed => "build the image anew with these arguments, and sign it again",
+            Self::Thin => {
+                "build it anew, which takes milliseconds; or edit farm.toml on its FARMCFG partition"
+            }
             Self::ZeroOs { .. } => {
                 "of a Zero-OS image the farm and the kernel arguments can be changed"
             }

@@ -130,6 +130,9 @@ impl Edit {
 /// [`CustomizeError`]; nothing was written.
 pub fn plan<R: Read + Seek>(reader: &mut R, request: &Request) -> Result<Edit, CustomizeError> {
     let mut medium = Medium::read(reader)?;
+    if medium.table.flavour == Flavour::Thin {
+        return Err(CustomizeError::Thin);
+    }
     let payload = medium.table.payload.clone();
     if payload.kind == PayloadKind::ZeroOs {
         let farm = zero_os_farm(request)?;
@@ -307,6 +310,7 @@ impl<'a> Medium<'a> {
             Flavour::Uki => regions::KARGS_UKI,
             Flavour::UkiSigned if request.arguments.is_empty() && farm.is_none() => return Ok(()),
             Flavour::UkiSigned => return Err(CustomizeError::Signed),
+            Flavour::Thin => return Err(CustomizeError::Thin),
         };
         let uefi = regions::decode_kargs(&self.content(uefi_region)?).ok();
         let named = request.arguments.replace.is_some();

@@ -1,18 +1,19 @@
 //! The settings in the `config` region: read, changed, checked against the node on the image.
 
+use node_config::layer::NetworkLayer;
+use node_config::system::SETTINGS_FILE;
 use node_config::{Effective, Layer, Origin};
 
 use super::CustomizeError;
 use crate::payload::{CONFIG_REGION_BYTES, ConfigFile, CpioError, config_cpio, cpio};
 use crate::regions::{self, PayloadFacts};
-use crate::show::CONFIG_FILE;
 
 /// How the settings are to change.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SettingsChange {
     /// Complete settings, instead of the present ones.
     pub replace: Option<Layer>,
-    /// Settings to set; a section `network` or `location` replaces the whole one. A directory's URL
+    /// Settings to set; a section `network` (but for its VLAN) or `location` replaces the whole one. A directory's URL
     /// brings its own pin, authorities and leave for http: those of the old URL go.
     pub set: Layer,
 }
@@ -41,9 +42,15 @@ impl SettingsChange {
             }
             old.insecure_http = new.insecure_http.or(old.insecure_http);
         }
-        if set.network != node_config::layer::NetworkLayer::default() {
+        let vlan = set.network.vlan.or(layer.network.vlan);
+        let vlan_alone = NetworkLayer {
+            vlan: set.network.vlan,
+            ..NetworkLayer::default()
+        };
+        if set.network != vlan_alone {
             layer.network = set.network.clone();
         }
+        layer.network.vlan = vlan;
         layer.location = set.location.clone().or(layer.location);
         layer.disks.extend(set.disks.clone());
         layer
@@ -62,14 +69,14 @@ pub fn read(region: &[u8]) -> Result<Option<String>, CustomizeError> {
     let file = entries.iter().rev().find(|e| is_settings(e));
     file.map(|file| {
         String::from_utf8(file.content.to_vec()).map_err(|_| CustomizeError::Settings {
-            reason: format!("{CONFIG_FILE} is not UTF-8"),
+            reason: format!("{SETTINGS_FILE} is not UTF-8"),
         })
     })
     .transpose()
 }
 
 fn is_settings(entry: &cpio::Entry<'_>) -> bool {
-    entry.is_file() && entry.path.trim_start_matches(['.', '/']) == CONFIG_FILE
+    entry.is_file() && entry.path.trim_start_matches(['.', '/']) == SETTINGS_FILE
 }
 
 /// The new content of the region.
@@ -84,7 +91,7 @@ pub(super) fn change(
     let present = match (read(region), &change.replace) {
         (Ok(text), None) => text
             .map(|text| {
-                Layer::from_toml(&text, CONFIG_FILE).map_err(|e| CustomizeError::Settings {
+                Layer::from_toml(&text, SETTINGS_FILE).map_err(|e| CustomizeError::Settings {
                     reason: e.to_string(),
                 })
             })
@@ -100,7 +107,7 @@ pub(super) fn change(
     check_known(&written, payload)?;
     let toml = written.to_toml();
     let mut files = vec![ConfigFile {
-        path: CONFIG_FILE,
+        path: SETTINGS_FILE,
         content: toml.as_bytes(),
         mode: 0o600,
     }];

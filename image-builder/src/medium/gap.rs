@@ -1,21 +1,25 @@
 //! What lies below 1 MiB: boot sector, partition table, locator, ISO 9660 tree, BIOS loader, region
 //! table and defaults area.
 
+use std::sync::Arc;
+
 use node_config::medium::{LOCATOR_OFFSET, Locator};
 
 use super::areas::AreaList;
 use super::loader_config::LoaderConfig;
 use super::region_contents::{RegionContents, RenderedRegions};
-use super::universal::{PlacedFile, UniversalMedium};
+use super::universal::PlacedFile;
 use super::volumes::{format_error, place_content};
-use crate::content::Content;
+use crate::content::{Content, Sha256Digest, sha256};
 use crate::error::PlanError;
 use crate::formats::el_torito;
+use crate::formats::el_torito::UefiSectorCount;
 use crate::formats::fat;
 use crate::formats::gpt::serial;
 use crate::formats::guid::Guid;
 use crate::formats::iso9660::{self, BLOCK_BYTES, CATALOG_BLOCK, Location, PVD_BLOCK};
 use crate::formats::mbr::{HybridBoot, protective_mbr};
+use crate::formats::timestamp::Timestamp;
 use crate::formats::{SECTOR_BYTES, align_up};
 use crate::regions::Span;
 use crate::rope::{Layout, LayoutBuilder};
@@ -31,29 +35,78 @@ const ISOLINUX_BIN: &str = "ISOLINUX/ISOLINUX.BIN";
 const LDLINUX: &str = "ISOLINUX/LDLINUX.C32";
 const ISOLINUX_CFG: &str = "ISOLINUX/ISOLINUX.CFG";
 
+/// ISOLINUX, of one version.
+#[derive(Debug, Clone)]
+pub struct BiosLoaders {
+    /// `isohdpfx.bin`: MBR code, 432 bytes.
+    pub isohdpfx: Arc<[u8]>,
+    /// `isolinux.bin`, unpatched.
+    pub isolinux: Arc<[u8]>,
+    /// `ldlinux.c32`.
+    pub ldlinux: Content,
+    /// Menu; without it a line of text says which entries there are.
+    pub menu: Option<IsolinuxMenu>,
+}
+
+/// The text menu of ISOLINUX and the libraries it needs.
+#[derive(Debug, Clone)]
+pub struct IsolinuxMenu {
+    /// `menu.c32`
+    pub menu: Content,
+    /// `libcom32.c32`
+    pub libcom32: Content,
+    /// `libutil.c32`
+    pub libutil: Content,
+}
+
+impl BiosLoaders {
+    /// Digests that stand for all of them.
+    pub(super) fn identity(&self) -> Vec<(&'static str, Sha256Digest)> {
+        let mut parts = vec![
+            ("isohdpfx", sha256(&self.isohdpfx)),
+            ("isolinux", sha256(&self.isolinux)),
+            ("ldlinux", *self.ldlinux.sha256()),
+        ];
+        if let Some(menu) = &self.menu {
+            parts.push(("menu", *menu.menu.sha256()));
+            parts.push(("libcom32", *menu.libcom32.sha256()));
+            parts.push(("libutil", *menu.libutil.sha256()));
+        }
+        parts
+    }
+
+    /// What ISOLINUX loads by itself, with its path.
+    fn modules(&self) -> Vec<(&'static str, &Content)> {
+        let mut modules = vec![(LDLINUX, &self.ldlinux)];
+        if let Some(menu) = &self.menu {
+            modules.push(("ISOLINUX/MENU.C32", &menu.menu));
+            modules.push(("ISOLINUX/LIBCOM32.C32", &menu.libcom32));
+            modules.push(("ISOLINUX/LIBUTIL.C32", &menu.libutil));
+        }
+        modules
+    }
+}
+
+/// What is put into the gap.
+#[derive(Clone, Copy)]
+pub(super) struct GapParts<'a> {
+    pub loaders: &'a BiosLoaders,
+    pub timestamp: Timestamp,
+    pub uefi_sector_count: UefiSectorCount,
+}
+
 /// Byte offsets of what lies between the ISO 9660 metadata and the end of the gap.
 pub(super) struct Gap<'a> {
-    medium: &'a UniversalMedium,
+    parts: GapParts<'a>,
     tree: iso9660::Tree,
     /// Length of the gap.
     length: u64,
     isolinux_bin: u64,
-    /// Modules of ISOLINUX, in the order of [`modules`].
+    /// Modules of ISOLINUX, in the order of [`BiosLoaders::modules`].
     modules: Vec<u64>,
     pub isolinux_cfg: u64,
     table: u64,
     pub defaults: Span,
-}
-
-/// What ISOLINUX loads by itself, with its path.
-fn modules(medium: &UniversalMedium) -> Vec<(&'static str, &Content)> {
-    let mut modules = vec![(LDLINUX, &medium.loaders.ldlinux)];
-    if let Some(menu) = &medium.loaders.menu {
-        modules.push(("ISOLINUX/MENU.C32", &menu.menu));
-        modules.push(("ISOLINUX/LIBCOM32.C32", &menu.libcom32));
-        modules.push(("ISOLINUX/LIBUTIL.C32", &menu.libutil));
-    }
-    modules
 }
 
 /// What the rest of the medium looks like.
@@ -75,13 +128,13 @@ pub(super) struct Fixed {
 impl<'a> Gap<'a> {
     /// Decides where things go in the first `length` bytes.
     pub(super) fn place(
-        medium: &'a UniversalMedium,
+        parts: GapParts<'a>,
         length: u64,
         files: &[PlacedFile],
         isolinux_cfg_bytes: usize,
         contents: &RegionContents,
     ) -> Result<Self, PlanError> {
-        let modules = modules(medium);
+        let modules = parts.loaders.modules();
         let paths: Vec<String> = [ISOLINUX_BIN, ISOLINUX_CFG]
             .into_iter()
             .chain(modules.iter().map(|(path, _)| *path))
@@ -97,10 +150,10 @@ impl<'a> Gap<'a> {
             at
         };
         let gap = Self {
-            medium,
+            parts,
             tree,
             length,
-            isolinux_bin: take(medium.loaders.isolinux.len() as u64, BLOCK_BYTES),
+            isolinux_bin: take(parts.loaders.isolinux.len() as u64, BLOCK_BYTES),
             modules: modules
                 .iter()
                 .map(|(_, content)| take(content.length(), BLOCK_BYTES))
@@ -127,7 +180,7 @@ impl<'a> Gap<'a> {
         around: &Surroundings<'_>,
         isolinux_cfg: &LoaderConfig,
     ) -> Result<Fixed, PlanError> {
-        let loaders = &self.medium.loaders;
+        let loaders = self.parts.loaders;
         let boot = HybridBoot {
             code: &loaders.isohdpfx,
             isolinux_offset: self.isolinux_bin,
@@ -147,7 +200,8 @@ impl<'a> Gap<'a> {
         let iso_offset = u64::from(PVD_BLOCK) * BLOCK_BYTES;
         areas.bytes("ISO 9660 metadata", iso_offset, &fixed.iso);
         areas.bytes(ISOLINUX_BIN, self.isolinux_bin, &fixed.isolinux);
-        for ((path, content), offset) in modules(self.medium).into_iter().zip(&self.modules) {
+        for ((path, content), offset) in self.parts.loaders.modules().into_iter().zip(&self.modules)
+        {
             areas.content(path, *offset, content);
         }
         areas.bytes(ISOLINUX_CFG, self.isolinux_cfg, &cfg.text);
@@ -178,7 +232,7 @@ impl<'a> Gap<'a> {
         builder.place_bytes(LOCATOR_OFFSET, locator.encode());
         builder.place_bytes(u64::from(PVD_BLOCK) * BLOCK_BYTES, fixed.iso);
         builder.place_bytes(self.isolinux_bin, fixed.isolinux);
-        for ((_, content), offset) in modules(self.medium).into_iter().zip(&self.modules) {
+        for ((_, content), offset) in self.parts.loaders.modules().into_iter().zip(&self.modules) {
             place_content(&mut builder, *offset, content);
         }
         builder.place_bytes(self.isolinux_cfg, &isolinux_cfg.text[..]);
@@ -189,8 +243,8 @@ impl<'a> Gap<'a> {
 
     /// ISO 9660 metadata, for block 16.
     fn iso(&self, around: &Surroundings<'_>, cfg_bytes: usize) -> Result<Vec<u8>, PlanError> {
-        let loaders = &self.medium.loaders;
-        let modules = modules(self.medium);
+        let loaders = self.parts.loaders;
+        let modules = self.parts.loaders.modules();
         let modules = self.modules.iter().zip(&modules);
         let locations: Vec<Location> = [
             (self.isolinux_bin, loaders.isolinux.len() as u64),
@@ -205,14 +259,14 @@ impl<'a> Gap<'a> {
         let spec = iso9660::VolumeSpec {
             volume_id: format!("FARM_{short_id}"),
             application_id: "FARM NODE BOOT MEDIUM".to_owned(),
-            timestamp: self.medium.timestamp,
+            timestamp: self.parts.timestamp,
             total_bytes: around.total,
         };
         let catalog = el_torito::catalog(
             self.isolinux_bin,
             around.esp.offset,
             around.esp.length,
-            self.medium.uefi_sector_count,
+            self.parts.uefi_sector_count,
         );
         let record = el_torito::boot_record(u64::from(CATALOG_BLOCK) * BLOCK_BYTES);
         self.tree

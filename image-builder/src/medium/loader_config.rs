@@ -158,6 +158,17 @@ pub(super) fn isolinux(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig 
     config.finish()
 }
 
+/// `isolinux.cfg` of a thin medium: one kernel, one file beside it, no menu.
+pub(super) fn thin_isolinux(serial: SerialConsole, kernel: &str, script: &str) -> LoaderConfig {
+    let mut config = Assembly::new("");
+    config.push(&format!(
+        "SERIAL {} {}\nPROMPT 0\nDEFAULT ipxe\n\
+         LABEL ipxe\n  LINUX /{kernel}\n  INITRD /{script}\n",
+        serial.port, serial.baud
+    ));
+    config.finish()
+}
+
 /// `grub.cfg`. Paths are absolute and nothing is searched for: on a stick the root is the FAT
 /// partition, on a CD the ISO 9660 tree, and both hold the same files.
 pub(super) fn grub(entries: &Entries<'_>, arguments: &[u8]) -> LoaderConfig {

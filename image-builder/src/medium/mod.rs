@@ -1,6 +1,7 @@
 //! Media: pure plans that turn a payload into a [`Layout`](crate::rope::Layout).
 
 mod areas;
+mod disk;
 mod gap;
 pub mod initramfs;
 mod loader_config;
@@ -12,9 +13,8 @@ mod uki;
 pub mod universal;
 mod volumes;
 
+pub use gap::{BiosLoaders, IsolinuxMenu};
 pub use pxe::{BundleFile, PxeBundle};
 pub use serial::{SerialConsole, SerialConsoleError};
 pub use uki::{Enrolment, UkiBoot, UkiFacts};
-pub use universal::{
-    InitramfsFile, IsolinuxMenu, Loaders, PlacedFile, Plan, UefiBoot, UniversalMedium,
-};
+pub use universal::{InitramfsFile, Loaders, PlacedFile, Plan, UefiBoot, UniversalMedium};

@@ -11,20 +11,10 @@ use crate::regions::{
     TableRecord,
 };
 
-/// Padded region contents.
+/// Padded region contents, in the order of the table.
 pub(super) struct RegionContents {
-    pub kargs_bios: Vec<u8>,
-    /// Region name and content; a signed unified kernel image has none.
-    pub kargs_uefi: Option<(&'static str, Vec<u8>)>,
-    /// What only farm-node reads.
-    pub settings: Option<SettingsRegions>,
+    pub named: Vec<(&'static str, Vec<u8>)>,
     pub flavour: Flavour,
-}
-
-/// The regions that farm-node reads its settings from.
-pub(super) struct SettingsRegions {
-    pub config: Vec<u8>,
-    pub farm_toml: Vec<u8>,
 }
 
 /// What the region contents become on the medium.
@@ -36,60 +26,44 @@ pub(super) struct RenderedRegions {
 
 impl RegionContents {
     pub(super) fn encode(medium: &UniversalMedium) -> Result<Self, PlanError> {
-        let settings = match medium.payload.kind {
-            PayloadKind::FarmNode => Some(SettingsRegions {
-                config: regions::encode_config(&medium.config)?,
-                farm_toml: regions::encode_farm_toml(&medium.farm_toml)?,
-            }),
-            PayloadKind::ZeroOs => None,
-        };
+        let arguments = &medium.kernel_arguments;
+        let mut named = vec![(regions::KARGS_BIOS, regions::encode_kargs_bios(arguments)?)];
+        match &medium.uefi {
+            UefiBoot::Stock => {
+                named.push((regions::KARGS_UEFI, regions::encode_kargs_uefi(arguments)?))
+            }
+            UefiBoot::Uki(uki) if uki.signer.is_none() => {
+                named.push((regions::KARGS_UKI, regions::encode_kargs_uki(arguments)?));
+            }
+            // A signed unified kernel image has none.
+            UefiBoot::Uki(_) => {}
+        }
+        // What only farm-node reads.
+        if medium.payload.kind == PayloadKind::FarmNode {
+            let config = regions::encode_config(&medium.config)?;
+            named.insert(0, (regions::CONFIG, config));
+            let farm_toml = regions::encode_farm_toml(&medium.farm_toml)?;
+            named.push((regions::FARM_TOML, farm_toml));
+        }
         Ok(Self {
-            kargs_bios: regions::encode_kargs_bios(&medium.kernel_arguments)?,
-            kargs_uefi: match &medium.uefi {
-                UefiBoot::Stock => Some((
-                    regions::KARGS_UEFI,
-                    regions::encode_kargs_uefi(&medium.kernel_arguments)?,
-                )),
-                UefiBoot::Uki(uki) if uki.signer.is_none() => Some((
-                    regions::KARGS_UKI,
-                    regions::encode_kargs_uki(&medium.kernel_arguments)?,
-                )),
-                UefiBoot::Uki(_) => None,
-            },
-            settings,
+            named,
             flavour: medium.uefi.flavour(),
         })
     }
 
-    fn named(&self) -> Vec<(&'static str, &[u8])> {
-        let mut named: Vec<(&'static str, &[u8])> = vec![(regions::KARGS_BIOS, &self.kargs_bios)];
-        if let Some((name, bytes)) = &self.kargs_uefi {
-            named.push((name, bytes));
-        }
-        if let Some(settings) = &self.settings {
-            named.insert(0, (regions::CONFIG, &settings.config));
-            named.push((regions::FARM_TOML, &settings.farm_toml));
-        }
-        named
-    }
-
-    /// Length of the UEFI kernel-argument region; 0 without one.
-    pub(super) fn kargs_uefi_bytes(&self) -> u64 {
-        let region = self.kargs_uefi.as_ref();
-        region.map_or(0, |(_, bytes)| bytes.len() as u64)
+    /// The content of a region; `None` where the medium does not have it.
+    pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
+        let found = self.named.iter().find(|(known, _)| *known == name);
+        found.map(|(_, bytes)| bytes.as_slice())
     }
 
     /// One block of digests, then the contents.
     pub(super) fn defaults_bytes(&self) -> u64 {
-        let contents: u64 = self
-            .named()
-            .iter()
-            .map(|(_, bytes)| bytes.len() as u64)
-            .sum();
+        let contents: u64 = self.named.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         SECTOR_BYTES + contents
     }
 
-    /// The table without areas; `spans` in the order of [`Self::named`].
+    /// The table without areas; `spans` in the order of the contents.
     pub(super) fn table(
         &self,
         disk_guid: Guid,
@@ -101,9 +75,9 @@ impl RegionContents {
     ) -> RegionTable {
         let mut default_offset = defaults.offset + SECTOR_BYTES;
         let mut regions = Vec::new();
-        for ((name, bytes), span) in self.named().into_iter().zip(spans) {
+        for ((name, bytes), span) in self.named.iter().zip(spans) {
             regions.push(Region {
-                name: name.to_owned(),
+                name: (*name).to_owned(),
                 span: *span,
                 default_offset,
                 default_sha256: sha256(bytes),
@@ -135,7 +109,7 @@ impl RegionContents {
                 default_offset: region.default_offset,
             });
         }
-        for (_, bytes) in self.named() {
+        for (_, bytes) in &self.named {
             defaults.extend_from_slice(bytes);
         }
         let mut record = TableRecord::new(

@@ -88,12 +88,13 @@ impl UkiBoot {
         guid: Guid,
         contents: &RegionContents,
     ) -> Result<LoaderConfig, PlanError> {
-        let arguments = match &contents.kargs_uefi {
-            Some((_, padded)) => padded.clone(),
+        let region = contents.get(regions::KARGS_UKI);
+        let arguments = match region {
+            Some(padded) => padded.to_vec(),
             None => regions::normal_arguments(&medium.kernel_arguments)?.into_bytes(),
         };
         let mut line = loader_config::command_line(&medium.entries(guid, &[]), &arguments);
-        if contents.kargs_uefi.is_none() {
+        if region.is_none() {
             line.text = line.text.trim_ascii_end().to_vec();
         }
         Ok(line)
@@ -162,8 +163,8 @@ impl UkiBoot {
             (Some(_), false) => include_str!("esp-readme-keys.txt"),
         };
         let mut files = Vec::new();
-        if let Some(settings) = &contents.settings {
-            files.push(bytes(credential_path(), &settings.config));
+        if let Some(config) = contents.get(regions::CONFIG) {
+            files.push(bytes(credential_path(), config));
         }
         files.push(bytes(
             README_PATH.to_owned(),

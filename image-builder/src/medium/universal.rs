@@ -10,43 +10,30 @@
 //! end      GPT entry 1: FARMCFG (FAT12, below 2 MiB), then the backup GPT
 //! ```
 
-use std::sync::Arc;
-
-use node_config::medium::FARMCFG_LABEL;
 use sha2::{Digest, Sha256};
 
-use super::areas::AreaList;
-use super::gap::{Gap, Surroundings};
+use super::disk::{Assembly, Disk, ESP_OFFSET, Farmcfg};
+use super::gap::{BiosLoaders, Gap, GapParts};
 use super::loader_config::{self, Entries, LoaderConfig};
 use super::region_contents::RegionContents;
 use super::serial::SerialConsole;
 use super::uki::{self, UkiBoot, UkiFacts};
-use super::volumes::{Body, Place, TreeFile, place_layout, place_zeroed};
-use crate::content::{Content, sha256};
+use super::volumes::{Body, TreeFile};
+use crate::content::Content;
 use crate::error::PlanError;
 use crate::formats::el_torito::UefiSectorCount;
-use crate::formats::fat::{self, FatKind};
-use crate::formats::gpt::{self, Partition, TYPE_BASIC_DATA, TYPE_ESP};
+use crate::formats::fat::FatKind;
 use crate::formats::guid::Guid;
 use crate::formats::timestamp::Timestamp;
 use crate::payload::uki::Uki;
-use crate::regions::{FARMCFG_BOOT_SECTOR, Flavour, PayloadFacts, PayloadKind, RegionTable, Span};
-use crate::rope::{Layout, LayoutBuilder, Source};
+use crate::regions::{self, Flavour, PayloadFacts, PayloadKind, RegionTable, Span};
+use crate::rope::Layout;
 
 /// Part of every identifier: raise it whenever the same input gives a different medium.
 pub const RECIPE_REVISION: u32 = 4;
 
-/// Partitions begin and end on multiples of this.
-const MIB: u64 = 1 << 20;
-/// Where the EFI partition begins; BIOS reads everything it needs before the payload below it.
-const ESP_OFFSET: u64 = MIB;
 /// Firmware that takes the 16-bit El Torito sector count literally still sees this much.
-const LOADERS_LIMIT: u64 = 8 * MIB;
-/// Room for FARMCFG and, behind it, the backup GPT.
-const TAIL_BYTES: u64 = 2 * MIB;
-/// Length of FARMCFG.
-const FARMCFG_BYTES: u64 =
-    TAIL_BYTES - gpt::BACKUP_BYTES.div_ceil(fat::ALIGN_BYTES) * fat::ALIGN_BYTES;
+const LOADERS_LIMIT: u64 = 8 << 20;
 
 /// Path of the kernel.
 pub const KERNEL_PATH: &str = "BOOT/VMLINUZ";
@@ -76,14 +63,8 @@ impl UefiBoot {
 /// Boot loaders.
 #[derive(Debug, Clone)]
 pub struct Loaders {
-    /// `isohdpfx.bin`: MBR code, 432 bytes.
-    pub isohdpfx: Arc<[u8]>,
-    /// `isolinux.bin`, unpatched.
-    pub isolinux: Arc<[u8]>,
-    /// `ldlinux.c32` of the same ISOLINUX.
-    pub ldlinux: Content,
-    /// Menu of the same ISOLINUX; without it a line of text says which entries there are.
-    pub menu: Option<IsolinuxMenu>,
+    /// ISOLINUX, for BIOS.
+    pub bios: BiosLoaders,
     /// Signed shim; becomes `EFI/BOOT/BOOTX64.EFI`.
     pub shim: Content,
     /// Signed GRUB that reads `grub.cfg` from `grub_directory`.
@@ -92,17 +73,6 @@ pub struct Loaders {
     pub mok_manager: Option<Content>,
     /// Directory GRUB was built to look into, upper case: `EFI/DEBIAN` for Debian's `grubx64`.
     pub grub_directory: String,
-}
-
-/// The text menu of ISOLINUX and the libraries it needs.
-#[derive(Debug, Clone)]
-pub struct IsolinuxMenu {
-    /// `menu.c32`
-    pub menu: Content,
-    /// `libcom32.c32`
-    pub libcom32: Content,
-    /// `libutil.c32`
-    pub libutil: Content,
 }
 
 /// One initramfs archive; the loaders concatenate them in order.
@@ -198,120 +168,78 @@ impl UniversalMedium {
         let uefi = self.uefi_half(disk_guid, &contents)?;
         let isolinux_cfg = self.isolinux_config(disk_guid, &contents);
 
-        let place = |offset| Place {
-            disk_guid,
-            timestamp: self.timestamp,
-            offset,
+        let settings = contents.get(regions::FARM_TOML);
+        let farmcfg = Farmcfg {
+            farm_toml: settings,
+            readme: match settings {
+                Some(_) => include_str!("farmcfg-readme.txt"),
+                None => include_str!("farmcfg-zero-os.txt"),
+            },
         };
-        let esp = place(ESP_OFFSET).esp(&uefi.files, MIB)?;
+        let disk = Disk::place(disk_guid, self.timestamp, &uefi.files, &farmcfg)?;
+        let files = &disk.esp.files;
         if uefi.uki.is_none() {
-            check_loaders(&esp.files)?;
+            check_loaders(files)?;
         }
-        let esp_end = esp.span.offset + esp.span.length;
-        let farmcfg = place(esp_end).farmcfg(FARMCFG_BYTES, &contents)?;
-        let total = esp_end + TAIL_BYTES;
-        let table = partition_table(disk_guid, total, esp.span, farmcfg.span).render();
 
-        let cfg_bytes = isolinux_cfg.text.len();
-        let (iso_files, config, arguments_at) = match &uefi.uki {
+        let (iso_files, config_at, arguments_at) = match &uefi.uki {
             None => (
-                esp.files.clone(),
-                contents
-                    .settings
-                    .is_some()
-                    .then(|| placed(&esp.files, CONFIG_PATH)),
-                placed(&esp.files, &self.grub_cfg_path()).offset,
+                files.clone(),
+                settings.map(|_| placed(files, CONFIG_PATH)),
+                placed(files, &self.grub_cfg_path()).offset,
             ),
             Some(made) => (
-                uki::iso_files(made, &esp.files),
-                contents
-                    .settings
-                    .is_some()
-                    .then(|| uki::config_span(&esp.files)),
-                uki::uki_span(&esp.files).offset + made.command_line.offset,
+                uki::iso_files(made, files),
+                settings.map(|_| uki::config_span(files)),
+                uki::uki_span(files).offset + made.command_line.offset,
             ),
         };
-        let gap = Gap::place(self, ESP_OFFSET, &iso_files, cfg_bytes, &contents)?;
-        let mut spans = Vec::from_iter(config);
-        spans.extend([Span {
-            offset: gap.isolinux_cfg + isolinux_cfg.arguments_at as u64,
-            length: contents.kargs_bios.len() as u64,
-        }]);
+        let parts = GapParts {
+            loaders: &self.loaders.bios,
+            timestamp: self.timestamp,
+            uefi_sector_count: self.uefi_sector_count,
+        };
+        let cfg_bytes = isolinux_cfg.text.len();
+        let gap = Gap::place(parts, ESP_OFFSET, &iso_files, cfg_bytes, &contents)?;
         let mut guid_texts = vec![(gap.isolinux_cfg, isolinux_cfg.guid_at)];
         // Nothing of what is signed can be rewritten.
         if contents.flavour != Flavour::UkiSigned {
-            spans.push(Span {
-                offset: arguments_at + uefi.arguments.arguments_at as u64,
-                length: contents.kargs_uefi_bytes(),
-            });
             guid_texts.push((arguments_at, uefi.arguments.guid_at));
-        }
-        if contents.settings.is_some() {
-            spans.push(farmcfg.files[0].span);
         }
         let guid_texts = guid_texts
             .into_iter()
-            .filter_map(|(file, at)| at.map(|at| file + at as u64))
-            .collect();
-        let mut regions = contents.table(
-            disk_guid,
-            total,
-            &spans,
-            gap.defaults,
-            guid_texts,
-            self.payload.clone(),
-        );
-        let around = Surroundings {
-            disk_guid,
-            total,
-            esp: esp.span,
-            files: &iso_files,
+            .filter_map(|(file, at)| at.map(|at| file + at as u64));
+        let spans = contents.named.iter().filter_map(|(name, bytes)| {
+            let offset = match *name {
+                regions::CONFIG => return config_at,
+                regions::FARM_TOML => return Some(disk.farmcfg.files[0].span),
+                regions::KARGS_BIOS => gap.isolinux_cfg + isolinux_cfg.arguments_at as u64,
+                _ => arguments_at + uefi.arguments.arguments_at as u64,
+            };
+            Some(Span {
+                offset,
+                length: bytes.len() as u64,
+            })
+        });
+        let uki = uefi.uki.as_ref().map(|made| UkiFacts {
+            pcr11: made.pcr11,
+            authenticode_sha256: made.authenticode_sha256,
+            signed_by: made.signed_by,
+            span: uki::uki_span(files),
+        });
+        let assembly = Assembly {
+            spans: spans.collect(),
+            gap,
+            contents: &contents,
+            guid_texts: guid_texts.collect(),
+            isolinux_cfg: &isolinux_cfg,
+            iso_files: &iso_files,
+            esp_files: &uefi.files,
+            payload: &self.payload,
         };
-        let fixed = gap.fixed(&around, &isolinux_cfg)?;
-        let mut areas = AreaList::new(&regions);
-        gap.record(&fixed, &isolinux_cfg, &mut areas);
-        let esp_at = esp.span.offset;
-        areas.volume("EFI partition metadata", esp_at, &esp.layout, &esp.files)?;
-        areas.boot_sector(FARMCFG_BOOT_SECTOR, farmcfg.span.offset, &farmcfg.layout)?;
-        for (file, placed) in uefi.files.iter().zip(&esp.files) {
-            match &file.body {
-                _ if Some(placed.span) == config => {}
-                Body::Content(_) if uefi.uki.is_none() && file.path == self.grub_cfg_path() => {
-                    areas.bytes(&file.path, placed.span.offset, &uefi.arguments.text);
-                }
-                Body::Content(content) => areas.content(&file.path, placed.span.offset, content),
-                Body::Layout(layout) => areas.layout(&file.path, placed.span.offset, layout)?,
-            }
-        }
-        regions.areas = areas.finish();
-        let rendered = contents.render(regions.clone());
-        let gap = gap.render(fixed, table.primary, &isolinux_cfg, rendered)?;
-
-        let mut builder = LayoutBuilder::new();
-        // Zero rather than skipped: signatures of an older file system on a stick (swap, btrfs,
-        // LVM, ext4 keep theirs in the first MiB) must not survive, nor what FARMCFG held.
-        place_zeroed(&mut builder, 0, &gap);
-        place_layout(&mut builder, esp.span.offset, &esp.layout);
-        place_zeroed(&mut builder, farmcfg.span.offset, &farmcfg.layout);
-        let farmcfg_end = farmcfg.span.offset + farmcfg.span.length;
-        let backup_at = total - gpt::BACKUP_BYTES;
-        builder.place(farmcfg_end, backup_at - farmcfg_end, Source::Zero);
-        builder.place_bytes(backup_at, table.backup);
-
         Ok(Plan {
-            layout: builder.finish(total)?,
-            regions,
-            disk_guid,
-            esp: esp.span,
-            esp_kind: esp.kind,
-            farmcfg: farmcfg.span,
-            uki: uefi.uki.map(|made| UkiFacts {
-                pcr11: made.pcr11,
-                authenticode_sha256: made.authenticode_sha256,
-                signed_by: made.signed_by,
-                span: uki::uki_span(&esp.files),
-            }),
-            files: esp.files,
+            uki,
+            ..disk.assemble(&assembly)?
         })
     }
 
@@ -355,22 +283,14 @@ impl UniversalMedium {
         part("timestamp", &self.timestamp.0.to_le_bytes());
         part("uefi sector count", &[self.uefi_sector_count as u8]);
         let Loaders {
-            isohdpfx,
-            isolinux,
-            ldlinux,
-            menu,
+            bios,
             shim,
             grub,
             mok_manager,
             grub_directory,
         } = &self.loaders;
-        part("isohdpfx", &sha256(isohdpfx));
-        part("isolinux", &sha256(isolinux));
-        part("ldlinux", ldlinux.sha256());
-        if let Some(menu) = menu {
-            part("menu", menu.menu.sha256());
-            part("libcom32", menu.libcom32.sha256());
-            part("libutil", menu.libutil.sha256());
+        for (name, digest) in bios.identity() {
+            part(name, &digest);
         }
         match &self.uefi {
             UefiBoot::Stock => {
@@ -418,14 +338,14 @@ impl UniversalMedium {
 
     fn grub_config(&self, guid: Guid, contents: &RegionContents) -> LoaderConfig {
         let initramfs = self.initramfs_paths();
-        let arguments = contents.kargs_uefi.as_ref();
-        let arguments = arguments.map_or(&[][..], |(_, bytes)| bytes);
+        let arguments = contents.get(regions::KARGS_UEFI).unwrap_or_default();
         loader_config::grub(&self.entries(guid, &initramfs), arguments)
     }
 
     fn isolinux_config(&self, guid: Guid, contents: &RegionContents) -> LoaderConfig {
         let initramfs = self.initramfs_paths();
-        loader_config::isolinux(&self.entries(guid, &initramfs), &contents.kargs_bios)
+        let arguments = contents.get(regions::KARGS_BIOS).unwrap_or_default();
+        loader_config::isolinux(&self.entries(guid, &initramfs), arguments)
     }
 
     pub(super) fn entries<'a>(&'a self, disk_guid: Guid, initramfs: &'a [String]) -> Entries<'a> {
@@ -433,7 +353,7 @@ impl UniversalMedium {
             title: &self.title,
             payload: self.payload.kind,
             serial: self.serial,
-            has_isolinux_menu: self.loaders.menu.is_some(),
+            has_isolinux_menu: self.loaders.bios.menu.is_some(),
             kernel: KERNEL_PATH,
             initramfs,
             disk_guid,
@@ -454,8 +374,8 @@ impl UniversalMedium {
             files.push(file("EFI/BOOT/MMX64.EFI", mok_manager));
         }
         files.push(file(&self.grub_cfg_path(), &Content::bytes(grub_cfg)));
-        if let Some(settings) = &contents.settings {
-            files.push(file(CONFIG_PATH, &Content::bytes(&settings.config[..])));
+        if let Some(config) = contents.get(regions::CONFIG) {
+            files.push(file(CONFIG_PATH, &Content::bytes(config)));
         }
         files.push(file(KERNEL_PATH, &self.kernel));
         files.extend(
@@ -464,26 +384,6 @@ impl UniversalMedium {
                 .map(|f| file(&format!("BOOT/{}", f.name), &f.content)),
         );
         files
-    }
-}
-
-fn partition_table(disk_guid: Guid, total: u64, esp: Span, farmcfg: Span) -> gpt::Table {
-    // FARMCFG is entry 1: some desktops show only the first partition of a stick.
-    let partition = |type_guid, name, span: Span| Partition {
-        type_guid,
-        guid: Guid::derive(name, &disk_guid.0),
-        offset: span.offset,
-        length: span.length,
-        name,
-    };
-    gpt::Table {
-        disk_guid,
-        total_bytes: total,
-        first_usable: ESP_OFFSET,
-        partitions: vec![
-            partition(TYPE_BASIC_DATA, FARMCFG_LABEL, farmcfg),
-            partition(TYPE_ESP, "EFI System", esp),
-        ],
     }
 }
 

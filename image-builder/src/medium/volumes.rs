@@ -2,7 +2,6 @@
 
 use node_config::medium::FARMCFG_LABEL;
 
-use super::region_contents::RegionContents;
 use super::universal::PlacedFile;
 use crate::content::Content;
 use crate::error::{FormatError, PlanError};
@@ -59,28 +58,20 @@ impl Place {
         self.volume("EFI partition", "FARMBOOT", size, files)
     }
 
-    /// FARMCFG; `farm.toml` is its first file. On a Zero-OS medium it only says where the settings are.
+    /// FARMCFG. `farm.toml`, its first file, is for a node that reads it.
     pub(super) fn farmcfg(
         &self,
         length: u64,
-        contents: &RegionContents,
+        farm_toml: Option<&[u8]>,
+        readme: &str,
     ) -> Result<Volume, PlanError> {
-        let mut files = Vec::new();
-        let readme = match &contents.settings {
-            Some(settings) => {
-                files.push(TreeFile {
-                    path: "farm.toml".to_owned(),
-                    body: Body::Content(Content::bytes(&settings.farm_toml[..])),
-                });
-                include_str!("farmcfg-readme.txt")
-            }
-            None => include_str!("farmcfg-zero-os.txt"),
+        let file = |path: &str, bytes: &[u8]| TreeFile {
+            path: path.to_owned(),
+            body: Body::Content(Content::bytes(bytes)),
         };
-        let readme = readme.replace('\n', "\r\n");
-        files.push(TreeFile {
-            path: "README.TXT".to_owned(),
-            body: Body::Content(Content::bytes(readme.as_bytes())),
-        });
+        let mut files = Vec::new();
+        files.extend(farm_toml.map(|text| file("farm.toml", text)));
+        files.push(file("README.TXT", readme.replace('\n', "\r\n").as_bytes()));
         let size = VolumeSize::Exact(length);
         self.volume("FARMCFG partition", FARMCFG_LABEL, size, &files)
     }

@@ -59,12 +59,7 @@ impl<'a> Elf<'a> {
         }
         let table = self.u64(40)?;
         let entry_bytes = u64::from(self.u16(58)?);
-        let header = |index: u64| {
-            index
-                .checked_mul(entry_bytes)
-                .and_then(|o| o.checked_add(table))
-                .ok_or(ElfError::Damaged)
-        };
+        let header = |index: u64| self.entry(table, index, entry_bytes);
         let (mut count, mut names_index) = (u64::from(self.u16(60)?), u64::from(self.u16(62)?));
         if table == 0 {
             return Ok(None);
@@ -108,9 +103,7 @@ impl<'a> Elf<'a> {
             return Err(ElfError::WrongType(kind));
         }
         for index in 0..u64::from(count) {
-            let at = table
-                .checked_add(index * u64::from(entry_bytes))
-                .ok_or(ElfError::Damaged)?;
+            let at = self.entry(table, index, u64::from(entry_bytes))?;
             if self.u32(at)? == PT_INTERP {
                 let loader = self.range(self.u64(at + 8)?, self.u64(at + 32)?)?;
                 let name = String::from_utf8_lossy(loader);
@@ -126,9 +119,7 @@ impl<'a> Elf<'a> {
     pub fn note(&self, owner: &str, kind: u32) -> Result<Option<&'a [u8]>, ElfError> {
         let (table, entry_bytes, count) = (self.u64(32)?, self.u16(54)?, self.u16(56)?);
         for index in 0..u64::from(count) {
-            let at = table
-                .checked_add(index * u64::from(entry_bytes))
-                .ok_or(ElfError::Damaged)?;
+            let at = self.entry(table, index, u64::from(entry_bytes))?;
             if self.u32(at)? != PT_NOTE {
                 continue;
             }
@@ -143,12 +134,20 @@ impl<'a> Elf<'a> {
         Ok(None)
     }
 
+    /// Where an entry of a table begins: within the file, so that a field's offset can be added.
+    fn entry(&self, table: u64, index: u64, entry_bytes: u64) -> Result<u64, ElfError> {
+        index
+            .checked_mul(entry_bytes)
+            .and_then(|offset| offset.checked_add(table))
+            .filter(|at| *at < self.bytes.len() as u64)
+            .ok_or(ElfError::Damaged)
+    }
+
     fn section_bytes(&self, header: u64) -> Result<&'a [u8], ElfError> {
-        if self.u32(header.checked_add(4).ok_or(ElfError::Damaged)?)? == SHT_NOBITS {
+        if self.u32(header + 4)? == SHT_NOBITS {
             return Ok(&[]);
         }
-        let field = |offset: u64| self.u64(header.checked_add(offset).ok_or(ElfError::Damaged)?);
-        self.range(field(24)?, field(32)?)
+        self.range(self.u64(header + 24)?, self.u64(header + 32)?)
     }
 
     fn range(&self, offset: u64, len: u64) -> Result<&'a [u8], ElfError> {
@@ -211,6 +210,12 @@ mod tests {
                 assert!(elf.object_section(".modinfo").is_err());
             }
         }
+        // A section table at the end of the address space, of as many sections as section 0 says.
+        let mut far = [0; 64];
+        far[..20].copy_from_slice(b"\x7fELF\x02\x01\0\0\0\0\0\0\0\0\0\0\x01\0\x3e\0");
+        far[40..48].copy_from_slice(&[0xff; 8]);
+        let found = Elf::parse(&far).unwrap().object_section(".modinfo");
+        assert_eq!(found.err(), Some(ElfError::Damaged));
         let mut other = own[..128].to_vec();
         other[18] = 183; // AArch64
         assert_eq!(Elf::parse(&other).err(), Some(ElfError::NotX86_64));

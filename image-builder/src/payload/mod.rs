@@ -15,6 +15,7 @@ pub mod kernel;
 mod layer_cache;
 pub mod modules;
 pub mod supplies;
+pub mod system;
 pub mod uki;
 
 use std::collections::BTreeMap;

@@ -48,6 +48,10 @@ pub struct ImageManifest {
     pub packages: Vec<PackageEntry>,
     /// Kernel, loaders and `farm-node` or the Zero-OS kernel, with the SBAT generations of EFI programs.
     pub inputs: Vec<Input>,
+    /// Digest of the system's files, by which a thin medium knows it; only of a bundle, which thin
+    /// media fetch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_sha256: Option<Digest>,
     /// Initramfs archives in order.
     pub layers: Vec<LayerRecord>,
     /// Names of the kernel modules in it.
@@ -202,6 +206,7 @@ impl ImageManifest {
             bootkit: kit.id(),
             packages,
             inputs,
+            system_sha256: None,
             layers: facts.map(|f| f.layers.clone()).unwrap_or_default(),
             modules: facts.map(|f| f.modules.clone()).unwrap_or_default(),
             firmware: facts.map(|f| f.firmware.clone()).unwrap_or_default(),

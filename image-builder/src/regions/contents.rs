@@ -2,7 +2,7 @@
 
 use super::{
     ARGUMENTS_BYTES, CONFIG, CONFIG_BYTES, FARM_TOML, FARM_TOML_BYTES, KARGS_BIOS, KARGS_UEFI,
-    KARGS_UKI,
+    KARGS_UKI, SCRIPT, SCRIPT_BYTES,
 };
 use crate::error::RegionError;
 
@@ -25,12 +25,24 @@ pub fn encode_farm_toml(text: &str) -> Result<Vec<u8>, RegionError> {
     if text.contains('\0') {
         return Err(RegionError::NotText { name: FARM_TOML });
     }
+    pad_text(FARM_TOML, text, FARM_TOML_BYTES)
+}
+
+/// Pads a thin medium's script with blank lines: what comes after `before` bytes of the file.
+///
+/// # Errors
+/// [`RegionError::TooLong`].
+pub fn encode_script(text: &str, before: usize) -> Result<Vec<u8>, RegionError> {
+    pad_text(SCRIPT, text, SCRIPT_BYTES.saturating_sub(before))
+}
+
+/// Lines of blanks rather than thousands of empty ones: an editor shows one short page.
+fn pad_text(name: &'static str, text: &str, length: usize) -> Result<Vec<u8>, RegionError> {
     let mut bytes = text.as_bytes().to_vec();
     if !bytes.ends_with(b"\n") {
         bytes.push(b'\n');
     }
-    // Lines of blanks rather than thousands of empty ones: an editor shows one short page.
-    pad(FARM_TOML, bytes, FARM_TOML_BYTES, |left| {
+    pad(name, bytes, length, |left| {
         if left % 80 == 1 || left == 1 {
             b'\n'
         } else {

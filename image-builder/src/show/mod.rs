@@ -23,9 +23,6 @@ pub use boots::BootPath;
 pub use files::{KernelDescription, LoaderDescription};
 pub use ours::{EffectiveSetting, NodeDescription, RegionDescription};
 
-/// Path of the settings inside the `config` region's cpio archive.
-pub const CONFIG_FILE: &str = "etc/farmer/node.toml";
-
 /// What kind of image it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -113,6 +110,9 @@ pub struct MediumDescription {
     pub payload: Option<PayloadKind>,
     /// How it starts on UEFI; `None` for a medium that is not ours.
     pub flavour: Option<Flavour>,
+    /// Where a thin medium fetches the system from, in the order it tries; empty for others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fetches: Vec<String>,
     /// The node OS on a medium of ours.
     pub node: Option<NodeDescription>,
     /// The regions that can be rewritten; `None` for a medium that is not ours.

@@ -1,15 +1,17 @@
 //! What only media of ours have: regions, settings, the node.
 
+use node_config::system::SETTINGS_FILE;
 use node_config::{Effective, Layer, Origin, cmdline, without_secrets};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{CONFIG_FILE, MediumDescription};
+use super::MediumDescription;
 use crate::content::sha256;
 use crate::customize::text_of;
 use crate::error::ShowError;
 use crate::inspect::{Probe, farmcfg};
-use crate::regions::{self, PayloadKind, RegionTable, Span};
+use crate::medium::thin::ScriptFacts;
+use crate::regions::{self, Flavour, PayloadKind, RegionTable, Span};
 
 /// A region and whether it still holds what it was built with.
 #[derive(Debug, Clone, Serialize)]
@@ -65,10 +67,16 @@ pub(super) fn describe(
         }
         match region.name.as_str() {
             regions::KARGS_BIOS | regions::KARGS_UEFI | regions::KARGS_UKI => arguments.push(text),
+            regions::SCRIPT => {
+                let facts = ScriptFacts::of(text.as_deref().unwrap_or_default());
+                description.fetches = facts.fetches;
+                let disk = table.disk_guid.to_string();
+                arguments.push(Some(facts.arguments.replace("${medium}", &disk)));
+            }
             regions::CONFIG => {
                 let layer = text
                     .as_deref()
-                    .map(|toml| Layer::from_toml(toml, CONFIG_FILE));
+                    .map(|toml| Layer::from_toml(toml, SETTINGS_FILE));
                 match layer {
                     Some(Ok(layer)) => {
                         description.farm_id = layer.farm_id;
@@ -105,9 +113,12 @@ pub(super) fn describe(
     description.flavour = Some(table.flavour);
     description.fingerprint = Some(fingerprint(table));
     description.regions = Some(described);
-    if table.payload.kind == PayloadKind::ZeroOs {
+    let is_thin = table.flavour == Flavour::Thin;
+    if table.payload.kind == PayloadKind::ZeroOs || is_thin {
         let arguments = description.kernel_arguments.as_deref().unwrap_or_default();
         description.farm_id = cmdline::parse(arguments).layer.farm_id;
+    }
+    if table.payload.kind == PayloadKind::ZeroOs {
         return Ok(());
     }
     if let Some(volume) = farmcfg::volume(probe)?
@@ -117,6 +128,10 @@ pub(super) fn describe(
             Ok(layer) => layers.push((Origin::FarmToml, layer)),
             Err(error) => description.problems.push(error.to_string()),
         }
+    }
+    // Most settings of what is fetched are not on the medium.
+    if is_thin {
+        return Ok(());
     }
     if let Some(line) = &description.kernel_arguments {
         let line = cmdline::parse(line);

@@ -11,7 +11,7 @@ use image_builder::medium::Plan;
 use image_builder::payload::{CONFIG_REGION_BYTES, ConfigFile, config_cpio};
 use image_builder::regions::{self, FARM_TOML_BYTES};
 use image_builder::rope::SourceFile;
-use image_builder::show::CONFIG_FILE;
+use node_config::system::SETTINGS_FILE;
 use node_config::{DirectoryConfig, Layer, NodeConfig};
 
 use crate::support::{arg, bytes, medium, run, write};
@@ -30,7 +30,7 @@ fn node_config(farm_id: u64) -> NodeConfig {
 fn built(config: &NodeConfig) -> Plan {
     let toml = config.to_toml();
     let file = ConfigFile {
-        path: CONFIG_FILE,
+        path: SETTINGS_FILE,
         content: toml.as_bytes(),
         mode: 0o600,
     };

@@ -1,34 +1,29 @@
 //! The fuzz targets on the stable toolchain: over their seeds, and over seeds that were damaged at
 //! random. The fuzzer itself (`scripts/fuzz`) goes further.
 
-use std::path::Path;
-
 use proptest::prelude::*;
 
 #[path = "../../fuzz/bodies.rs"]
 mod bodies;
+#[path = "../../../hw-probe/tests/it/damage.rs"]
+mod damage;
 #[path = "../../fuzz/seeds.rs"]
 mod seeds;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 5] = [
+const TARGETS: [(&str, Target); 6] = [
     ("medium_show", bodies::medium_show),
     ("deb_read", bodies::deb_read),
     ("cpio_read", bodies::cpio_read),
     ("settings_read", bodies::settings_read),
     ("parts_read", bodies::parts_read),
+    ("ipxe_script", bodies::ipxe_script),
 ];
 
 #[test]
 fn every_fuzz_target_is_replayed() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
-    let mut names: Vec<String> = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
+    let names = damage::targets(env!("CARGO_MANIFEST_DIR"));
     for known in [TARGETS.map(|(name, _)| name), seeds::TARGETS] {
         let mut known = known.map(str::to_owned);
         known.sort();
@@ -80,24 +75,6 @@ fn the_first_seeds_are_understood() {
         .expect("a program");
 }
 
-/// One damage: where (as a part of the length), what, and with what.
-type Damage = (u16, u8, u8);
-
-fn damage(seed: &mut Vec<u8>, (at, what, with): Damage) {
-    let at = seed.len() * usize::from(at) / (usize::from(u16::MAX) + 1);
-    let length = usize::from(with).min(seed.len() - at);
-    match what % 5 {
-        0 if at < seed.len() => seed[at] = with,
-        1 if at < seed.len() => seed[at] ^= 1 << (with % 8),
-        2 => seed.insert(at, with),
-        3 => drop(seed.drain(at..at + length)),
-        _ => {
-            let copy = seed[at..at + length].to_vec();
-            seed.splice(at..at, copy);
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -105,14 +82,13 @@ proptest! {
     fn damaged_seeds_do_no_harm(
         target in 0..TARGETS.len(),
         seed in 0..8_usize,
-        damages in prop::collection::vec(any::<Damage>(), 1..12),
+        damages in damage::damages(),
     ) {
         thread_local! {
             static SEEDS: Vec<Vec<Vec<u8>>> =
                 TARGETS.iter().map(|(name, _)| seeds::of(name)).collect();
         }
-        let mut bytes = SEEDS.with(|all| all[target][seed % all[target].len()].clone());
-        damages.iter().for_each(|one| damage(&mut bytes, *one));
+        let bytes = SEEDS.with(|all| damage::done(&all[target][seed % all[target].len()], &damages));
         TARGETS[target].1(&bytes);
     }
 }

@@ -23,5 +23,6 @@ mod secureboot;
 mod supplies;
 mod support;
 mod thin;
+mod thin_medium;
 mod uki;
 mod verify;

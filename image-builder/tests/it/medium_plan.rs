@@ -185,13 +185,13 @@ fn what_cannot_be_planned_is_refused_in_words() {
         medium.plan().expect_err("refused")
     };
     assert!(matches!(
-        error(|m| m.loaders.isohdpfx = vec![0; 440].into()),
+        error(|m| m.loaders.bios.isohdpfx = vec![0; 440].into()),
         PlanError::Format {
             source: FormatError::BootCode { length: 440, .. },
             ..
         }
     ));
-    let no_isolinux = error(|m| m.loaders.isolinux = vec![0; 4096].into());
+    let no_isolinux = error(|m| m.loaders.bios.isolinux = vec![0; 4096].into());
     assert!(matches!(
         no_isolinux,
         PlanError::Format {
@@ -201,7 +201,7 @@ fn what_cannot_be_planned_is_refused_in_words() {
     ));
     assert!(no_isolinux.hint().is_some());
     assert!(matches!(
-        error(|m| m.loaders.isolinux = noise(1, 1 << 20).into()),
+        error(|m| m.loaders.bios.isolinux = noise(1, 1 << 20).into()),
         PlanError::GapTooSmall { .. }
     ));
     assert!(matches!(

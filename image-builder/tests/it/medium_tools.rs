@@ -256,7 +256,7 @@ fn every_reader_of_the_iso_tree_gets_the_same_bytes() {
                 assert!(got == expected, "{tool}: {} differs", file.path);
             }
             let ldlinux = fs::read(out.join("ISOLINUX/LDLINUX.C32")).expect("ldlinux");
-            assert!(ldlinux == written.medium.loaders.ldlinux.read().expect("ldlinux"));
+            assert!(ldlinux == written.medium.loaders.bios.ldlinux.read().expect("ldlinux"));
             let cfg = fs::read_to_string(out.join("ISOLINUX/ISOLINUX.CFG")).expect("config");
             assert!(cfg.contains("INITRD /BOOT/BASE.IMG,/BOOT/NODE.IMG,/BOOT/CONFIG.IMG"));
             assert!(cfg.contains("farmer_id=7 runmode=dev\n#####"), "{cfg}");

@@ -8,7 +8,7 @@ use image_builder::emit::{self, EmitOptions};
 use image_builder::formats::el_torito::UefiSectorCount;
 use image_builder::formats::timestamp::Timestamp;
 use image_builder::medium::{
-    InitramfsFile, IsolinuxMenu, Loaders, Plan, UefiBoot, UniversalMedium,
+    BiosLoaders, InitramfsFile, IsolinuxMenu, Loaders, Plan, UefiBoot, UniversalMedium,
 };
 use image_builder::payload::{ConfigFile, config_cpio};
 use image_builder::regions::{PayloadFacts, PayloadKind};
@@ -34,14 +34,16 @@ pub fn loaders() -> Loaders {
     let mut isohdpfx = noise(2, 432);
     isohdpfx[300..332].copy_from_slice(b"isolinux.bin missing or corrupt.");
     Loaders {
-        isohdpfx: isohdpfx.into(),
-        isolinux: isolinux.into(),
-        ldlinux: Content::bytes(noise(3, 119_524)),
-        menu: Some(IsolinuxMenu {
-            menu: Content::bytes(noise(10, 26_596)),
-            libcom32: Content::bytes(noise(11, 181_956)),
-            libutil: Content::bytes(noise(12, 23_696)),
-        }),
+        bios: BiosLoaders {
+            isohdpfx: isohdpfx.into(),
+            isolinux: isolinux.into(),
+            ldlinux: Content::bytes(noise(3, 119_524)),
+            menu: Some(IsolinuxMenu {
+                menu: Content::bytes(noise(10, 26_596)),
+                libcom32: Content::bytes(noise(11, 181_956)),
+                libutil: Content::bytes(noise(12, 23_696)),
+            }),
+        },
         shim: Content::bytes(noise(4, 1_048_504)),
         grub: Content::bytes(noise(5, 4_183_488)),
         mok_manager: Some(Content::bytes(noise(6, 877_992))),

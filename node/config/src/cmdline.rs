@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use crate::layer::NetworkLayer;
 use crate::medium::MEDIUM_ARGUMENT;
+use crate::system::{EXPECT_ARGUMENT, expected};
 use crate::values::Cidr;
 use crate::{ConfigError, Layer};
 
@@ -18,6 +19,8 @@ pub struct CommandLine {
     pub layer: Layer,
     /// Value of `farm.medium`: a disk GUID, `cd` or `net`.
     pub medium: Option<String>,
+    /// Digest of the system that `farm.expect` names, in lower-case hexadecimal.
+    pub expect: Option<String>,
     /// `farm.rescue=1`: show hardware and network, register nothing, leave the medium alone.
     pub rescue: bool,
     /// Arguments that name a setting but cannot be followed, each with the reason in words.
@@ -53,15 +56,27 @@ pub fn parse(text: &str) -> CommandLine {
             Err(error) => note("ip", &error),
         }
     }
+    if let Some(value) = first("vlan") {
+        match value.parse() {
+            Ok(vlan) => line.layer.network.vlan = Some(vlan),
+            Err(error) => note("vlan", &error),
+        }
+    }
     line.medium = first(MEDIUM_ARGUMENT).cloned();
+    if let Some(value) = first(EXPECT_ARGUMENT) {
+        line.expect = expected(value);
+        if line.expect.is_none() {
+            ignored.push(format!(
+                "{EXPECT_ARGUMENT}: {value:?} is not `sha256:` and 64 hexadecimal digits"
+            ));
+        }
+    }
     line.rescue = first("farm.rescue").is_some_and(|value| value == "1");
     if arguments.contains_key("debug") {
         line.layer.debug = Some(true);
     }
-    for key in ["vlan", "bond"] {
-        if arguments.contains_key(key) {
-            ignored.push(format!("{key}: not supported by this version of the node"));
-        }
+    if arguments.contains_key("bond") {
+        ignored.push("bond: not supported by this version of the node".to_owned());
     }
     if arguments.contains_key("version") {
         ignored.push("version: chooses a Zero-OS release and has no meaning here".to_owned());
@@ -150,6 +165,7 @@ fn ip_argument(value: &str) -> Result<NetworkLayer, ConfigError> {
         interface: Some(field(5))
             .filter(|name| !name.is_empty())
             .map(str::to_owned),
+        vlan: None,
     })
 }
 

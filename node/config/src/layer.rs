@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ConfigError;
 use crate::schema::{DirectoryConfig, DiskWord, LocationConfig, NodeConfig, SCHEMA_VERSION};
 use crate::values::{
-    Addressing, Cidr, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode, without_secrets,
+    Addressing, Cidr, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode, VlanId, without_secrets,
 };
 
 /// Where a setting came from, lowest precedence first.
@@ -97,8 +97,8 @@ impl DirectoryLayer {
     }
 }
 
-/// `[network]` of a [`Layer`]. A layer with an `address` replaces the lower layers' whole section;
-/// `dhcp = true` takes a fixed address of a lower layer back.
+/// `[network]` of a [`Layer`]. A layer with an `address` replaces what lower layers say of addresses;
+/// `dhcp = true` takes a fixed address of a lower layer back. The VLAN is a value of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkLayer {
@@ -117,11 +117,22 @@ pub struct NetworkLayer {
     /// Name or MAC address of the port with the fixed address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+    /// See [`NodeConfig::vlan`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<VlanId>,
 }
 
 impl NetworkLayer {
     fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    fn says_nothing_of_addresses(&self) -> bool {
+        Self {
+            vlan: None,
+            ..self.clone()
+        }
+        .is_empty()
     }
 
     fn addressing(&self) -> Result<Option<Addressing>, ConfigError> {
@@ -141,7 +152,7 @@ impl NetworkLayer {
                 "network",
                 "dhcp = false needs an address",
             )),
-            (None, None) if self.is_empty() => Ok(None),
+            (None, None) if self.says_nothing_of_addresses() => Ok(None),
             (None, None) => Err(ConfigError::value(
                 "network",
                 "gateway, dns and interface belong to an address, and there is none",
@@ -219,7 +230,7 @@ fn declared_schema(text: &str) -> Option<u32> {
 
 impl From<&NodeConfig> for Layer {
     fn from(config: &NodeConfig) -> Self {
-        let network = match &config.addressing {
+        let mut network = match &config.addressing {
             Addressing::Dhcp => NetworkLayer {
                 dhcp: Some(true),
                 ..NetworkLayer::default()
@@ -235,8 +246,10 @@ impl From<&NodeConfig> for Layer {
                 gateway: *gateway,
                 dns: dns.clone(),
                 interface: interface.clone(),
+                vlan: None,
             },
         };
+        network.vlan = config.vlan.tag().map(|_| config.vlan);
         Self {
             schema: Some(SCHEMA_VERSION),
             farm_id: Some(config.farm_id),
@@ -340,6 +353,10 @@ impl Effective {
                 origin: addressing.origin,
             },
         );
+        let vlan = last(&layers, |layer| layer.network.vlan).unwrap_or_default();
+        if vlan.origin != Origin::BuiltIn {
+            note(&mut settings, "network.vlan", &vlan);
+        }
         let location = last(&layers, |layer| layer.location.clone());
         if let Some(location) = &location {
             note(
@@ -366,6 +383,7 @@ impl Effective {
                 insecure_http: insecure_http.value,
             },
             addressing: addressing.value,
+            vlan: vlan.value,
             location: location.map(|location| location.value),
             disks,
             debug: debug.value,

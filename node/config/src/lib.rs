@@ -8,6 +8,7 @@
 //! - [`layer`]: partial settings from one place, and how layers make an [`layer::Effective`] one
 //! - [`cmdline`]: the kernel arguments a node listens to, in Zero-OS' names
 //! - [`medium`]: how a node recognises the boot medium it came from
+//! - [`system`]: the digest by which a thin medium knows the system it fetched
 //! - [`note`]: how a `farm-node` binary says which settings it knows
 
 pub mod cmdline;
@@ -16,9 +17,12 @@ pub mod layer;
 pub mod medium;
 pub mod note;
 pub mod schema;
+pub mod system;
 pub mod values;
 
 pub use error::ConfigError;
 pub use layer::{Effective, Layer, Origin};
 pub use schema::{DirectoryConfig, DiskKind, DiskWord, LocationConfig, NodeConfig, SCHEMA_VERSION};
-pub use values::{Addressing, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode, without_secrets};
+pub use values::{
+    Addressing, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode, VlanId, without_secrets,
+};

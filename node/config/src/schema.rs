@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::values::{Addressing, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode};
+use crate::values::{Addressing, DirectoryUrl, EnrolmentToken, FarmId, Pin, RunMode, VlanId};
 use crate::{ConfigError, Layer};
 
 /// Version of the schema this program writes and the newest it accepts.
@@ -16,7 +16,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const KEYS: &str = "debug directory.ca directory.insecure_http directory.pin directory.url \
     disks.*.ignore disks.*.kind enrolment_token farm_id location.city location.continent location.country \
     location.latitude location.longitude network.address network.dhcp network.dns network.gateway \
-    network.interface runmode schema";
+    network.interface network.vlan runmode schema";
 
 /// Where a node finds its directory and whom it trusts there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +127,8 @@ pub struct NodeConfig {
     pub directory: DirectoryConfig,
     /// How the node gets its address.
     pub addressing: Addressing,
+    /// VLAN of the farm's network, on every wired port.
+    pub vlan: VlanId,
     /// Where the machine stands; `None`: the node copies the farm's location.
     pub location: Option<LocationConfig>,
     /// The farmer's word on disks, by world wide name or serial number.
@@ -145,6 +147,7 @@ impl NodeConfig {
             run_mode: RunMode::Prod,
             directory,
             addressing: Addressing::Dhcp,
+            vlan: VlanId::NONE,
             location: None,
             disks: BTreeMap::new(),
             debug: false,

@@ -441,3 +441,72 @@ pub enum Addressing {
         dns: Vec<IpAddr>,
     },
 }
+
+/// A VLAN (IEEE 802.1Q): 1..=4094, or 0 for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct VlanId(u16);
+
+impl VlanId {
+    /// No VLAN.
+    pub const NONE: Self = Self(0);
+
+    /// The tag that frames carry; `None`: they carry none.
+    #[must_use]
+    pub const fn tag(self) -> Option<u16> {
+        match self.0 {
+            0 => None,
+            tag => Some(tag),
+        }
+    }
+}
+
+impl TryFrom<u64> for VlanId {
+    type Error = ConfigError;
+
+    fn try_from(value: u64) -> Result<Self, Self::Error> {
+        let id = u16::try_from(value).ok().filter(|id| *id <= 4094);
+        id.map(Self).ok_or_else(|| {
+            ConfigError::value(
+                "network.vlan",
+                format!("{value} is not a VLAN (1..=4094, or 0 for none)"),
+            )
+        })
+    }
+}
+
+impl From<VlanId> for u64 {
+    fn from(id: VlanId) -> Self {
+        Self::from(id.0)
+    }
+}
+
+impl FromStr for VlanId {
+    type Err = ConfigError;
+
+    /// A number, or one of Zero-OS' words for none: `none`, `untagged`, `un`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if matches!(text, "none" | "untagged" | "un") {
+            return Ok(Self::default());
+        }
+        let number = text.parse::<u64>().ok();
+        number
+            .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+            .ok_or_else(|| {
+                ConfigError::value(
+                    "network.vlan",
+                    format!("{text:?} is not a number or `none`"),
+                )
+            })?
+            .try_into()
+    }
+}
+
+impl fmt::Display for VlanId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tag() {
+            Some(tag) => tag.fmt(out),
+            None => out.write_str("none"),
+        }
+    }
+}

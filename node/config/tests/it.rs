@@ -214,6 +214,36 @@ fn ip_arguments() {
 }
 
 #[test]
+fn a_vlan_is_independent_of_addresses_and_can_be_taken_back() {
+    let of = |layers: &[(Origin, Layer)]| Effective::of(layers.to_vec()).unwrap().config;
+    let mut config = image();
+    config.vlan = "12".parse().unwrap();
+    let image = (Origin::Image, Layer::from(&config));
+    assert_eq!(
+        NodeConfig::from_toml(&config.to_toml(), "x").unwrap(),
+        config
+    );
+    let line = |text| (Origin::KernelArgument, cmdline::parse(text).layer);
+    let fixed = of(&[image.clone(), line("ip=192.0.2.5/24")]);
+    assert_eq!(fixed.vlan.tag(), Some(12));
+    assert!(matches!(fixed.addressing, Addressing::Static { .. }));
+    let other = of(&[image.clone(), line("vlan=13")]);
+    assert_eq!(
+        (other.vlan.tag(), other.addressing),
+        (Some(13), config.addressing)
+    );
+    assert_eq!(of(&[image.clone(), line("vlan=none")]).vlan.tag(), None);
+    for bad in ["vlan=4095", "vlan=+1", "vlan=", "vlan=x"] {
+        let line = cmdline::parse(bad);
+        assert_eq!(
+            (line.layer, line.ignored.len()),
+            (Layer::default(), 1),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
 fn quotes_and_bare_keys_as_zero_os_reads_them() {
     assert_eq!(
         cmdline::parse("farmer_id=\"7\" debug")
@@ -224,7 +254,7 @@ fn quotes_and_bare_keys_as_zero_os_reads_them() {
         7
     );
     assert_eq!(cmdline::parse("farmer_id=7 farmer_id").layer.farm_id, None);
-    let line = cmdline::parse("vlan=5 bond=x version=v3 farmer_id=x runmode=development");
+    let line = cmdline::parse("vlan=4095 bond=x version=v3 farmer_id=x runmode=development");
     assert_eq!(line.ignored.len(), 5, "{:?}", line.ignored);
 }
 

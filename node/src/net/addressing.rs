@@ -124,7 +124,7 @@ pub fn chosen<'a>(interface: Option<&str>, links: &'a [Link]) -> Result<&'a Link
     let mac = parse_mac(wanted);
     let found = links
         .iter()
-        .find(|link| link.name == wanted || Some(link.mac) == mac);
+        .find(|link| is_called(&link.name, wanted) || Some(link.mac) == mac);
     found.ok_or_else(|| {
         let there: Vec<String> = links
             .iter()
@@ -139,6 +139,12 @@ pub fn chosen<'a>(interface: Option<&str>, links: &'a [Link]) -> Result<&'a Link
             }
         )
     })
+}
+
+/// Whether an interface is the one of that name, or its VLAN's.
+fn is_called(interface: &str, name: &str) -> bool {
+    let rest = interface.strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]

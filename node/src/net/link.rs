@@ -32,15 +32,32 @@ pub fn wired_ports(root: &Path) -> Vec<Link> {
     links
 }
 
+/// Name of the interface for the frames of `port` that carry this tag.
+pub fn vlan_name(port: &str, tag: u16) -> String {
+    // The kernel takes 15 bytes.
+    let end = format!(".{tag}");
+    let room = 15 - end.len();
+    format!("{}{end}", port.get(..room).unwrap_or(port))
+}
+
+/// An interface by its name, whatever it is.
+pub fn interface(root: &Path, name: &str) -> Option<Link> {
+    link(&root.join("sys/class/net").join(name))
+}
+
 fn wired_port(path: &Path) -> Option<Link> {
-    let read = |name: &str| std::fs::read_to_string(path.join(name)).ok();
-    let number = |name: &str| read(name)?.trim().parse::<u32>().ok();
-    let is_wired = number("type") == Some(ETHERNET)
+    let kind = std::fs::read_to_string(path.join("type")).ok()?;
+    let is_wired = kind.trim().parse() == Ok(ETHERNET)
         // Bridges, tunnels and the like belong to no device.
         && path.join("device").exists()
         && !path.join("wireless").exists()
         && !path.join("phy80211").exists();
-    is_wired.then_some(())?;
+    is_wired.then(|| link(path))?
+}
+
+fn link(path: &Path) -> Option<Link> {
+    let read = |name: &str| std::fs::read_to_string(path.join(name)).ok();
+    let number = |name: &str| read(name)?.trim().parse::<u32>().ok();
     Some(Link {
         name: path.file_name()?.to_str()?.to_owned(),
         index: number("ifindex")?,

@@ -9,12 +9,14 @@ use node_config::Addressing;
 use rustix::io::Errno;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
+use super::Wanted;
 use super::addressing::{Grant, chosen};
 use super::dhcp::{self, Event};
 use super::link::{self, Link, mac_text};
 use super::netlink::{LinkNews, Netlink};
+use super::ports::Ports;
 use super::resolv;
 use super::state::{NO_PORT, NetState, PortState};
 use crate::console::Console;
@@ -32,11 +34,12 @@ const PORT_PATIENCE: Duration = Duration::from_secs(3);
 /// The network of the machine.
 pub struct Manager {
     console: Console,
-    addressing: watch::Receiver<Addressing>,
+    wanted: watch::Receiver<Wanted>,
     devices: watch::Receiver<Devices>,
     state: watch::Sender<NetState>,
     netlink: Netlink,
     events: mpsc::Sender<(String, Event)>,
+    wired: Ports,
     ports: BTreeMap<String, Port>,
     /// The port with the default route.
     first: Option<String>,
@@ -67,11 +70,11 @@ impl Drop for Port {
 }
 
 impl Manager {
-    /// Prepares the network; [`Self::run`] does the work. The wanted addressing may change at any
-    /// time; the state is published through `state`.
+    /// Prepares the network; [`Self::run`] does the work. What is wanted may change at any time; the
+    /// state is published through `state`.
     pub fn new(
         console: Console,
-        addressing: watch::Receiver<Addressing>,
+        wanted: watch::Receiver<Wanted>,
         devices: watch::Receiver<Devices>,
         state: watch::Sender<NetState>,
     ) -> Result<(Self, mpsc::Receiver<(String, Event)>), Errno> {
@@ -80,11 +83,12 @@ impl Manager {
         let (events, told) = mpsc::channel(64);
         let manager = Self {
             console,
-            addressing,
+            wanted,
             devices,
             state,
             netlink,
             events,
+            wired: Ports::default(),
             ports: BTreeMap::new(),
             first: None,
             host_name: String::new(),
@@ -103,15 +107,17 @@ impl Manager {
         };
         let mut tick = tokio::time::interval(LOOK_AGAIN);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut addressing = self.addressing.clone();
+        let mut wanted = self.wanted.clone();
         let mut devices = self.devices.clone();
         loop {
+            let next = self.wired.next_to_switch_on();
             tokio::select! {
                 _ = tick.tick() => {}
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
                 result = news.wait() => if let Err(error) = result {
                     return error;
                 },
-                Ok(()) = addressing.changed() => self.forget_all(),
+                Ok(()) = wanted.changed() => self.forget_all(),
                 Ok(()) = devices.changed() => {}
                 Some((port, event)) = told.recv() => self.hear(&port, event),
             }
@@ -130,10 +136,16 @@ impl Manager {
                 }
             }
         }
+        // Now: on another VLAN the interfaces are others.
+        self.install();
+    }
+
+    fn is_dhcp(&self) -> bool {
+        matches!(self.wanted.borrow().addressing, Addressing::Dhcp)
     }
 
     fn hear(&mut self, name: &str, event: Event) {
-        let is_dhcp = matches!(*self.addressing.borrow(), Addressing::Dhcp);
+        let is_dhcp = self.is_dhcp();
         let Some(port) = self.ports.get_mut(name).filter(|_| is_dhcp) else {
             return;
         };
@@ -154,7 +166,8 @@ impl Manager {
 
     /// Brings everything in line with what is plugged in and what is wanted.
     fn look(&mut self) {
-        let links = link::wired_ports(Path::new("/"));
+        let wanted = self.wanted.borrow().clone();
+        let (links, mut complaint) = self.wired.look(&mut self.netlink, wanted.vlan);
         self.ports.retain(|name, port| {
             links
                 .iter()
@@ -163,15 +176,13 @@ impl Manager {
         for link in &links {
             self.meet(link);
         }
-        let wanted = self.addressing.borrow().clone();
-        let mut complaint = None;
-        match &wanted {
+        match &wanted.addressing {
             Addressing::Dhcp => self.start_dhcp(),
             Addressing::Static { interface, .. } => {
                 let holder = chosen(interface.as_deref(), &links);
                 let holder = holder.map(|link| link.name.clone());
-                complaint = holder.as_ref().err().cloned();
-                self.give_fixed(&wanted, holder.ok().as_deref());
+                complaint = complaint.or(holder.as_ref().err().cloned());
+                self.give_fixed(&wanted.addressing, holder.ok().as_deref());
             }
         }
         self.choose_first();
@@ -194,10 +205,6 @@ impl Manager {
                 });
             }
             None => {
-                let up = self.netlink.set_up(link.index);
-                let trouble = up
-                    .err()
-                    .map(|error| format!("cannot be switched on: {error}"));
                 self.ports.insert(
                     link.name.clone(),
                     Port {
@@ -208,7 +215,7 @@ impl Manager {
                         grant: None,
                         installed: None,
                         unanswered: 0,
-                        trouble,
+                        trouble: None,
                     },
                 );
             }
@@ -354,7 +361,7 @@ impl Manager {
 
     fn publish(&mut self, complaint: Option<String>) {
         let ipv6 = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
-        let is_dhcp = matches!(*self.addressing.borrow(), Addressing::Dhcp);
+        let is_dhcp = self.is_dhcp();
         let mut states = Vec::new();
         for port in self.ports.values() {
             states.push(port.state(&ipv6, is_dhcp));

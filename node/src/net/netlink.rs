@@ -19,6 +19,7 @@ use super::async_socket::watch;
 
 // linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h
 const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_NEWROUTE: u16 = 24;
@@ -27,8 +28,15 @@ const NLMSG_ERROR: u16 = 2;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_REPLACE: u16 = 0x100;
+const NLM_F_EXCL: u16 = 0x200;
 const NLM_F_CREATE: u16 = 0x400;
 const IFF_UP: u32 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINK: u16 = 5;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VLAN_ID: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
@@ -94,6 +102,19 @@ impl Netlink {
         message.bytes(&[0, 0]).bytes(&0_u16.to_ne_bytes());
         message.u32(port).u32(IFF_UP).u32(IFF_UP);
         self.request(message)
+    }
+
+    /// Makes the interface `name` for the tagged frames of a port.
+    pub fn add_vlan(&mut self, port: u32, name: &str, tag: u16) -> Result<(), Errno> {
+        self.request(vlan_message(port, name, tag))
+    }
+
+    /// Takes an interface away that was made; one that is gone already is no error.
+    pub fn remove_link(&mut self, port: u32) -> Result<(), Errno> {
+        let mut message = Message::new(RTM_DELLINK, 0);
+        message.bytes(&[0, 0]).bytes(&0_u16.to_ne_bytes());
+        message.u32(port).u32(0).u32(0);
+        gone(self.request(message))
     }
 
     /// Adds an address, or changes the one that is there.
@@ -184,6 +205,21 @@ fn acknowledgement(answer: &[u8], sequence: u32) -> Option<Result<(), Errno>> {
     } else {
         Err(Errno::from_raw_os_error(code.saturating_neg()))
     })
+}
+
+fn vlan_message(port: u32, name: &str, tag: u16) -> Message {
+    let mut data = Message(Vec::new());
+    data.attribute(IFLA_VLAN_ID, &tag.to_ne_bytes());
+    let mut info = Message(Vec::new());
+    info.attribute(IFLA_INFO_KIND, b"vlan");
+    info.attribute(IFLA_INFO_DATA, &data.0);
+    let mut message = Message::new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+    message.bytes(&[0, 0]).bytes(&0_u16.to_ne_bytes());
+    message.u32(0).u32(0).u32(0);
+    message.attribute(IFLA_LINK, &port.to_ne_bytes());
+    message.attribute(IFLA_IFNAME, &[name.as_bytes(), &[0]].concat());
+    message.attribute(IFLA_LINKINFO, &info.0);
+    message
 }
 
 fn address_message(kind: u16, flags: u16, port: u32, address: &Address) -> Message {
@@ -285,6 +321,20 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_vlan_as_ip_link_sends_it() {
+        let bytes = vlan_message(2, "eth0.10", 10).finish(7);
+        let expected = [
+            76, 0, 0, 0, 16, 0, 0x05, 0x06, 7, 0, 0, 0, 0, 0, 0, 0, // header
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // ifinfomsg
+            8, 0, 5, 0, 2, 0, 0, 0, // IFLA_LINK
+            12, 0, 3, 0, b'e', b't', b'h', b'0', b'.', b'1', b'0', 0, // IFLA_IFNAME
+            24, 0, 18, 0, 8, 0, 1, 0, b'v', b'l', b'a', b'n', // IFLA_LINKINFO: kind
+            12, 0, 2, 0, 6, 0, 1, 0, 10, 0, 0, 0, // its data: IFLA_VLAN_ID
+        ];
+        assert_eq!(bytes, expected);
+    }
 
     #[test]
     fn a_default_route_as_ip_route_sends_it() {

@@ -6,14 +6,17 @@
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent};
+use directory::desired::DesiredFarm;
 use directory::identity::NodeId;
 use directory::wire::{Farm, NodeState};
 
-use super::{Confirm, Consent, Prompt, State};
+use super::{Confirm, Consent, Deed, Prompt, State};
 use crate::event::{Action, Effect};
-use crate::form::differences;
+use crate::form::Form;
+use crate::form::farm::differences;
 use crate::input::Input;
 use crate::jobs::{Job, Toast, keep};
+use crate::node::duration_text;
 use crate::row::NodeRow;
 
 /// From this many nodes on, a name has to be typed.
@@ -108,10 +111,10 @@ impl State {
         self.prompt = Some(Prompt::Confirm(Confirm {
             title: format!("{}?", capitalised(&what)),
             lines,
-            action,
+            deed: Deed::Change(action, Some(undo)),
             what,
-            undo: Some(undo),
             consent,
+            form: None,
         }));
     }
 
@@ -132,6 +135,10 @@ impl State {
             },
         )];
         match (alive, targets.len()) {
+            (0, 1) => lines.push(match first.age_seconds(self.wall) {
+                Some(age) => format!("It last reported {} ago.", duration_text(age)),
+                None => "It never reported.".to_owned(),
+            }),
             (0, _) => {}
             (_, 1) => lines.push(format!(
                 "{} is alive: it will register again as pending. Block it instead?",
@@ -144,13 +151,16 @@ impl State {
         self.prompt = Some(Prompt::Confirm(Confirm {
             title: format!("{}?", capitalised(&what)),
             lines,
-            action: Action::Delete(targets.iter().map(|r| (r.farm_id, r.node_id)).collect()),
+            deed: Deed::Change(
+                Action::Delete(targets.iter().map(|r| (r.farm_id, r.node_id)).collect()),
+                None,
+            ),
             consent: Consent::Typed {
                 expected: self.name_to_type(&targets),
                 input: Input::default(),
             },
             what,
-            undo: None,
+            form: None,
         }));
     }
 
@@ -178,13 +188,13 @@ impl State {
         self.prompt = Some(Prompt::Confirm(Confirm {
             title: format!("{}?", capitalised(&what)),
             lines: Vec::new(),
-            action,
+            deed: Deed::Change(action, Some(undo)),
             what,
-            undo: Some(undo),
             consent: Consent::Typed {
                 expected,
                 input: Input::default(),
             },
+            form: None,
         }));
     }
 
@@ -234,28 +244,44 @@ impl State {
                     .to_owned(),
                 "farm.toml of its stick has to say is copied to your clipboard.".to_owned(),
             ],
-            action: Action::Move(id, to),
+            deed: Deed::Change(Action::Move(id, to), None),
             what: format!("prepare the move of {name} to {farm}"),
-            undo: None,
             consent: Consent::Button { focused: false },
+            form: None,
         }));
     }
 
-    /// Asks whether a farm is to be replaced: rewards go to its wallets.
-    pub(super) fn propose_farm(&mut self, before: &Farm, after: Box<Farm>) {
-        let lines = differences(before, &after);
+    /// Asks whether a farm is to be changed: rewards go to its wallets.
+    pub(super) fn propose_farm(
+        &mut self,
+        farm: &Farm,
+        (wish, back): (DesiredFarm, DesiredFarm),
+        form: Box<Form>,
+    ) {
+        let lines = differences(farm, &wish);
         if lines.is_empty() {
             self.prompt = None;
             return self.say("nothing was changed".to_owned(), false, None);
         }
         self.prompt = Some(Prompt::Confirm(Confirm {
-            title: format!("Change farm {}?", before.name),
-            what: format!("change farm {}: {}", before.name, lines.join("; ")),
+            title: format!("Change farm {}?", farm.name),
+            what: format!("change farm {}: {}", farm.name, lines.join("; ")),
             lines,
-            action: Action::UpdateFarm(after),
-            undo: Some(Action::UpdateFarm(Box::new(before.clone()))),
+            deed: Deed::Change(
+                Action::ChangeFarm(Box::new(wish)),
+                Some(Action::ChangeFarm(Box::new(back))),
+            ),
             consent: Consent::Button { focused: false },
+            form: Some(form),
         }));
+    }
+
+    /// Does what was agreed to.
+    pub(super) fn carry_out(&mut self, confirm: Confirm, effects: &mut Vec<Effect>) {
+        match confirm.deed {
+            Deed::Change(action, undo) => self.act(action, confirm.what, undo, effects),
+            Deed::Make(order) => self.make(order, effects),
+        }
     }
 
     pub(super) fn act(
@@ -280,6 +306,7 @@ impl State {
             begun: self.wall.secs,
             outcome: None,
             undo,
+            medium: None,
             is_copied: false,
         };
         keep(&mut self.jobs, job);

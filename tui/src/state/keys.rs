@@ -10,7 +10,7 @@ use super::{Consent, Palette, Prompt, RECOUNT, State};
 use crate::command::{Binding, Command, Unavailable, View};
 use crate::event::Effect;
 use crate::export::{self, Export};
-use crate::form::FarmForm;
+use crate::form::{self, Form, Purpose};
 use crate::input::Input;
 use crate::table::Table;
 
@@ -27,6 +27,12 @@ impl State {
         if is_global && key.code == KeyCode::Char('c') {
             return effects.push(Effect::Quit);
         }
+        if key.modifiers.contains(KeyModifiers::ALT) && Binding::of(key).is_none() {
+            // Esc and the next key, when they come in one packet over a slow line.
+            self.run(Command::Back, effects);
+            let rest = key.modifiers - KeyModifiers::ALT;
+            return self.key(KeyEvent::new(key.code, rest), effects);
+        }
         if let Some(binding) = Binding::of(key) {
             self.run(binding.command, effects);
         }
@@ -37,10 +43,7 @@ impl State {
             Some(Prompt::Filter { input, .. } | Prompt::Find { input, .. }) => input,
             Some(Prompt::Export { input } | Prompt::Move { input, .. }) => input,
             Some(Prompt::Palette(palette)) => &mut palette.input,
-            Some(Prompt::Form(form)) => match form.fields.get_mut(form.focus) {
-                Some(field) => &mut field.input,
-                None => return,
-            },
+            Some(Prompt::Form(form)) => return form.paste(text),
             // A name that has to be typed is typed.
             _ => return,
         };
@@ -67,15 +70,17 @@ impl State {
             Prompt::Move { input, id } => self.move_key(input, id, key),
             Prompt::Export { input } => self.export_key(input, key, effects),
             Prompt::Confirm(mut confirm) => match (&mut confirm.consent, key.code) {
-                (_, KeyCode::Esc) | (Consent::Button { .. }, KeyCode::Char('n' | 'q')) => {}
-                (Consent::Button { .. }, KeyCode::Char('y')) => {
-                    self.act(confirm.action, confirm.what, confirm.undo, effects);
+                (_, KeyCode::Esc) | (Consent::Button { .. }, KeyCode::Char('n' | 'q')) => {
+                    self.prompt = confirm.form.map(Prompt::Form);
                 }
+                (Consent::Button { .. }, KeyCode::Char('y')) => self.carry_out(confirm, effects),
                 (consent, KeyCode::Enter) if consent.is_given() => {
-                    self.act(confirm.action, confirm.what, confirm.undo, effects);
+                    self.carry_out(confirm, effects);
                 }
                 // The focus is on Cancel.
-                (Consent::Button { .. }, KeyCode::Enter) => {}
+                (Consent::Button { .. }, KeyCode::Enter) => {
+                    self.prompt = confirm.form.map(Prompt::Form);
+                }
                 (consent, _) => {
                     match consent {
                         Consent::Button { focused } => {
@@ -92,7 +97,7 @@ impl State {
                     self.prompt = Some(Prompt::Confirm(confirm));
                 }
             },
-            Prompt::Form(form) => self.form_key(form, key),
+            Prompt::Form(form) => self.form_key(form, key, effects),
         }
     }
 
@@ -255,25 +260,32 @@ impl State {
         }
     }
 
-    fn form_key(&mut self, mut form: FarmForm, key: KeyEvent) {
+    fn form_key(&mut self, mut form: Box<Form>, key: KeyEvent, effects: &mut Vec<Effect>) {
         match key.code {
             KeyCode::Esc => return,
             KeyCode::Tab | KeyCode::Down => form.move_focus(1),
             KeyCode::BackTab | KeyCode::Up => form.move_focus(-1),
-            KeyCode::Enter => match form.result() {
-                Ok(after) => return self.propose_farm(&form.farm.clone(), after),
-                Err(why) => {
-                    if let Some((at, _)) = form.first_error() {
-                        form.focus = at;
+            KeyCode::Enter => {
+                let sent = match form.purpose.clone() {
+                    Purpose::Farm(farm) => match form::farm::wish(&form, &farm) {
+                        Ok(wishes) => return self.propose_farm(&farm, wishes, form),
+                        Err(why) => Err(why),
+                    },
+                    Purpose::Build | Purpose::Customize => {
+                        form::media::order(&form).map(|order| self.check_order(order, effects))
                     }
-                    self.say(why, true, None);
-                }
-            },
-            _ => {
-                if let Some(field) = form.fields.get_mut(form.focus) {
-                    field.input.key(key);
+                };
+                match sent {
+                    Ok(asked) => form.asked = Some(asked),
+                    Err(why) => {
+                        if let Some((at, _)) = form.first_error() {
+                            form.focus = at;
+                        }
+                        form.note = Some(why);
+                    }
                 }
             }
+            _ => form.key(key),
         }
         self.prompt = Some(Prompt::Form(form));
     }
@@ -286,6 +298,7 @@ impl State {
             Err(Unavailable::Because(why)) => return self.say(why, true, None),
         }
         match command {
+            Command::Open if self.view == View::Overview => self.follow_alert(effects),
             Command::Open => {
                 if let Some(id) = self.node_at_hand().map(|row| row.node_id) {
                     self.open(id, effects);
@@ -314,11 +327,12 @@ impl State {
             Command::FreeToUse => self.toggle_free(effects),
             Command::Undo => self.take_back(effects),
             Command::EditFarm => {
-                self.prompt = self
-                    .farm
-                    .as_ref()
-                    .map(|farm| Prompt::Form(FarmForm::of(farm)));
+                let form = self.farm.as_ref().map(|farm| form::farm::form(farm));
+                self.prompt = form.map(|form| Prompt::Form(Box::new(form)));
             }
+            Command::BuildMedium => self.order_medium(form::media::build(self.settings.farm_id)),
+            Command::CustomizeMedium => self.order_medium(self.customize_form()),
+            Command::CancelWork => self.cancel_work(effects),
             Command::Mark => self.mark(effects),
             Command::MarkAll => {
                 if let Some(table) = self.table_shown() {
@@ -367,7 +381,11 @@ impl State {
             Command::Refresh => {
                 self.refresh_now = true;
                 self.ask_if_due(effects);
+                if self.view == View::Media {
+                    self.survey(effects);
+                }
             }
+            Command::Mouse => self.toggle_mouse(effects),
             Command::Repaint => effects.push(Effect::Repaint),
             Command::Suspend => effects.push(Effect::Suspend),
             Command::Back => self.back(effects),
@@ -384,7 +402,11 @@ impl State {
         let running = self.jobs.iter().any(|job| job.outcome.is_none());
         if running && !self.quit_asked {
             self.quit_asked = true;
-            let text = "a change is still on its way (7 shows it); q again quits";
+            let text = if self.medium_under_way().is_some() {
+                "a medium is being made (6 shows it); q again leaves it unfinished and quits"
+            } else {
+                "a change is still on its way (7 shows it); q again quits"
+            };
             return self.say(text.to_owned(), true, None);
         }
         effects.push(Effect::Quit);
@@ -413,7 +435,11 @@ impl State {
         }
     }
 
-    fn resort(&mut self, change: impl FnOnce(&mut crate::table::Table), effects: &mut Vec<Effect>) {
+    pub(super) fn resort(
+        &mut self,
+        change: impl FnOnce(&mut crate::table::Table),
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(table) = self.table_mut() {
             change(table);
         }
@@ -421,12 +447,17 @@ impl State {
         effects.push(Effect::Remember(Box::new(self.preferences())));
     }
 
-    fn go(&mut self, view: View, effects: &mut Vec<Effect>) {
+    pub(super) fn go(&mut self, view: View, effects: &mut Vec<Effect>) {
         self.view = view;
         self.open = None;
         self.top = 0;
         // What was looked for is a line of the table that is left.
         self.stop_finding();
+        match view {
+            View::Media => self.survey(effects),
+            View::Overview => self.look_back(effects),
+            _ => {}
+        }
         let now = self.now;
         let is_old = |table: &Table| now.saturating_sub(table.arranged) >= RECOUNT;
         if self.table_shown().is_some_and(is_old) {
@@ -451,7 +482,7 @@ impl State {
         isize::try_from(height).unwrap_or(1)
     }
 
-    fn move_by(&mut self, step: isize, effects: &mut Vec<Effect>) {
+    pub(super) fn move_by(&mut self, step: isize, effects: &mut Vec<Effect>) {
         let is_page = step.unsigned_abs() > 1;
         if self.open.is_some() && is_page {
             let last = crate::view::detail_length(self).saturating_sub(1);
@@ -465,6 +496,11 @@ impl State {
             View::Nodes => &mut self.nodes,
             View::Registrations => &mut self.registrations,
             View::Rewards => &mut self.rewards,
+            View::Overview if !is_page => {
+                let last = self.alerts().len().saturating_sub(1);
+                self.alert = self.alert.saturating_add_signed(step).min(last);
+                return;
+            }
             _ => {
                 let last = crate::view::lines_length(self).saturating_sub(1);
                 self.top = self.top.saturating_add_signed(step).min(last);

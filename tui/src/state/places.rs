@@ -216,6 +216,9 @@ impl State {
         self.open = None;
         self.toast = None;
         self.top = 0;
+        self.samples.clear();
+        self.has_history = false;
+        self.alert = 0;
         for table in [&mut self.nodes, &mut self.registrations, &mut self.rewards] {
             table.empty();
         }
@@ -225,5 +228,6 @@ impl State {
         self.load_took = Duration::ZERO;
         self.load_first(effects);
         self.ask_if_due(effects);
+        self.look_back(effects);
     }
 }

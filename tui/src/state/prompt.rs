@@ -6,8 +6,9 @@ use crate::columns::Column;
 use crate::command::{BINDINGS, Binding};
 use crate::event::Action;
 use crate::filter::fuzzy;
-use crate::form::FarmForm;
+use crate::form::Form;
 use crate::input::Input;
+use crate::media::Order;
 
 /// What lies over the view.
 #[derive(Debug, Clone)]
@@ -40,8 +41,8 @@ pub(crate) enum Prompt {
     Export { input: Input },
     /// Something has to be agreed to.
     Confirm(Confirm),
-    /// The farm is being edited.
-    Form(FarmForm),
+    /// A form is being filled in.
+    Form(Box<Form>),
 }
 
 /// A command being typed.
@@ -74,11 +75,21 @@ impl Palette {
 pub(crate) struct Confirm {
     pub title: String,
     pub lines: Vec<String>,
-    pub action: Action,
+    pub deed: Deed,
     /// What the job is called.
     pub what: String,
-    pub undo: Option<Action>,
     pub consent: Consent,
+    /// The form it came from, to go on with when nothing is agreed to.
+    pub form: Option<Box<Form>>,
+}
+
+/// What is agreed to.
+#[derive(Debug, Clone)]
+pub(crate) enum Deed {
+    /// A change of the directory, and what takes it back.
+    Change(Action, Option<Action>),
+    /// A medium.
+    Make(Order),
 }
 
 /// How to agree. The key that asked for it never does.

@@ -1,5 +1,7 @@
 //! The farm, or the farms of the directory.
 
+use directory::desired::{Currency, NO_WALLET};
+use directory::wire::Location;
 use ratatui::text::Line;
 
 use super::{field, section};
@@ -25,19 +27,20 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
             },
             width,
         ),
-        field(
-            theme,
-            "place",
-            &format!(
-                "{} {} {} ({}, {})",
-                place.continent, place.country, place.city, place.latitude, place.longitude
-            ),
-            width,
-        ),
+        field(theme, "place", &place_text(place), width),
     ];
     for wallet in &farm.wallet_addresses {
-        let text = format!("{} to {}", wallet.asset, wallet.address);
-        lines.push(field(theme, "rewards", &text, width));
+        let text = match wallet.address.raw() {
+            NO_WALLET => "no wallet: no reward can be paid".to_owned(),
+            _ => format!("{} to {}", wallet.asset, wallet.address),
+        };
+        let mut line = field(theme, "rewards", &text, width);
+        if wallet.address == NO_WALLET
+            && let Some(value) = line.spans.get_mut(1)
+        {
+            value.style = theme.caution();
+        }
+        lines.push(line);
     }
     match farm.verified {
         Some(true) => lines.push(field(theme, "signature", "the owner's, checked", width)),
@@ -49,9 +52,13 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         )),
         None => {}
     }
+    lines.push(Line::styled(
+        "certification is not told by this directory; rewards are counted as DIY",
+        theme.dim(),
+    ));
     lines.push(section(theme, "public addresses", width));
     if farm.ipaddresses.is_empty() {
-        let text = "none; `farmer farm ip add` adds some";
+        let text = "none; e adds some";
         lines.push(Line::styled(text, theme.dim()));
     }
     for ip in &farm.ipaddresses {
@@ -68,19 +75,24 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         lines.push(field(theme, &address, &value, width));
     }
     lines.push(section(theme, "prices", width));
-    if farm.resource_prices.is_empty() {
+    if farm.resource_prices.is_empty() && !farm.enable_custom_pricing {
         lines.push(Line::styled("the grid's", theme.dim()));
     }
     for price in &farm.resource_prices {
-        let currency = usize::try_from(price.currency)
-            .ok()
-            .and_then(|at| ["EUR", "USD", "TFT", "AED", "GBP"].get(at).copied())
-            .unwrap_or("?");
         let value = format!(
             "thread {}, GiB of memory {}, SSD {}, HDD {}, traffic {}",
             price.cru, price.mru, price.sru, price.hru, price.nru
         );
-        lines.push(field(theme, currency, &value, width));
+        lines.push(field(theme, &currency(price.currency), &value, width));
+    }
+    if farm.enable_custom_pricing {
+        let price = &farm.farm_cloudunits_price;
+        let value = format!(
+            "{} for a CU, {} SU, {} NU, {} a public address",
+            price.cu, price.su, price.nu, price.ipv4u
+        );
+        let label = format!("{} units", currency(price.currency));
+        lines.push(field(theme, &label, &value, width));
     }
     if let Err(why) = state.may_change() {
         lines.push(section(theme, "changes", width));
@@ -90,6 +102,28 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         ));
     }
     lines
+}
+
+fn currency(number: i64) -> String {
+    Currency::from_number(number).map_or_else(|| "?".to_owned(), |c| c.to_string())
+}
+
+/// Continent, country, city, and degrees if anybody gave some.
+fn place_text(place: &Location) -> String {
+    let degrees = match (place.latitude, place.longitude) {
+        (0.0, 0.0) => String::new(),
+        (north, east) => format!("({north}, {east})"),
+    };
+    [
+        place.continent.to_string(),
+        place.country.to_string(),
+        place.city.to_string(),
+        degrees,
+    ]
+    .into_iter()
+    .filter(|part| !part.is_empty())
+    .collect::<Vec<_>>()
+    .join(" ")
 }
 
 fn list(state: &State, width: u16) -> Vec<Line<'static>> {

@@ -1,34 +1,10 @@
-//! Media, jobs and log.
+//! Jobs and log.
 
 use ratatui::text::{Line, Span};
 
-use super::{cut, field, section};
+use super::{cut, section};
 use crate::node::duration_text;
 use crate::state::State;
-
-pub(super) fn media(state: &State, width: u16) -> Vec<Line<'static>> {
-    let theme = state.settings.theme;
-    let farm = state.settings.farm_id.unwrap_or(1);
-    let server = &state.settings.directory;
-    vec![
-        section(theme, "boot media", width),
-        Line::raw("Media are built at the command line; this screen does not build them yet."),
-        field(
-            theme,
-            "an image",
-            &format!("farmer image build --farm-id {farm} --out node.iso"),
-            width,
-        ),
-        field(
-            theme,
-            "another farm",
-            "farmer image customize node.iso --farm-id N",
-            width,
-        ),
-        field(theme, "explain one", "farmer image show node.iso", width),
-        field(theme, "directory", server, width),
-    ]
-}
 
 pub(super) fn jobs(state: &State, width: u16) -> Vec<Line<'static>> {
     let theme = state.settings.theme;
@@ -39,7 +15,11 @@ pub(super) fn jobs(state: &State, width: u16) -> Vec<Line<'static>> {
     for job in state.jobs.iter().rev() {
         let age = duration_text(state.wall.secs.saturating_sub(job.begun));
         let (shape, style, text) = match &job.outcome {
-            None => (theme.glyphs.busy(), theme.caution(), "running".to_owned()),
+            None => {
+                let stage = job.medium.as_ref().map(|medium| medium.stage.clone());
+                let text = stage.unwrap_or_else(|| "running".to_owned());
+                (theme.glyphs.busy(), theme.caution(), text)
+            }
             Some(Ok(text)) => (theme.glyphs.done(), theme.good(), text.clone()),
             Some(Err(error)) => (theme.glyphs.alarm(), theme.bad(), error.clone()),
         };

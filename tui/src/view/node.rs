@@ -1,5 +1,6 @@
 //! All that is known of one node.
 
+use directory::cache::{NodeEvent, NodeEventKind};
 use directory::wire::{Node, ResourceAmount};
 use hw_probe::inventory::{Disk, DiskKind, HealthStatus, Inventory, Nic, NicKind};
 use hw_probe::planning::upgrades;
@@ -43,7 +44,10 @@ pub(super) fn lines(state: &State, open: &Open, width: u16) -> Vec<Line<'static>
         lines: vec![heading],
     };
     match (&open.node, state.row_of(open.id)) {
-        (Some(node), _) => page.node(node, state),
+        (Some(node), _) => {
+            page.node(node, state);
+            page.events(node, open, state);
+        }
         // Until the details come, the table's row tells what it can.
         (None, Some(row)) => {
             page.field("state", row.state_word(state.wall));
@@ -100,6 +104,7 @@ impl Page {
         if let Some(seconds) = uptime_seconds(node, now) {
             self.field("up for", &duration_text(seconds));
         }
+        self.boot(node, liveness);
         self.period(node, state);
         let free = if node.free_to_use {
             "accepted"
@@ -133,6 +138,43 @@ impl Page {
                 "address",
                 &format!("{} {mac} {}", iface.name, addresses.join(" ")),
             );
+        }
+    }
+
+    /// How far a node has come that is not at work yet.
+    fn boot(&mut self, node: &Node, liveness: Liveness) {
+        if liveness != Liveness::New {
+            return;
+        }
+        let told = |is_told, what: &str| {
+            let word = if is_told { "told" } else { "not told yet" };
+            format!("{what} {word}")
+        };
+        let text = format!(
+            "registered, {}, {}",
+            told(node.total_resources.cru > 0, "capacity"),
+            told(node.uptime > 0, "uptime")
+        );
+        self.styled("boot", &text, self.theme.caution());
+        let text = "what comes before is on the node's own console: no directory is told";
+        self.styled("", text, self.theme.dim());
+    }
+
+    /// What happened to it, the newest first.
+    fn events(&mut self, node: &Node, open: &Open, state: &State) {
+        self.section("events");
+        for (at, text) in events(node, &open.events, state) {
+            let age = duration_text(state.wall.secs.saturating_sub(at));
+            let room = usize::from(self.width).saturating_sub(16);
+            let text = cut(&text, room, self.theme.glyphs);
+            self.lines.push(Line::from(vec![
+                Span::styled(format!("{age:>8} ago    "), self.theme.dim()),
+                Span::raw(text),
+            ]));
+        }
+        if open.events.is_empty() {
+            let text = "more comes while this, `farmer dash` or `farmer node list` looks";
+            self.styled("", text, self.theme.dim());
         }
     }
 
@@ -208,13 +250,12 @@ impl Page {
 
     /// Reserved of what there is.
     fn bar(&mut self, label: &str, used: f64, all: f64, unit: &str) {
+        if all <= 0.0 {
+            return self.field(label, "none");
+        }
         let glyphs = self.theme.glyphs;
         let room = BAR.min(usize::from(self.width).saturating_sub(44));
-        let share = if all > 0.0 {
-            (used / all).clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
+        let share = (used / all).clamp(0.0, 1.0);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -271,6 +312,41 @@ impl Page {
             let text = format!("{}: {}", warning.section, warning.message);
             self.styled("warning", &text, self.theme.caution());
         }
+    }
+}
+
+/// When, and what, the newest first: what the cache has seen, and what follows from the node itself.
+fn events(node: &Node, seen: &[NodeEvent], state: &State) -> Vec<(i64, String)> {
+    let mut events: Vec<(i64, String)> = seen.iter().map(|e| (e.at, event_text(e))).collect();
+    let silent = Liveness::of(node, state.wall) == Liveness::Down;
+    if silent {
+        events.push((node.updated.0, "the last report; silent since".to_owned()));
+    }
+    let booted = node.updated.0.saturating_sub(node.uptime);
+    let is_known = seen.iter().any(|event| event.kind == NodeEventKind::Booted);
+    if node.uptime > 0 && !is_known {
+        events.push((booted, "booted".to_owned()));
+    }
+    events.push((
+        node.created.0,
+        format!("registered in farm {}", node.farm_id),
+    ));
+    events.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    events
+}
+
+fn event_text(event: &NodeEvent) -> String {
+    let number = |text: &hw_probe::text::Untrusted| text.raw().parse::<i64>().unwrap_or(0);
+    match event.kind {
+        NodeEventKind::Decided => format!("{}, was {}", event.after, event.before),
+        NodeEventKind::Moved => format!("moved from farm {} to {}", event.before, event.after),
+        NodeEventKind::Reported => "reported its uptime for the first time".to_owned(),
+        NodeEventKind::Back => {
+            let away = number(&event.after).saturating_sub(number(&event.before));
+            format!("came back after {} of silence", duration_text(away))
+        }
+        NodeEventKind::Booted => "booted".to_owned(),
+        NodeEventKind::Resized => format!("has {}; had {}", event.after, event.before),
     }
 }
 

@@ -8,9 +8,12 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{cut, fit, help, lines, put};
 use crate::command::Unavailable;
-use crate::form::FarmForm;
+use crate::form::Form;
 use crate::health::Freshness;
 use crate::state::{Confirm, Consent, Palette, Prompt, State};
+
+/// From this height on a form has room for what there is to say about it.
+pub(super) const TALL: u16 = 22;
 
 pub(super) fn draw(state: &State, prompt: &Prompt, frame: &mut Frame<'_>, body: Rect) {
     match prompt {
@@ -47,7 +50,7 @@ pub(super) fn draw(state: &State, prompt: &Prompt, frame: &mut Frame<'_>, body: 
         }
         Prompt::Form(form) => {
             let shown = form_lines(state, form, body.width);
-            panel(state, frame, body, "edit the farm", shown, form.focus);
+            panel(state, frame, body, form.title, shown, form.focus);
         }
     }
 }
@@ -212,22 +215,25 @@ fn confirm_lines(state: &State, confirm: &Confirm, width: u16) -> Vec<Line<'stat
     lines
 }
 
-fn form_lines(state: &State, form: &FarmForm, width: u16) -> Vec<Line<'static>> {
+fn form_lines(state: &State, form: &Form, width: u16) -> Vec<Line<'static>> {
     let theme = state.settings.theme;
     let line = |(at, field): (usize, &crate::form::Field)| {
         let has_focus = at == form.focus;
         let arrow = if has_focus { ">" } else { " " };
         let (before, after) = field.input.parts();
-        let caret = if has_focus { theme.glyphs.caret() } else { "" };
+        let is_typed = has_focus && field.choices.is_empty();
+        let caret = if is_typed { theme.glyphs.caret() } else { "" };
         let shown = |text: &str| hw_probe::text::Untrusted::from(text).to_string();
-        let value = if has_focus {
-            format!("{before}{caret}{after}")
-        } else {
-            shown(field.input.text())
+        let value = match (has_focus, is_typed) {
+            (true, true) => format!("{before}{caret}{after}"),
+            (true, false) => format!("< {} >", field.input.text()),
+            (false, _) => shown(field.input.text()),
         };
         let (note, style) = match field.error() {
             Some(error) => (format!("{} {error}", theme.glyphs.alarm()), theme.bad()),
-            None if has_focus => (field.hint.to_owned(), theme.dim()),
+            None if has_focus || field.input.text().is_empty() => {
+                (field.hint.to_owned(), theme.dim())
+            }
             None => (String::new(), theme.dim()),
         };
         let room = usize::from(width).saturating_sub(14 + note.width() + 2);
@@ -237,5 +243,35 @@ fn form_lines(state: &State, form: &FarmForm, width: u16) -> Vec<Line<'static>> 
             Span::styled(note, style),
         ])
     };
-    form.fields.iter().enumerate().map(line).collect()
+    let mut lines: Vec<Line<'static>> = form.fields.iter().enumerate().map(line).collect();
+    // Where there is no room for all of it, the line for messages has it.
+    if let Some((text, is_bad)) = form.told().filter(|_| state.size.1 >= TALL) {
+        let style = if is_bad { theme.bad() } else { theme.dim() };
+        let mark = if is_bad { theme.glyphs.alarm() } else { " " };
+        // Reasons can be long, and the end often says what to do.
+        let parts = wrap(&text, usize::from(width).saturating_sub(4)).into_iter();
+        lines.extend(parts.enumerate().map(|(at, part)| {
+            let mark = if at == 0 { mark } else { " " };
+            Line::styled(format!("  {mark} {part}"), style)
+        }));
+    }
+    lines
+}
+
+/// `text` in lines of at most `width` cells, broken between words.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let room = lines.last().map_or(0, |line| line.width());
+        if room > 0 && room + 1 + word.width() > width {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
 }

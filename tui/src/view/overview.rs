@@ -20,24 +20,30 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
         return vec![Line::styled(text, theme.dim())];
     }
     let mut lines = vec![section(theme, "needs attention", width)];
-    let alerts = summary.alerts();
+    let alerts = state.alerts();
+    let selected = state.alert.min(alerts.len().saturating_sub(1));
     if alerts.is_empty() {
         let word = if summary.nodes == 0 {
-            "no node has registered yet; `farmer image build` makes a boot medium for one"
+            "no node has registered yet; 6 then n builds a boot medium for one"
         } else {
             "nothing: every node is approved and reports on time"
         };
         let text = format!("{} {word}", theme.glyphs.done());
         lines.push(Line::styled(text, theme.good()));
     }
-    for alert in alerts {
+    for (at, alert) in alerts.iter().enumerate() {
         let style = if alert.is_bad {
             theme.bad()
         } else {
             theme.caution()
         };
-        let room = usize::from(width).saturating_sub(alert.what.len() + 6);
-        lines.push(Line::from(vec![
+        let what = if at == selected {
+            "Enter lists them"
+        } else {
+            alert.what
+        };
+        let room = usize::from(width).saturating_sub(what.len() + 6);
+        let line = Line::from(vec![
             Span::styled(
                 format!(
                     "{} {}",
@@ -47,14 +53,20 @@ pub(super) fn lines(state: &State, width: u16) -> Vec<Line<'static>> {
                 style,
             ),
             Span::raw("   "),
-            Span::styled(alert.what, theme.key()),
-        ]));
+            Span::styled(what, theme.key()),
+        ]);
+        lines.push(if at == selected {
+            line.patch_style(theme.selected())
+        } else {
+            line
+        });
     }
     lines.push(section(theme, "totals", width));
     for (label, text) in summary.text(state.wall) {
         lines.push(field(theme, label, &text, width));
     }
     if summary.nodes > 0 {
+        lines.extend(super::trend::lines(state, width));
         lines.push(section(theme, "states", width));
         for (count, word) in summary.states() {
             if count > 0 {

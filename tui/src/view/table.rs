@@ -17,14 +17,26 @@ use crate::theme::Glyphs;
 /// The place in front of a row, for its mark.
 const MARK: u16 = 1;
 
+/// The columns that are shown on a screen this wide.
+fn columns(table: &Table, width: u16) -> Vec<Column> {
+    let room = width.saturating_sub(MARK);
+    Column::that_fit(&table.columns, &table.usual, table.sort, room)
+}
+
+/// The column whose heading is at `x`.
+pub(super) fn column_at(table: &Table, width: u16, x: u16) -> Option<Column> {
+    let mut begin = MARK;
+    columns(table, width).into_iter().find(|column| {
+        let end = begin + column.width();
+        let is_it = (begin..end).contains(&x);
+        begin = end + 1;
+        is_it
+    })
+}
+
 pub(super) fn draw(state: &State, table: &Table, frame: &mut Frame<'_>, area: Rect) {
     let theme = state.settings.theme;
-    let columns = Column::that_fit(
-        &table.columns,
-        &table.usual,
-        table.sort,
-        area.width.saturating_sub(MARK),
-    );
+    let columns = columns(table, area.width);
     put(frame, area, 0, heading(state, table, &columns, area.width));
     if let Some(work) = state.at_work() {
         // Over the end of the headings: no line moves because of it.
@@ -130,12 +142,12 @@ fn empty_text(state: &State, table: &Table) -> String {
     let answered = state.as_of.is_some() || state.health.last_ok.is_some();
     match (answered, table.is_filtered(), state.view) {
         (false, ..) => "waiting for the directory".to_owned(),
-        (true, true, _) => format!("no node passes /{}", table.filter_text),
+        (true, true, _) => format!("no node passes /{}; Esc shows all", table.filter_text),
         (true, false, View::Registrations) => {
             "no node waits for your word, none is blocked, and nothing is wrong".to_owned()
         }
         (true, false, _) if state.settings.farm_id.is_some() => {
-            "no node has registered in this farm yet".to_owned()
+            "no node has registered in this farm yet; 6 builds a boot medium for one".to_owned()
         }
         (true, false, _) => "no node has registered in this directory yet".to_owned(),
     }

@@ -11,7 +11,7 @@ use crate::testing;
 const SIZES: [(u16, u16); 4] = [(200, 60), (80, 24), (50, 15), (40, 10)];
 
 /// The screen, and a digest of its styles: what is bold, reversed, dim or underlined.
-fn picture(driver: &Driver) -> String {
+pub fn picture(driver: &Driver) -> String {
     let screen = driver.screen();
     let buffer = screen.backend().buffer();
     let area = buffer.area;
@@ -56,7 +56,7 @@ fn picture(driver: &Driver) -> String {
     out
 }
 
-fn titled(parts: impl IntoIterator<Item = (String, String)>) -> String {
+pub fn titled(parts: impl IntoIterator<Item = (String, String)>) -> String {
     parts
         .into_iter()
         .map(|(title, text)| format!("=== {title}\n{text}\n"))

@@ -7,7 +7,10 @@
 
 mod actions;
 mod behaviour;
+mod history;
 mod looks;
+mod media;
+mod mouse;
 mod orders;
 mod places;
 mod properties;

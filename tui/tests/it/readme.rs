@@ -1,9 +1,11 @@
 //! The captures in README.md are what the screen shows. `INSTA_UPDATE=always` writes them anew.
 
 use crossterm::event::KeyCode;
+use directory::cache::Sample;
 use directory::clock::UnixTime;
 use directory::wire::{Node, NodeState};
-use tui::{Glyphs, View};
+use tui::media::Progress;
+use tui::{Event, Glyphs, View};
 
 use crate::support::{Driver, WALL, settings};
 use crate::testing;
@@ -48,13 +50,72 @@ fn capture(view: View, size: (u16, u16), keys: &str) -> String {
     if keys.contains('/') {
         driver.press(KeyCode::Enter);
     }
+    text(&driver)
+}
+
+/// The screen as the README shows it.
+fn text(driver: &Driver) -> String {
+    let (width, height) = driver.size;
     let screen = driver.screen();
     let buffer = screen.backend().buffer();
-    let lines = (0..size.1).map(|y| {
-        let line: String = (0..size.0).map(|x| buffer[(x, y)].symbol()).collect();
+    let lines = (0..height).map(|y| {
+        let line: String = (0..width).map(|x| buffer[(x, y)].symbol()).collect();
         format!("    {}", line.trim_end()).trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Four days in which one node went down and a larger one came.
+fn overview() -> String {
+    let mut driver = Driver::new(settings(false, Glyphs::Unicode, View::Overview), (106, 18));
+    driver.load(1, farm(), Some(WALL));
+    driver.refreshed(1, None);
+    driver.load(2, farm(), Some(WALL));
+    let now = WALL / 600 * 600;
+    let samples = (0..576).map(|step: i64| {
+        let (is_late, is_down) = (step >= 260, step >= 456);
+        Sample {
+            at: now - (576 - step) * 600,
+            nodes: if is_late { 6 } else { 5 },
+            up: if is_late && !is_down { 6 } else { 5 },
+            cu_micro: if is_late { 159_570_000 } else { 127_000_000 },
+            su_micro: 92_570_000,
+            reward: if is_late {
+                59_442_200_000
+            } else {
+                36_163_000_000
+            },
+        }
+    });
+    let answer = Ok(samples.collect());
+    driver.update(Event::History { place: 0, answer });
+    driver.tick_to(3);
+    text(&driver)
+}
+
+/// An image that is being made.
+fn media() -> String {
+    let mut driver = Driver::new(settings(false, Glyphs::Unicode, View::Nodes), (106, 13));
+    driver.load(1, farm(), Some(WALL));
+    driver.refreshed(1, None);
+    driver.load(2, farm(), Some(WALL));
+    driver.keys("6");
+    driver
+        .state
+        .update(Event::Surveyed(Ok(crate::media::survey())));
+    let job = crate::media::begun(&mut driver);
+    driver.tick_to(7);
+    driver.refreshed(2, None);
+    for progress in [
+        Progress::Stage("compressing kernel modules".to_owned()),
+        Progress::Bytes {
+            done: 41 << 20,
+            total: 64 << 20,
+        },
+    ] {
+        driver.state.update(Event::Working { job, progress });
+    }
+    text(&driver)
 }
 
 #[test]
@@ -63,6 +124,8 @@ fn readme_shows_what_the_screen_shows() {
     let before = std::fs::read_to_string(path).unwrap();
     let mut after = before.clone();
     for (name, picture) in [
+        ("media", media()),
+        ("overview", overview()),
         ("rewards", capture(View::Rewards, (106, 20), "/state:up")),
         ("nodes", capture(View::Nodes, (106, 13), " j ")),
     ] {

@@ -49,6 +49,14 @@ pub enum ImageFormat {
     Initramfs,
     /// The whole system as one EFI program
     Uki,
+    /// A few MB that fetch the system over the network: CD, USB stick and disk
+    ThinIso,
+    /// The same file
+    ThinUsb,
+    /// The same for any FAT stick with UEFI: a directory, or a .tar.gz
+    ThinEfi,
+    /// The same for boot loaders with BIOS: a directory, or a .tar.gz
+    ThinKrn,
     /// An iPXE script that fetches the system over the network
     Script,
 }
@@ -65,13 +73,39 @@ impl ImageFormat {
             Self::Pxe => "pxe",
             Self::Initramfs => "initramfs",
             Self::Uki => "uki",
+            Self::ThinIso => "thin-iso",
+            Self::ThinUsb => "thin-usb",
+            Self::ThinEfi => "thin-efi",
+            Self::ThinKrn => "thin-krn",
             Self::Script => "script",
         }
     }
 
     /// Whether the output is a disk with regions in it.
     pub const fn is_disk(self) -> bool {
-        !matches!(self, Self::Pxe | Self::Initramfs | Self::Uki | Self::Script)
+        matches!(
+            self,
+            Self::Iso
+                | Self::Usb
+                | Self::Disk
+                | Self::Qcow2
+                | Self::Vhd
+                | Self::ThinIso
+                | Self::ThinUsb
+        )
+    }
+
+    /// Whether it only fetches the system.
+    pub const fn is_thin(self) -> bool {
+        matches!(
+            self,
+            Self::ThinIso | Self::ThinUsb | Self::ThinEfi | Self::ThinKrn | Self::Script
+        )
+    }
+
+    /// Whether it is several files.
+    pub const fn is_bundle(self) -> bool {
+        matches!(self, Self::Pxe | Self::ThinEfi | Self::ThinKrn)
     }
 
     /// The format that the ending of a file's name means, if it means one.
@@ -95,10 +129,13 @@ impl ImageFormat {
             .find_map(|(ending, format)| name.ends_with(ending).then_some(format))
     }
 
-    /// Whether both are the same bytes.
-    pub fn is_same_as(self, other: Self) -> bool {
-        let universal = |format| matches!(format, Self::Iso | Self::Usb | Self::Disk);
-        self == other || universal(self) && universal(other)
+    /// Whether a file of this format may have a name that means another one.
+    pub fn goes_by(self, implied: Self) -> bool {
+        let raw = |format| matches!(format, Self::Iso | Self::Usb | Self::Disk);
+        let thin = matches!(self, Self::ThinIso | Self::ThinUsb);
+        self == implied
+            || (raw(self) || thin) && raw(implied)
+            || self.is_bundle() && implied == Self::Pxe
     }
 }
 

@@ -98,6 +98,9 @@ impl Classify for ZosKernelError {
 impl Classify for ReadError {}
 impl Classify for SelectionError {}
 
+/// Debian's packages of processor microcode.
+const MICROCODE_PACKAGES: [&str; 2] = ["amd64-microcode", "intel-microcode"];
+
 /// Makes the image; what stands in the way of nothing is told as a warning.
 pub fn make(job: &Job, cancel: &Cancel) -> Outcome<Built> {
     let mut progress = Progress::new(&job.printer);
@@ -195,6 +198,7 @@ fn built(parts: &Parts<'_>, written: Written) -> Built {
         kernel_arguments: job.kernel_arguments.clone(),
         bootkit: kit.id().to_string(),
         node_sha256: None,
+        system_sha256: written.system_sha256.map(|digest| digest.to_string()),
         secure_boot: None,
         uki: if format.is_disk() {
             plan.uki.as_ref().map(BuiltUki::from)
@@ -221,23 +225,29 @@ fn supplies(job: &Job, progress: &mut Progress, cancel: &Cancel) -> Supplies {
         return supplies;
     }
     let firmware = devices::packages();
-    let firmware: Vec<&str> = firmware.iter().map(String::as_str).collect();
-    let microcode = ["amd64-microcode", "intel-microcode"];
-    for (names, files) in [
-        (&firmware[..], &mut supplies.firmware),
-        (&microcode[..], &mut supplies.microcode),
-    ] {
-        let apt = job.wanted.apt(&job.cache_dir);
-        let fetched = fetch_offered(&apt, job.wanted.environment(), names, &mut |event| {
-            cancel.check();
-            bootkit::tell(progress, &event);
-        });
-        match fetched {
-            Ok(packages) => files.extend(packages),
-            Err(error) => job
-                .printer
-                .warning(&format!("apt's firmware packages are left out: {error}")),
+    let names: Vec<&str> = firmware
+        .iter()
+        .map(String::as_str)
+        .chain(MICROCODE_PACKAGES)
+        .collect();
+    let apt = job.wanted.apt(&job.cache_dir);
+    let fetched = fetch_offered(&apt, job.wanted.environment(), &names, &mut |event| {
+        cancel.check();
+        bootkit::tell(progress, &event);
+    });
+    match fetched {
+        Ok(packages) => {
+            for package in packages {
+                if MICROCODE_PACKAGES.contains(&package.name.as_str()) {
+                    supplies.microcode.push(package.path);
+                } else {
+                    supplies.firmware.push(package.path);
+                }
+            }
         }
+        Err(error) => job.printer.warning(&format!(
+            "apt's packages of firmware and microcode are left out: {error}"
+        )),
     }
     supplies
 }

@@ -39,6 +39,9 @@ pub struct Built {
     /// Of farm-node only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_sha256: Option<String>,
+    /// Of a bundle's system: what `--expect` of a thin medium takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_sha256: Option<String>,
     /// Of Zero-OS only: what a machine with Secure Boot does with its kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secure_boot: Option<SecureBoot>,
@@ -131,6 +134,9 @@ impl Show for Built {
         page.field("kernel", &self.kernel);
         if !self.kernel_arguments.is_empty() {
             page.field("arguments", &self.kernel_arguments);
+        }
+        if let Some(system) = &self.system_sha256 {
+            page.field("system sha256", system);
         }
         if let Some(secure_boot) = &self.secure_boot {
             page.field("Secure Boot", secure_boot.words());

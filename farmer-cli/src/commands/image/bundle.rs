@@ -4,11 +4,13 @@ use std::io;
 
 use image_builder::bootkit::{Digest, Loader};
 use image_builder::content::Content;
-use image_builder::emit::{self, ArchiveWriter, DirectoryWriter, Emitted};
+use image_builder::emit::{self, ArchiveWriter, DirectoryWriter, EmitOptions, Emitted};
 use image_builder::error::EmitError;
+use image_builder::formats::timestamp::Timestamp;
 use image_builder::medium::pxe::{self, BundleFile, PxeBundle, UefiLoaders};
+use image_builder::payload::system;
 use image_builder::payload::uki::Uki;
-use image_builder::provenance::{self, Output};
+use image_builder::provenance::{self, Output, System};
 
 use super::built::BuiltUki;
 use super::outputs::{Parts, Written, closed_stdout, flush, unified};
@@ -18,75 +20,44 @@ use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
 use crate::progress::Progress;
 
-/// Where the files of a bundle go.
-enum Sink<'a, W: io::Write> {
-    Directory(&'a mut DirectoryWriter),
-    Archive(&'a mut ArchiveWriter<W>),
+/// Writes one file of a bundle.
+pub type Add<'a> = dyn FnMut(&BundleFile) -> Result<Emitted, EmitError> + 'a;
+
+/// Where a bundle goes, and how.
+pub struct Place<'a> {
+    pub target: &'a Target,
+    /// Whether it becomes a directory; else it is an archive.
+    pub is_directory: bool,
+    /// The file that a directory of this kind is known by.
+    pub marker: &'static str,
+    pub options: EmitOptions,
+    /// Time of the files in an archive.
+    pub time: Timestamp,
+    /// About how many bytes that will be.
+    pub total_bytes: u64,
 }
 
-impl<W: io::Write> Sink<'_, W> {
-    fn add(
-        &mut self,
-        file: &BundleFile,
-        progress: &mut dyn FnMut(emit::Progress),
-    ) -> Result<Emitted, EmitError> {
-        match self {
-            Self::Directory(writer) => writer.add(file, progress),
-            Self::Archive(writer) => writer.add(file, progress),
-        }
-    }
-}
-
-/// Writes the bundle as a directory, an archive or to standard output.
-pub fn write(parts: &Parts<'_>, progress: &mut Progress, cancel: &Cancel) -> Outcome<Written> {
-    let uki = unified(parts, "farm.medium=net")?;
-    let files = files(parts, uki.as_ref())?;
-    Ok(Written {
-        uki: uki.as_ref().map(BuiltUki::from),
-        ..write_files(parts, &files, progress, cancel)?
-    })
-}
-
-fn write_files(
-    parts: &Parts<'_>,
-    files: &[BundleFile],
-    progress: &mut Progress,
-    cancel: &Cancel,
-) -> Outcome<Written> {
-    let request = &parts.job.request;
-    let time = parts.medium.timestamp;
-    let total: u64 = files.iter().map(|file| file.layout.total()).sum();
-    let mut done = 0;
-    let mut on_progress = |step: emit::Progress| {
-        cancel.check();
-        progress.bytes(done + step.done_bytes, total);
-        if step.done_bytes == step.total_bytes {
-            done += step.total_bytes;
-        }
-    };
-    match &parts.job.target {
-        Target::File { path, overwrite } if request.is_directory(path) => {
-            let options = request.options(*overwrite);
-            let mut writer = DirectoryWriter::create(path, pxe::MANIFEST, options)?;
-            let mut sink = Sink::<io::Sink>::Directory(&mut writer);
-            let written = fill(parts, files, &mut sink, &mut on_progress)?;
+/// Fills a directory, an archive or standard output; of an archive also digest and length.
+pub fn emit_files<T>(
+    place: &Place<'_>,
+    progress: &mut dyn FnMut(emit::Progress),
+    fill: impl FnOnce(&mut Add<'_>) -> Result<T, Filling>,
+) -> Outcome<(T, Option<(Digest, u64)>)> {
+    match place.target {
+        Target::File { path, .. } if place.is_directory => {
+            let mut writer = DirectoryWriter::create(path, place.marker, place.options)?;
+            let filled = fill(&mut |file| writer.add(file, progress))?;
             writer.publish()?;
-            Ok(written)
+            Ok((filled, None))
         }
-        Target::File { path, overwrite } => {
-            let options = request.options(*overwrite);
+        Target::File { path, .. } => {
             let mut failure = None;
-            let written = emit::with_writer(path, total, options, |file| {
-                let mut archive = ArchiveWriter::new(file, time);
-                let mut sink = Sink::Archive(&mut archive);
-                match fill(parts, files, &mut sink, &mut on_progress) {
-                    Ok(written) => {
+            let written = emit::with_writer(path, place.total_bytes, place.options, |file| {
+                let mut archive = ArchiveWriter::new(file, place.time);
+                match fill(&mut |file| archive.add(file, progress)) {
+                    Ok(filled) => {
                         let (_, sha256, size_bytes) = archive.finish()?;
-                        Ok(Written {
-                            size_bytes,
-                            sha256: Some(sha256),
-                            ..written
-                        })
+                        Ok((filled, Some((sha256, size_bytes))))
                     }
                     Err(Filling::Emit(error)) => Err(error),
                     Err(Filling::Other(other)) => {
@@ -101,22 +72,53 @@ fn write_files(
             }
         }
         Target::Stdout => {
-            let mut archive = ArchiveWriter::new(io::stdout().lock(), time);
-            let mut sink = Sink::Archive(&mut archive);
-            let written = fill(parts, files, &mut sink, &mut on_progress)?;
+            let mut archive = ArchiveWriter::new(io::stdout().lock(), place.time);
+            let filled = fill(&mut |file| archive.add(file, progress))?;
             let (mut out, sha256, size_bytes) = archive.finish().map_err(closed_stdout)?;
             flush(&mut out)?;
-            Ok(Written {
-                size_bytes,
-                sha256: Some(sha256),
-                ..written
-            })
+            Ok((filled, Some((sha256, size_bytes))))
         }
     }
 }
 
+/// Writes the bundle as a directory, an archive or to standard output.
+pub fn write(parts: &Parts<'_>, progress: &mut Progress, cancel: &Cancel) -> Outcome<Written> {
+    let uki = unified(parts, "farm.medium=net")?;
+    let files = files(parts, uki.as_ref())?;
+    let request = &parts.job.request;
+    let total: u64 = files.iter().map(|file| file.layout.total()).sum();
+    let mut done = 0;
+    let mut on_progress = |step: emit::Progress| {
+        cancel.check();
+        progress.bytes(done + step.done_bytes, total);
+        if step.done_bytes == step.total_bytes {
+            done += step.total_bytes;
+        }
+    };
+    let (is_directory, overwrite) = match &parts.job.target {
+        Target::File { path, overwrite } => (request.is_directory(path), *overwrite),
+        Target::Stdout => (false, false),
+    };
+    let place = Place {
+        target: &parts.job.target,
+        is_directory,
+        marker: pxe::MANIFEST,
+        options: request.options(overwrite),
+        time: parts.medium.timestamp,
+        total_bytes: total,
+    };
+    let (mut written, archive) =
+        emit_files(&place, &mut on_progress, |add| fill(parts, &files, add))?;
+    if let Some((sha256, size_bytes)) = archive {
+        written.sha256 = Some(sha256);
+        written.size_bytes = size_bytes;
+    }
+    written.uki = uki.as_ref().map(BuiltUki::from);
+    Ok(written)
+}
+
 /// What can go wrong while a bundle is filled.
-enum Filling {
+pub enum Filling {
     Emit(EmitError),
     Other(Box<Failure>),
 }
@@ -137,15 +139,10 @@ impl From<Filling> for Failure {
 }
 
 /// The files, then what describes them: each is digested while it is written.
-fn fill<W: io::Write>(
-    parts: &Parts<'_>,
-    files: &[BundleFile],
-    sink: &mut Sink<'_, W>,
-    progress: &mut dyn FnMut(emit::Progress),
-) -> Result<Written, Filling> {
+fn fill(parts: &Parts<'_>, files: &[BundleFile], sink: &mut Add<'_>) -> Result<Written, Filling> {
     let mut outputs: Vec<Output> = Vec::with_capacity(files.len() + 2);
     let mut add = |file: &BundleFile, outputs: &mut Vec<Output>| -> Result<(), Filling> {
-        let emitted = sink.add(file, progress)?;
+        let emitted = sink(file)?;
         outputs.push(papers::output(&file.path, &emitted));
         Ok(())
     };
@@ -157,7 +154,11 @@ fn fill<W: io::Write>(
             .map_err(|error| Filling::Other(Box::new(error.into())))?;
         add(&file, outputs)
     };
-    let manifest = papers::manifest(parts, outputs.clone());
+    let mut manifest = papers::manifest(parts, outputs.clone());
+    if let System::FarmNode(payload) = parts.system {
+        let digest = system::digest(payload).map_err(|e| Filling::Other(Box::new(e.into())))?;
+        manifest.system_sha256 = Some(digest);
+    }
     text(pxe::MANIFEST, &manifest.to_json(), &mut outputs)?;
     let sbom = provenance::describe(&manifest, parts.kit).to_json();
     text(pxe::SBOM, &sbom, &mut outputs)?;
@@ -175,6 +176,7 @@ fn fill<W: io::Write>(
         sha256: Some(Digest::of(sums.as_bytes())),
         papers: Vec::new(),
         public_key,
+        system_sha256: manifest.system_sha256,
         uki: None,
     })
 }

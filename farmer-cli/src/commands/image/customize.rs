@@ -33,7 +33,8 @@ impl Classify for CustomizeError {
             | Self::UnknownKey { .. }
             | Self::Schema { .. }
             | Self::ZeroOs { .. }
-            | Self::Signed => ExitStatus::Refused,
+            | Self::Signed
+            | Self::Thin => ExitStatus::Refused,
             Self::DefaultsDamaged { .. } => ExitStatus::Mismatch,
             Self::NoSuchArgument { .. } | Self::ArgumentsTooLong { .. } | Self::TooLong { .. } => {
                 ExitStatus::Usage
@@ -68,17 +69,17 @@ impl Classify for CustomizeError {
 
 /// What was changed, or would be.
 #[derive(Serialize)]
-struct Changed {
+pub struct Changed {
     image: String,
     /// The changed file; `null` when nothing was written.
     written: Option<String>,
-    changes: Vec<RegionChange>,
-    warnings: Vec<String>,
+    pub changes: Vec<RegionChange>,
+    pub warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct RegionChange {
-    region: String,
+pub struct RegionChange {
+    pub region: String,
     offset: u64,
     length: u64,
     before: Option<String>,
@@ -102,28 +103,44 @@ impl Show for Changed {
                 "{} ({} bytes at {})",
                 change.region, change.length, change.offset
             ));
-            let lines = |text: &Option<String>| -> Vec<String> {
-                let text = text.as_deref().unwrap_or("(damaged)");
-                text.lines().map(str::to_owned).collect()
-            };
-            let (before, after) = (lines(&change.before), lines(&change.after));
-            for (sign, these, others) in [("-", &before, &after), ("+", &after, &before)] {
-                for line in these.iter().filter(|line| !others.contains(line)) {
-                    page.line(format!("{sign} {}", Untrusted::from(line.as_str())));
-                }
+            for line in change.difference() {
+                page.line(line);
             }
         }
     }
 }
 
+impl RegionChange {
+    /// The lines that go and those that come.
+    pub fn difference(&self) -> Vec<String> {
+        let lines = |text: &Option<String>| -> Vec<String> {
+            let text = text.as_deref().unwrap_or("(damaged)");
+            text.lines().map(str::to_owned).collect()
+        };
+        let (before, after) = (lines(&self.before), lines(&self.after));
+        let mut difference = Vec::new();
+        for (sign, these, others) in [("-", &before, &after), ("+", &after, &before)] {
+            for line in these.iter().filter(|line| !others.contains(line)) {
+                difference.push(format!("{sign} {}", Untrusted::from(line.as_str())));
+            }
+        }
+        difference
+    }
+}
+
 /// Decides what changes once the image is open.
-type Planner = Box<dyn FnOnce(&mut File) -> Result<Edit, CustomizeError> + Send>;
+pub type Planner = Box<dyn FnOnce(&mut File) -> Result<Edit, CustomizeError> + Send>;
 
 /// `farmer image customize`
 pub async fn customize(context: &Context<'_>, args: ImageCustomizeArgs) -> Outcome<ExitStatus> {
-    let request = request(&args)?;
-    let plan: Planner = Box::new(move |file| customize::plan(file, &request));
+    let plan = planner(&args)?;
     change(context, args.image, args.target, plan).await
+}
+
+/// What the arguments change.
+pub fn planner(args: &ImageCustomizeArgs) -> Outcome<Planner> {
+    let request = request(args)?;
+    Ok(Box::new(move |file| customize::plan(file, &request)))
 }
 
 /// `farmer image reset`
@@ -194,6 +211,7 @@ fn network(addressing: &Addressing) -> NetworkLayer {
             gateway: *gateway,
             dns: dns.clone(),
             interface: interface.clone(),
+            vlan: None,
         },
     }
 }
@@ -204,16 +222,7 @@ async fn change(
     args: ImageTargetArgs,
     plan: Planner,
 ) -> Outcome<ExitStatus> {
-    let target = match args.out {
-        Some(out) => {
-            let exists = out.symlink_metadata().is_ok_and(|found| found.is_file());
-            if exists && !args.force {
-                return Err(image_builder::error::EmitError::Exists { path: out }.into());
-            }
-            Some(super::target_file(out, args.force)?)
-        }
-        None => None,
-    };
+    let target = copy_target(&args)?;
     let to_stdout = matches!(target, Some(Target::Stdout));
     let printer = context.printer.clone();
     let changed = blocking::run(context.printer, move |cancel| {
@@ -236,7 +245,20 @@ async fn change(
     Ok(ExitStatus::Ok)
 }
 
-fn make(
+/// Where the changed copy goes, if one is asked for.
+pub fn copy_target(args: &ImageTargetArgs) -> Outcome<Option<Target>> {
+    let Some(out) = args.out.clone() else {
+        return Ok(None);
+    };
+    let exists = out.symlink_metadata().is_ok_and(|found| found.is_file());
+    if exists && !args.force {
+        return Err(image_builder::error::EmitError::Exists { path: out }.into());
+    }
+    super::target_file(out, args.force).map(Some)
+}
+
+/// Changes the image, writes a changed copy, or only tells what would change.
+pub fn make(
     image: &Path,
     target: Option<Target>,
     in_place: bool,

@@ -4,19 +4,21 @@ use image_builder::bootkit::{Bootkit, Loader};
 use image_builder::content::Content;
 use image_builder::formats::el_torito::UefiSectorCount;
 use image_builder::formats::timestamp::Timestamp;
-use image_builder::medium::{InitramfsFile, IsolinuxMenu, Loaders, UefiBoot, UniversalMedium};
+use image_builder::medium::{
+    BiosLoaders, InitramfsFile, IsolinuxMenu, Loaders, UefiBoot, UniversalMedium,
+};
 use image_builder::payload::{CONFIG_REGION_BYTES, ConfigFile, LayerKind, Payload, config_cpio};
 use image_builder::regions::{PayloadFacts, PayloadKind};
-use image_builder::show::CONFIG_FILE;
 use image_builder::zos::ZosKernel;
 use node_config::NodeConfig;
+use node_config::system::SETTINGS_FILE;
 
 use super::Job;
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
 
 /// `farm.toml` on a fresh medium: nothing is set, everything is explained.
-const FARM_TOML: &str = include_str!("farm.toml");
+pub const FARM_TOML: &str = include_str!("farm.toml");
 
 /// A medium that starts farm-node.
 pub fn farm_node(
@@ -28,7 +30,7 @@ pub fn farm_node(
     let toml = config.to_toml();
     let config = config_cpio(
         &[ConfigFile {
-            path: CONFIG_FILE,
+            path: SETTINGS_FILE,
             content: toml.as_bytes(),
             mode: 0o600,
         }],
@@ -77,30 +79,47 @@ pub fn zero_os(job: &Job, kit: &Bootkit, kernel: &ZosKernel) -> Outcome<Universa
     })
 }
 
+/// A file of the bootkit.
+pub fn loader(kit: &Bootkit, loader: Loader) -> Outcome<Content> {
+    let entry = kit.loader_entry(loader).ok_or_else(|| {
+        Failure::new(
+            ExitStatus::NotFound,
+            format!("the bootkit has no {}", loader.path()),
+        )
+        .with_hint(format!(
+            "let apt's sources offer the package {}, or name its file with `--deb`",
+            loader.package()
+        ))
+    })?;
+    Ok(Content::file(kit.loader(loader), *entry.sha256.as_bytes())?)
+}
+
+/// ISOLINUX without its menu.
+pub fn isolinux(kit: &Bootkit) -> Outcome<BiosLoaders> {
+    Ok(BiosLoaders {
+        isohdpfx: loader(kit, Loader::IsohybridMbr)?.read()?.into(),
+        isolinux: loader(kit, Loader::Isolinux)?.read()?.into(),
+        ldlinux: loader(kit, Loader::Ldlinux)?,
+        menu: None,
+    })
+}
+
 /// Loaders and arguments, without a system.
 fn bare(job: &Job, kit: &Bootkit, newest_mtime: u64) -> Outcome<UniversalMedium> {
-    let loader = |loader: Loader| -> Outcome<Content> {
-        let entry = kit.loader_entry(loader).ok_or_else(|| {
-            Failure::new(
-                ExitStatus::NotFound,
-                format!("the bootkit has no {}", loader.path()),
-            )
-        })?;
-        Ok(Content::file(kit.loader(loader), *entry.sha256.as_bytes())?)
-    };
+    let loader = |which| loader(kit, which);
     Ok(UniversalMedium {
         title: String::new(),
         payload: PayloadFacts::default(),
         serial: job.serial,
         loaders: Loaders {
-            isohdpfx: loader(Loader::IsohybridMbr)?.read()?.into(),
-            isolinux: loader(Loader::Isolinux)?.read()?.into(),
-            ldlinux: loader(Loader::Ldlinux)?,
-            menu: Some(IsolinuxMenu {
-                menu: loader(Loader::Menu)?,
-                libcom32: loader(Loader::Libcom32)?,
-                libutil: loader(Loader::Libutil)?,
-            }),
+            bios: BiosLoaders {
+                menu: Some(IsolinuxMenu {
+                    menu: loader(Loader::Menu)?,
+                    libcom32: loader(Loader::Libcom32)?,
+                    libutil: loader(Loader::Libutil)?,
+                }),
+                ..isolinux(kit)?
+            },
             shim: loader(Loader::Shim)?,
             grub: loader(Loader::Grub)?,
             mok_manager: Some(loader(Loader::MokManager)?),

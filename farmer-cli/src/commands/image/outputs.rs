@@ -24,6 +24,35 @@ use crate::exit::ExitStatus;
 use crate::failure::{Doing as _, Failure, Outcome};
 use crate::progress::Progress;
 
+/// The format that flags and the name of the output ask for.
+pub fn format(args: &ResultArgs, out: Option<&Path>) -> Outcome<ImageFormat> {
+    let implied = out.and_then(ImageFormat::of_name);
+    match (args.format, implied) {
+        (Some(format), Some(implied)) if !format.goes_by(implied) => {
+            let out = out.unwrap_or(Path::new("-"));
+            Err(Failure::new(
+                ExitStatus::Usage,
+                format!(
+                    "--format {} and the name {} contradict each other",
+                    format.name(),
+                    out.display()
+                ),
+            )
+            .with_hint(format!(
+                "leave --format away to get {}, or name the file differently",
+                implied.name()
+            )))
+        }
+        (Some(format), _) => Ok(format),
+        (None, implied) => Ok(implied.unwrap_or(ImageFormat::Iso)),
+    }
+}
+
+/// Whether a format of several files becomes a directory of this name.
+pub fn is_directory(format: ImageFormat, path: &Path) -> bool {
+    format.is_bundle() && ImageFormat::of_name(path) != Some(ImageFormat::Pxe)
+}
+
 /// What to make of a plan.
 pub struct Request {
     format: ImageFormat,
@@ -44,6 +73,8 @@ pub struct Written {
     pub papers: Vec<PathBuf>,
     /// Key to check the signature with, as minisign takes it.
     pub public_key: Option<String>,
+    /// Digest of the system's files, where thin media may ask for it.
+    pub system_sha256: Option<Digest>,
     /// The unified kernel image, where it stands alone or in a bundle.
     pub uki: Option<BuiltUki>,
 }
@@ -51,26 +82,7 @@ pub struct Written {
 impl Request {
     /// Understands the flags; reads the signing key, so that a wrong one is refused at once.
     pub fn new(args: &ResultArgs, out: Option<&Path>) -> Outcome<Self> {
-        let implied = out.and_then(ImageFormat::of_name);
-        let format = match (args.format, implied) {
-            (Some(format), Some(implied)) if !format.is_same_as(implied) => {
-                let out = out.unwrap_or(Path::new("-"));
-                return Err(Failure::new(
-                    ExitStatus::Usage,
-                    format!(
-                        "--format {} and the name {} contradict each other",
-                        format.name(),
-                        out.display()
-                    ),
-                )
-                .with_hint(format!(
-                    "leave --format away to get {}, or name the file differently",
-                    implied.name()
-                )));
-            }
-            (Some(format), _) => format,
-            (None, implied) => implied.unwrap_or(ImageFormat::Iso),
-        };
+        let format = format(args, out)?;
         let wants = |paper| args.with.contains(&paper) || args.with.contains(&Paper::All);
         let signer = args
             .sign
@@ -116,7 +128,7 @@ impl Request {
 
     /// Whether the output is a directory.
     pub fn is_directory(&self, path: &Path) -> bool {
-        self.format == ImageFormat::Pxe && ImageFormat::of_name(path) != Some(ImageFormat::Pxe)
+        is_directory(self.format, path)
     }
 
     /// The format's name.

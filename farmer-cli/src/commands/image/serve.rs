@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hw_probe::text::Untrusted;
 use serde::Serialize;
 use tokio::net::TcpListener;
+use tower_http::services::ServeFile;
 
 use crate::args::ImageServeArgs;
 use crate::commands::Context;
@@ -83,32 +85,39 @@ pub async fn serve(context: &Context<'_>, args: ImageServeArgs) -> Outcome<ExitS
     Ok(ExitStatus::Ok)
 }
 
+/// A file, or a part of it: streamed, so that a hundred machines that start at once do not take a
+/// hundred times its size.
 async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    let is_head = request.method() == Method::HEAD;
-    let (status, body) = if is_head || request.method() == Method::GET {
-        let wanted = path.clone();
-        let site = Arc::clone(&site);
-        let read = tokio::task::spawn_blocking(move || read(&site.root, &wanted)).await;
-        match read {
-            Ok(Ok(bytes)) => (StatusCode::OK, bytes),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                (StatusCode::NOT_FOUND, Vec::new())
-            }
-            _ => (StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
-        }
-    } else {
-        (StatusCode::METHOD_NOT_ALLOWED, Vec::new())
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    let found = {
+        let (site, path) = (Arc::clone(&site), path.clone());
+        tokio::task::spawn_blocking(move || locate(&site.root, &path)).await
+    };
+    let response = match found {
+        _ if !is_read => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        Ok(Ok(file)) => match ServeFile::new(file).try_call(request).await {
+            Ok(response) => response.map(Body::new),
+            Err(error) => status_of(&error).into_response(),
+        },
+        Ok(Err(error)) => status_of(&error).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     };
     let path = Untrusted::from(path.as_str());
-    site.printer.message(&format!("{} {path}", status.as_u16()));
-    let length = [(header::CONTENT_LENGTH, body.len().to_string())];
-    let body = if is_head { Vec::new() } else { body };
-    (status, length, body).into_response()
+    let status = response.status().as_u16();
+    site.printer.message(&format!("{status} {path}"));
+    response
+}
+
+fn status_of(error: &io::Error) -> StatusCode {
+    match error.kind() {
+        io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 /// A file below the root, whatever links lead out of it.
-fn read(root: &Path, path: &str) -> io::Result<Vec<u8>> {
+fn locate(root: &Path, path: &str) -> io::Result<PathBuf> {
     let not_found = || io::Error::from(io::ErrorKind::NotFound);
     let mut file = root.to_owned();
     for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -121,5 +130,5 @@ fn read(root: &Path, path: &str) -> io::Result<Vec<u8>> {
     if !file.starts_with(root) || !file.is_file() {
         return Err(not_found());
     }
-    std::fs::read(file)
+    Ok(file)
 }

@@ -74,6 +74,7 @@ fn identity(path: &str, medium: &MediumDescription, page: &mut Page) {
                 Flavour::Stock => "stock: shim, GRUB and kernel signed by others",
                 Flavour::Uki => "uki: unified kernel image, not signed",
                 Flavour::UkiSigned => "uki-signed: unified kernel image, signed",
+                Flavour::Thin => "thin: iPXE, which fetches the system over the network",
             },
         );
     }
@@ -100,6 +101,9 @@ fn identity(path: &str, medium: &MediumDescription, page: &mut Page) {
         );
     } else if let Some(farm) = medium.farm_id {
         page.field("farm", farm);
+    }
+    for address in &medium.fetches {
+        page.field("fetches", untrusted(address));
     }
     if let Some(arguments) = &medium.kernel_arguments {
         let shown = if arguments.is_empty() { "-" } else { arguments };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use image_builder::bootkit::Digest;
 use image_builder::zos;
+use node_config::FarmId;
 
 use super::System;
 use crate::args::ImageBuildArgs;
@@ -14,7 +15,16 @@ use crate::failure::{Failure, Outcome};
 use crate::signals;
 
 /// The system and its kernel arguments.
-pub async fn system(context: &Context<'_>, args: &ImageBuildArgs) -> Outcome<(System, String)> {
+pub async fn system(
+    context: &Context<'_>,
+    args: &ImageBuildArgs,
+    farm_id: FarmId,
+) -> Outcome<(System, String)> {
+    if args.vlan.is_some() {
+        let message = "Zero-OS does not know --vlan";
+        return Err(Failure::new(ExitStatus::Usage, message)
+            .with_hint("name the networks it divides: --kernel-arg vlan:priv=N"));
+    }
     let named = args.zero_os.zos.as_deref().unwrap_or_default();
     let kernel = match named.split_once("://") {
         Some(_) => {
@@ -32,13 +42,10 @@ pub async fn system(context: &Context<'_>, args: &ImageBuildArgs) -> Outcome<(Sy
     let arguments = zos::kernel_arguments(
         args.zero_os.release,
         args.network,
-        args.farm_id,
+        farm_id,
         &args.kernel_arg,
     );
-    let system = System::ZeroOs {
-        kernel,
-        farm_id: args.farm_id,
-    };
+    let system = System::ZeroOs { kernel, farm_id };
     Ok((system, arguments))
 }
 

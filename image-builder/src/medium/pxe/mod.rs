@@ -6,6 +6,8 @@
 
 mod texts;
 
+pub use texts::CALLER_ARGUMENTS;
+
 use super::initramfs;
 use super::serial::SerialConsole;
 use super::universal::{InitramfsFile, check_text};
@@ -91,7 +93,7 @@ impl BundleFile {
         })
     }
 
-    fn content(path: &str, content: &Content) -> Result<Self, PlanError> {
+    pub(super) fn content(path: &str, content: &Content) -> Result<Self, PlanError> {
         let mut builder = LayoutBuilder::new();
         builder.place(0, content.length(), content.source().clone());
         Ok(Self {

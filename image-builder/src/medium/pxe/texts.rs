@@ -8,6 +8,8 @@ use crate::regions::PayloadKind;
 
 use ipxe_rs_bindings::{Capabilities, Kind, Script, Severity};
 
+/// Name of iPXE's setting with the kernel arguments of the thin medium that fetched `boot.ipxe`.
+pub const CALLER_ARGUMENTS: &str = "farmer-args";
 /// Name of the whole payload as one EFI program.
 pub(super) const UKI: &str = "node.efi";
 
@@ -85,7 +87,8 @@ impl Texts<'_> {
     }
 
     /// `boot.ipxe`. Names are relative to the script's own address. `initrd=` is what an EFI kernel
-    /// finds its files by; a BIOS kernel gets them all and ignores the words.
+    /// finds its files by; a BIOS kernel gets them all and ignores the words. A thin medium that
+    /// fetches it has put arguments of its own into [`CALLER_ARGUMENTS`].
     ///
     /// Any iPXE may fetch it, so it must be what the oldest in use understands.
     pub fn ipxe(&self) -> Result<String, PlanError> {
@@ -103,8 +106,10 @@ impl Texts<'_> {
         script.comment(&format!(
             "{title}: kernel and initramfs from beside this script."
         ))?;
-        let words = ["kernel", KERNEL].into_iter();
-        let words = words.chain(named.split(' ')).chain(arguments.split(' '));
+        // The first of two values holds, so what a thin medium wants goes before what is ours.
+        let caller = format!("${{{CALLER_ARGUMENTS}}}");
+        let words = ["kernel", KERNEL].into_iter().chain(named.split(' '));
+        let words = words.chain([caller.as_str()]).chain(arguments.split(' '));
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         script.command(&words)?.or_goto("failed")?;
         for name in self.archives() {
@@ -112,7 +117,14 @@ impl Texts<'_> {
         }
         script.command(&["boot"])?.or_goto("failed")?;
         script.label("failed")?;
-        script.say("Not booted: a file above could not be loaded. Trying again in 10 seconds.")?;
+        script.say("Not booted: a file above could not be loaded.")?;
+        // A thin medium has other servers and ports to try.
+        script.command(&["imgfree"])?.or_go_on();
+        script
+            .command(&["isset", &caller])?
+            .and(&["exit", "1"])?
+            .or_go_on();
+        script.say("Trying again in 10 seconds.")?;
         script.command(&["sleep", "10"])?;
         script.command(&["chain", "boot.ipxe"])?.or_goto("failed")?;
         let finding = [Kind::Lkrn, Kind::Pxe, Kind::EfiX64]
