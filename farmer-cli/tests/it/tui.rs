@@ -272,6 +272,7 @@ fn nodes_are_seen_approved_and_removed_and_the_farm_is_edited() {
     terminal.shows("Block ghent-rack-1?");
     terminal.send(&["Escape"]);
     terminal.hides("Block ghent-rack-1?");
+    terminal.hides("best upgrade");
     // Block it: the focus is on Cancel.
     terminal.types("b");
     terminal.shows("Block ghent-rack-1?");

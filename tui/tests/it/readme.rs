@@ -88,7 +88,7 @@ fn overview() -> String {
         }
     });
     let answer = Ok(samples.collect());
-    driver.update(Event::History { place: 0, answer });
+    driver.state.update(Event::History { place: 0, answer });
     driver.tick_to(3);
     text(&driver)
 }
