@@ -6,6 +6,7 @@
 )]
 
 mod big_machine;
+mod counted_disks;
 mod disks;
 mod fixtures;
 mod guests;
