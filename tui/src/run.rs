@@ -30,7 +30,7 @@ const BUSY_TICK: Duration = Duration::from_secs(1);
 const FIRST_PICTURE: Duration = Duration::from_millis(40);
 /// The others wait this long for a table to be put in order; most are by then, and one picture is
 /// less to send than two.
-const PICTURE: Duration = Duration::from_millis(6);
+const PICTURE: Duration = Duration::from_millis(4);
 /// A replay does not wait longer than this for the next event.
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
@@ -153,6 +153,7 @@ pub async fn run(
                 for effect in state.update(event) {
                     if runner.do_it(effect, &mut screen).await? {
                         runner.save();
+                        runner.stop_listening().await;
                         drop(screen);
                         runner.media.close().await;
                         // The process ends: giving back a hundred thousand rows first would be felt.
@@ -259,11 +260,7 @@ impl Runner {
             Effect::Mouse(on) => screen.listen_to_mouse(on).map_err(RunError::Terminal)?,
             Effect::Copy(text) => screen.copy(&text).map_err(RunError::Terminal)?,
             Effect::Suspend => {
-                // Two readers of one terminal would take each other's keys.
-                if let Some(keys) = self.keys.take() {
-                    keys.abort();
-                    let _ = keys.await;
-                }
+                self.stop_listening().await;
                 suspend(screen).map_err(RunError::Terminal)?;
                 self.keys = Some(listen_to_terminal(&self.sender));
                 let (width, height) = crossterm::terminal::size().map_err(RunError::Terminal)?;
@@ -273,6 +270,14 @@ impl Runner {
             effect => self.request(effect),
         }
         Ok(false)
+    }
+
+    /// Two readers of one terminal would take each other's keys: the shell is the next.
+    async fn stop_listening(&mut self) {
+        if let Some(keys) = self.keys.take() {
+            keys.abort();
+            let _ = keys.await;
+        }
     }
 
     /// Does what needs no terminal. The UI may have ended before an answer comes.
