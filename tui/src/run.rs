@@ -95,12 +95,12 @@ pub struct Session {
     pub preferences_file: Option<PathBuf>,
     /// Where to record the session.
     pub record: Option<PathBuf>,
-    /// Who makes boot media.
-    pub maker: Arc<dyn Maker>,
+    /// Who makes boot media, for each place.
+    pub makers: Vec<Arc<dyn Maker>>,
 }
 
-/// Runs the UI on the places of the session, each with its source, until the user quits or the process is asked to stop. A directory that does not
-/// answer never ends it.
+/// Runs the UI on the places of the session, each with its source, until the user quits or the process
+/// is asked to stop. A directory that does not answer never ends it.
 ///
 /// # Errors
 /// [`RunError`] when the terminal cannot be used.
@@ -133,7 +133,7 @@ pub async fn run(
         preferences_file: session.preferences_file,
         unsaved: None,
         keys: None,
-        media: media::Workshop::new(session.maker, sender.clone()),
+        media: media::Workshop::new(session.makers, sender.clone()),
     };
     runner.ask(begin);
     listen_for_signals(&sender)?;
@@ -299,6 +299,7 @@ impl Runner {
                 if let Some(source) = self.sources.get(place) {
                     self.source = Arc::clone(source);
                 }
+                self.media.switch(place);
             }
             Effect::Refresh { generation } => refresh(source, sender, generation),
             Effect::RefreshOther { generation, place } => {
@@ -349,7 +350,7 @@ impl Runner {
                 // A cache that cannot be written says so when it is refreshed.
                 tokio::spawn(async move { drop(source.record(sample).await) });
             }
-            Effect::Survey => self.media.survey(),
+            Effect::Survey { place } => self.media.survey(place),
             Effect::Check { asked, order } => self.media.check(asked, order),
             Effect::Make { job, order } => self.media.make(job, order),
             Effect::Cancel { job } => self.media.cancel(job),
