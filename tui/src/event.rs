@@ -106,7 +106,12 @@ pub enum Event {
         answer: Result<Vec<NodeEvent>, String>,
     },
     /// What there is to make boot media from.
-    Surveyed(Result<Survey, String>),
+    Surveyed {
+        /// For which place.
+        place: usize,
+        /// The parts, or a line about what went wrong.
+        answer: Result<Survey, String>,
+    },
     /// Whether an order can be carried out.
     Checked {
         /// Of the question.
@@ -228,7 +233,10 @@ pub enum Effect {
     /// Keep what is true now.
     Record(Sample),
     /// Look what there is to make boot media from.
-    Survey,
+    Survey {
+        /// For which place, to be sent back with the answer.
+        place: usize,
+    },
     /// Look whether an order can be carried out.
     Check {
         /// To be sent back with the answer.

@@ -30,7 +30,7 @@ const BUSY_TICK: Duration = Duration::from_secs(1);
 const FIRST_PICTURE: Duration = Duration::from_millis(40);
 /// The others wait this long for a table to be put in order; most are by then, and one picture is
 /// less to send than two.
-const PICTURE: Duration = Duration::from_millis(6);
+const PICTURE: Duration = Duration::from_millis(4);
 /// A replay does not wait longer than this for the next event.
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
@@ -95,12 +95,12 @@ pub struct Session {
     pub preferences_file: Option<PathBuf>,
     /// Where to record the session.
     pub record: Option<PathBuf>,
-    /// Who makes boot media.
-    pub maker: Arc<dyn Maker>,
+    /// Who makes boot media, for each place.
+    pub makers: Vec<Arc<dyn Maker>>,
 }
 
-/// Runs the UI on the places of the session, each with its source, until the user quits or the process is asked to stop. A directory that does not
-/// answer never ends it.
+/// Runs the UI on the places of the session, each with its source, until the user quits or the process
+/// is asked to stop. A directory that does not answer never ends it.
 ///
 /// # Errors
 /// [`RunError`] when the terminal cannot be used.
@@ -133,7 +133,7 @@ pub async fn run(
         preferences_file: session.preferences_file,
         unsaved: None,
         keys: None,
-        media: media::Workshop::new(session.maker, sender.clone()),
+        media: media::Workshop::new(session.makers, sender.clone()),
     };
     runner.ask(begin);
     listen_for_signals(&sender)?;
@@ -153,6 +153,7 @@ pub async fn run(
                 for effect in state.update(event) {
                     if runner.do_it(effect, &mut screen).await? {
                         runner.save();
+                        runner.stop_listening().await;
                         drop(screen);
                         runner.media.close().await;
                         // The process ends: giving back a hundred thousand rows first would be felt.
@@ -259,11 +260,7 @@ impl Runner {
             Effect::Mouse(on) => screen.listen_to_mouse(on).map_err(RunError::Terminal)?,
             Effect::Copy(text) => screen.copy(&text).map_err(RunError::Terminal)?,
             Effect::Suspend => {
-                // Two readers of one terminal would take each other's keys.
-                if let Some(keys) = self.keys.take() {
-                    keys.abort();
-                    let _ = keys.await;
-                }
+                self.stop_listening().await;
                 suspend(screen).map_err(RunError::Terminal)?;
                 self.keys = Some(listen_to_terminal(&self.sender));
                 let (width, height) = crossterm::terminal::size().map_err(RunError::Terminal)?;
@@ -273,6 +270,14 @@ impl Runner {
             effect => self.request(effect),
         }
         Ok(false)
+    }
+
+    /// Two readers of one terminal would take each other's keys: the shell is the next.
+    async fn stop_listening(&mut self) {
+        if let Some(keys) = self.keys.take() {
+            keys.abort();
+            let _ = keys.await;
+        }
     }
 
     /// Does what needs no terminal. The UI may have ended before an answer comes.
@@ -294,6 +299,7 @@ impl Runner {
                 if let Some(source) = self.sources.get(place) {
                     self.source = Arc::clone(source);
                 }
+                self.media.switch(place);
             }
             Effect::Refresh { generation } => refresh(source, sender, generation),
             Effect::RefreshOther { generation, place } => {
@@ -344,7 +350,7 @@ impl Runner {
                 // A cache that cannot be written says so when it is refreshed.
                 tokio::spawn(async move { drop(source.record(sample).await) });
             }
-            Effect::Survey => self.media.survey(),
+            Effect::Survey { place } => self.media.survey(place),
             Effect::Check { asked, order } => self.media.check(asked, order),
             Effect::Make { job, order } => self.media.make(job, order),
             Effect::Cancel { job } => self.media.cancel(job),

@@ -310,13 +310,13 @@ impl State {
             }
             Event::Node { generation, answer } => self.take_node(generation, answer),
             Event::Done { job, answer } => self.take_done(job, answer, &mut effects),
-            // What passed elsewhere is of no interest any more.
+            // Answers about a place that was left are dropped.
             Event::History { place, answer } if place == self.at => self.take_history(answer),
-            Event::History { .. } => {}
+            Event::Surveyed { place, answer } if place == self.at => self.survey = Some(answer),
+            Event::History { .. } | Event::Surveyed { .. } => {}
             Event::NodeHistory { generation, answer } => {
                 self.take_node_history(generation, answer);
             }
-            Event::Surveyed(answer) => self.survey = Some(answer),
             Event::Checked { asked, answer } => self.take_checked(asked, answer, &mut effects),
             Event::Working { job, progress } => self.take_working(job, progress),
             Event::Made { job, answer } => self.take_made(job, answer, &mut effects),

@@ -39,10 +39,15 @@ pub struct Context<'a> {
     environment: &'a Environment,
     printer: &'a Printer,
     global: GlobalArgs,
+    /// Settings that are known already, whatever the flags say.
+    fixed: Option<Settings>,
 }
 
 impl Context<'_> {
     fn settings(&self, flags: &ConnectionArgs) -> Outcome<Settings> {
+        if let Some(settings) = &self.fixed {
+            return Ok(settings.clone());
+        }
         Settings::load(self.environment, self.global.config.as_deref(), flags)
     }
 }
@@ -53,6 +58,7 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         environment,
         printer,
         global: cli.global,
+        fixed: None,
     };
     match cli.command {
         Command::Probe(args) => hardware::probe(&context, &args),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::tui::history::History as _;
+use ::tui::media::Maker;
 use ::tui::node::duration_text;
 use ::tui::summary::{Alert, Summary};
 use ::tui::{
@@ -59,8 +60,14 @@ pub async fn run(context: &Context<'_>, args: TuiArgs) -> Outcome<ExitStatus> {
             &args.profiles,
         )?)
     };
-    let maker = MediaMaker::new(context, &args.connection, args.node, args.bootkit);
-    session(context, visits, view, args.record, maker).await
+    session(
+        context,
+        visits,
+        view,
+        args.record,
+        (args.node, args.bootkit),
+    )
+    .await
 }
 
 /// `farmer dash`
@@ -79,8 +86,7 @@ pub async fn dash(context: &Context<'_>, args: DashArgs) -> Outcome<ExitStatus> 
             places: Vec::new(),
         };
         let visits = visits_of_flags(context, &args.connection, farm_id)?;
-        let maker = MediaMaker::new(context, &args.connection, None, None);
-        return session(context, visits, view, None, maker).await;
+        return session(context, visits, view, None, (None, None)).await;
     }
     let settings = context.settings(&args.connection)?;
     let (source, client) = source(&open_cache(context).await?, &settings, farm_id).await?;
@@ -251,7 +257,7 @@ async fn session(
     visits: Vec<Visit>,
     view: ViewSettings,
     record: Option<std::path::PathBuf>,
-    maker: MediaMaker,
+    (node, bootkit): (Option<std::path::PathBuf>, Option<String>),
 ) -> Outcome<ExitStatus> {
     let preferences_file = context.environment.state_dir()?.join("tui.json");
     let preferences = std::fs::read_to_string(&preferences_file)
@@ -261,6 +267,7 @@ async fn session(
     let cache = open_cache(context).await?;
     let mut places = Vec::with_capacity(visits.len());
     let mut sources: Vec<Arc<dyn Source>> = Vec::with_capacity(visits.len());
+    let mut makers: Vec<Arc<dyn Maker>> = Vec::with_capacity(visits.len());
     for visit in visits {
         let mut place = Place {
             name: visit.name,
@@ -282,13 +289,16 @@ async fn session(
             Err(failure) => sources.push(Arc::new(Unusable(failure.chain().join(": ")))),
         }
         places.push(place);
+        let (node, bootkit) = (node.clone(), bootkit.clone());
+        let maker = MediaMaker::new(context, visit.settings, node, bootkit);
+        makers.push(Arc::new(maker));
     }
     let session = Session {
         settings: ViewSettings { places, ..view },
         preferences,
         preferences_file: Some(preferences_file),
         record,
-        maker: Arc::new(maker),
+        makers,
     };
     ::tui::run(session, sources, Arc::new(SystemClock)).await?;
     Ok(ExitStatus::Ok)

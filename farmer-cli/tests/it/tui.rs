@@ -511,6 +511,9 @@ fn several_directories_are_looked_at_in_one_session() {
     terminal.types("2");
     terminal.shows("hall: farm 1 mine   1 node: 1 pending");
     terminal.hides("ghent-rack-1");
+    // Media are for the directory that is looked at, whatever flags and environment say.
+    terminal.types("6");
+    terminal.shows(&format!("directory     {}", hall.url));
     // Each directory is asked as who its profile says.
     terminal.shows("live");
     terminal.types("3a");
@@ -520,6 +523,9 @@ fn several_directories_are_looked_at_in_one_session() {
     terminal.shows("ghent: farm 1 mine   1 node: 1 pending");
     let seen = home.json(&directory, &["node", "show", &ghent]);
     assert_eq!(seen["state"], "pending");
+    terminal.types("6");
+    terminal.shows(&format!("directory     {}", directory.url));
+    terminal.types("2");
     hall.stop();
     terminal.shows("hall: no response");
     terminal.types("P3");

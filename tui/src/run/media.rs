@@ -15,29 +15,48 @@ const CLEAN_UP: Duration = Duration::from_secs(3);
 
 /// Has media made, and tells what comes of it.
 pub(super) struct Workshop {
-    maker: Arc<dyn Maker>,
+    makers: Vec<Arc<dyn Maker>>,
+    /// The place that is looked at.
+    at: usize,
     sender: UnboundedSender<Event>,
     running: HashMap<u64, (Cancel, JoinHandle<()>)>,
 }
 
 impl Workshop {
-    pub fn new(maker: Arc<dyn Maker>, sender: UnboundedSender<Event>) -> Self {
+    pub fn new(makers: Vec<Arc<dyn Maker>>, sender: UnboundedSender<Event>) -> Self {
         Self {
-            maker,
+            makers,
+            at: 0,
             sender,
             running: HashMap::new(),
         }
     }
 
-    pub fn survey(&self) {
-        let (answer, sender) = (self.maker.survey(), self.sender.clone());
+    /// Works for another place from now on.
+    pub fn switch(&mut self, place: usize) {
+        self.at = place;
+    }
+
+    fn maker(&self) -> Option<&Arc<dyn Maker>> {
+        self.makers.get(self.at)
+    }
+
+    pub fn survey(&self, place: usize) {
+        let Some(maker) = self.makers.get(place) else {
+            return;
+        };
+        let (answer, sender) = (maker.survey(), self.sender.clone());
         tokio::spawn(async move {
-            let _ = sender.send(Event::Surveyed(answer.await));
+            let answer = answer.await;
+            let _ = sender.send(Event::Surveyed { place, answer });
         });
     }
 
     pub fn check(&self, asked: u64, order: Order) {
-        let (answer, sender) = (self.maker.check(order), self.sender.clone());
+        let Some(maker) = self.maker() else {
+            return;
+        };
+        let (answer, sender) = (maker.check(order), self.sender.clone());
         tokio::spawn(async move {
             let answer = answer.await;
             let _ = sender.send(Event::Checked { asked, answer });
@@ -45,15 +64,15 @@ impl Workshop {
     }
 
     pub fn make(&mut self, job: u64, order: Order) {
+        let Some(maker) = self.maker().map(Arc::clone) else {
+            return;
+        };
         let cancel = Cancel::default();
         let teller = self.sender.clone();
         let tell = Arc::new(move |progress| {
             let _ = teller.send(Event::Working { job, progress });
         });
-        let (work, sender) = (
-            self.maker.make(order, tell, cancel.clone()),
-            self.sender.clone(),
-        );
+        let (work, sender) = (maker.make(order, tell, cancel.clone()), self.sender.clone());
         let task = tokio::spawn(async move {
             let answer = work.await;
             let _ = sender.send(Event::Made { job, answer });

@@ -48,7 +48,7 @@ impl State {
     }
 
     pub(super) fn survey(&mut self, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Survey);
+        effects.push(Effect::Survey { place: self.at });
     }
 
     pub(super) fn order_medium(&mut self, form: Form) {

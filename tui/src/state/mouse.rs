@@ -63,6 +63,8 @@ impl State {
                 },
                 effects,
             ),
+            // Another listing is on its way: nobody knows who is meant.
+            Some(Place::Row(_)) if self.is_arranging() => {}
             Some(Place::Row(line)) => {
                 let before = self.table_shown().map(|table| table.selected_line());
                 let Self { rows, .. } = self;

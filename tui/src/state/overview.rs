@@ -51,7 +51,7 @@ impl State {
         let is_true_now = matches!(freshness, Freshness::Live(_))
             && self.health.failures == 0
             && self.shown_load > 0
-            && !self.is_loading
+            && !(self.is_loading || self.is_behind || self.is_arranging())
             && !self.is_partial();
         if is_true_now && !is_kept && self.summary.nodes > 0 {
             let sample = history::sample(&self.summary, self.wall);

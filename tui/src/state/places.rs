@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{NOT_ANSWERED, Prompt, State, is_due};
+use crate::command::View;
 use crate::event::{Effect, Refreshed};
 use crate::health::{Freshness, Health};
 use crate::rows::{Marks, Rows};
@@ -218,6 +219,7 @@ impl State {
         self.top = 0;
         self.samples.clear();
         self.has_history = false;
+        self.survey = None;
         self.alert = 0;
         for table in [&mut self.nodes, &mut self.registrations, &mut self.rewards] {
             table.empty();
@@ -229,5 +231,8 @@ impl State {
         self.load_first(effects);
         self.ask_if_due(effects);
         self.look_back(effects);
+        if self.view == View::Media {
+            self.survey(effects);
+        }
     }
 }

@@ -64,8 +64,8 @@ fn a_sample_is_kept_every_ten_minutes_of_what_is_true_now() {
     driver.refreshed(2, None);
     // The machine slept: what was true then is not known to be true now.
     assert_eq!(recorded(&driver.tick_to(700)), []);
-    driver.refreshed(3, None);
     driver.load(3, nodes(), Some(WALL + 8));
+    driver.refreshed(3, None);
     driver.load(4, nodes(), Some(WALL + 700));
     assert_eq!(recorded(&driver.tick_to(701)).len(), 1);
     driver.tick_to(706);

@@ -21,8 +21,11 @@ pub fn survey() -> Survey {
 
 fn media(size: (u16, u16), glyphs: Glyphs) -> Driver {
     let mut driver = Driver::filled(settings(false, glyphs, View::Nodes), size);
-    assert!(driver.keys("6").contains(&Effect::Survey));
-    driver.state.update(Event::Surveyed(Ok(survey())));
+    assert!(driver.keys("6").contains(&Effect::Survey { place: 0 }));
+    driver.state.update(Event::Surveyed {
+        place: 0,
+        answer: Ok(survey()),
+    });
     driver
 }
 
@@ -94,7 +97,7 @@ fn an_image_is_ordered_made_and_told_about() {
     driver.shows("one at a time");
     let answer = Ok(made());
     let effects = driver.state.update(Event::Made { job, answer });
-    assert!(effects.contains(&Effect::Survey));
+    assert!(effects.contains(&Effect::Survey { place: 0 }));
     driver.shows("/home/me/node.iso  62.0 MiB");
     driver.shows(&made().sha256.unwrap());
     driver.hides("being made");
@@ -168,7 +171,10 @@ fn what_cannot_be_made_is_greyed_with_the_reason() {
         no_build: Some(lack),
         ..survey()
     };
-    driver.state.update(Event::Surveyed(Ok(survey)));
+    driver.state.update(Event::Surveyed {
+        place: 0,
+        answer: Ok(survey),
+    });
     driver.shows("(n) a boot medium");
     driver.shows("there is no kernel; `farmer bootkit import FILE` brings one");
     assert_eq!(driver.keys("n"), []);
@@ -221,4 +227,20 @@ fn media_in_every_state_and_size() {
         take("made", &driver);
     }
     insta::assert_snapshot!("media_work", titled(parts));
+}
+
+#[test]
+fn what_there_is_belongs_to_the_place_that_is_looked_at() {
+    let mut driver = media((100, 30), Glyphs::Unicode);
+    let other = Survey {
+        parts: vec![("directory".to_owned(), "https://other.example".to_owned())],
+        ..survey()
+    };
+    let late = Event::Surveyed {
+        place: 1,
+        answer: Ok(other),
+    };
+    driver.state.update(late);
+    driver.shows("https://dir.example");
+    driver.hides("https://other.example");
 }

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use tui::arrange::{Arrange, Find};
+use tui::event::Snapshot;
+use tui::row::NodeRow;
 use tui::{Effect, Event, Glyphs, View};
 
 use crate::support::{Driver, WALL, arranged, found, nodes, settings};
@@ -37,6 +39,24 @@ fn finds(effects: &[Effect]) -> Vec<Find> {
         _ => None,
     };
     effects.iter().filter_map(find).collect()
+}
+
+/// What the worker and the cache answer; the cache has forgotten the first `gone` nodes.
+fn answers(effects: &[Effect], gone: usize) -> Vec<Event> {
+    let answer = |effect: &Effect| match effect {
+        Effect::Arrange(task) => Some(arranged(task)),
+        Effect::Find(task) => Some(found(task)),
+        Effect::Load { generation, .. } => Some(Event::Loaded {
+            generation: *generation,
+            answer: Ok(Snapshot {
+                rows: nodes().iter().skip(gone).map(NodeRow::from).collect(),
+                total: (nodes().len() - gone) as u64,
+                ..Snapshot::default()
+            }),
+        }),
+        _ => None,
+    };
+    effects.iter().filter_map(answer).collect()
 }
 
 /// The first node listed.
@@ -141,8 +161,8 @@ fn rows_that_arrive_are_shown_when_they_are_in_order() {
     let fewer: Vec<_> = nodes().into_iter().take(3).collect();
     let loaded = Event::Loaded {
         generation: 3,
-        answer: Ok(tui::event::Snapshot {
-            rows: fewer.iter().map(tui::row::NodeRow::from).collect(),
+        answer: Ok(Snapshot {
+            rows: fewer.iter().map(NodeRow::from).collect(),
             total: 3,
             as_of: Some(WALL),
             ..Default::default()
@@ -172,7 +192,7 @@ fn naive(task: &Arrange, compare: impl Fn(usize, usize) -> Ordering) -> Vec<u32>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Answers come late, early, twice or never: what is shown in the end is what was asked last,
     /// and selection and marks are on their nodes.
@@ -200,6 +220,56 @@ proptest! {
         driver.keys("rr");
         prop_assert_eq!(driver.text(), shown);
         driver.shows("2 marked");
+    }
+
+    /// Whatever is pressed while answers are on their way, in whatever order they come: it can always
+    /// be drawn, and when the last one is there nothing waits any more.
+    #[test]
+    fn keys_and_late_answers_in_any_order(
+        steps in prop::collection::vec((0..10_u8, 0..64_usize), 1..80),
+    ) {
+        let mut settings = settings(false, Glyphs::Ascii, View::Nodes);
+        settings.places = ["one", "two"]
+            .map(|name| tui::Place {
+                name: name.to_owned(),
+                directory: "dir.example:443".to_owned(),
+                farm_id: None,
+                no_decisions: None,
+                is_watched: true,
+            })
+            .to_vec();
+        let mut driver = Driver::filled(settings, (100, 24));
+        let keys: Vec<char> = "srjkGg*/f<xcP12342ab D\\nde-".chars().collect();
+        let mut waiting: Vec<Event> = Vec::new();
+        for (what, n) in steps {
+            let effects = match what {
+                0 if !waiting.is_empty() => {
+                    let answer = waiting.remove(n % waiting.len());
+                    driver.state.update(answer)
+                }
+                1 => driver.state.update(Event::Key(KeyCode::Enter.into())),
+                2 => driver.state.update(Event::Key(KeyCode::Esc.into())),
+                3 => driver.state.update(Event::Tick {
+                    wall: WALL + 40,
+                    now: std::time::Duration::from_secs(40 + n as u64),
+                }),
+                _ => driver.state.update(key(keys[n % keys.len()])),
+            };
+            waiting.extend(answers(&effects, n % 9));
+            driver.screen();
+        }
+        // All that was asked for is answered.
+        let mut rounds = 0;
+        while !waiting.is_empty() {
+            let effects = driver.state.update(waiting.remove(0));
+            waiting.extend(answers(&effects, 0));
+            rounds += 1;
+            prop_assert!(rounds < 1000);
+        }
+        let screen = driver.text();
+        for word in ["sorting", "filtering", "finding", " key waits", " keys wait"] {
+            prop_assert!(!screen.contains(word), "{}", screen);
+        }
     }
 
     /// Sorting by ranks and numbers is sorting by what they stand for.

@@ -100,9 +100,10 @@ fn media() -> String {
     driver.refreshed(1, None);
     driver.load(2, farm(), Some(WALL));
     driver.keys("6");
-    driver
-        .state
-        .update(Event::Surveyed(Ok(crate::media::survey())));
+    driver.state.update(Event::Surveyed {
+        place: 0,
+        answer: Ok(crate::media::survey()),
+    });
     let job = crate::media::begun(&mut driver);
     driver.tick_to(7);
     driver.refreshed(2, None);

@@ -11,23 +11,22 @@ use image_builder::bootkit as kits;
 
 use super::built::Built;
 use super::{assemble, customize, find_node, prepare};
-use crate::args::{
-    Cli, Command, ConnectionArgs, GlobalArgs, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
-};
+use crate::args::{Cli, Command, GlobalArgs, ImageBuildArgs, ImageCommand, ImageCustomizeArgs};
 use crate::blocking;
 use crate::commands::Context;
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::failure::{Doing as _, Failure, Outcome};
 use crate::printer::{Printer, Said};
+use crate::settings::Settings;
 
-/// Makes media with the settings of one session.
+/// Makes media with the settings of one farm of a session.
 #[derive(Clone)]
 pub struct MediaMaker {
     environment: Environment,
     printer: Printer,
     global: GlobalArgs,
-    connection: ConnectionArgs,
+    settings: Settings,
     /// `farm-node` to put in; else the one beside this program.
     node: Option<PathBuf>,
     /// Bootkit to use; else apt's.
@@ -41,10 +40,10 @@ enum Parsed {
 }
 
 impl MediaMaker {
-    /// For sessions with this connection.
+    /// For nodes that go by these settings.
     pub fn new(
         context: &Context<'_>,
-        connection: &ConnectionArgs,
+        settings: Settings,
         node: Option<PathBuf>,
         bootkit: Option<String>,
     ) -> Self {
@@ -52,7 +51,7 @@ impl MediaMaker {
             environment: context.environment.clone(),
             printer: context.printer.clone(),
             global: context.global.clone(),
-            connection: connection.clone(),
+            settings,
             node,
             bootkit,
         }
@@ -64,6 +63,7 @@ impl MediaMaker {
             environment: &self.environment,
             printer,
             global: self.global.clone(),
+            fixed: Some(self.settings.clone()),
         }
     }
 
@@ -81,7 +81,6 @@ impl MediaMaker {
         })?;
         match cli.command {
             Command::Image(ImageCommand::Build(mut args)) => {
-                args.connection = self.connection.clone();
                 args.parts.node = self.node.clone();
                 args.parts.bootkit = self.bootkit()?;
                 Ok(Parsed::Build(args))
@@ -105,8 +104,7 @@ impl MediaMaker {
         let mut part = |name: &str, text: String| survey.parts.push((name.to_owned(), text));
         let mut lack = None;
         let silent = self.printer.heard_by(|_| {});
-        let context = self.context(&silent);
-        let directory = context.settings(&self.connection)?.directory()?;
+        let directory = self.settings.directory()?;
         part("directory", directory.url.to_string());
         let stored = kits::stored(&self.environment.cache_dir()?);
         match (&self.bootkit, stored.first(), kits::apt_is_there()) {
@@ -284,6 +282,9 @@ fn made(built: Built) -> Made {
                 built.path
             ),
         ));
+    }
+    if let Some(directory) = built.directory {
+        facts.insert(0, ("directory".to_owned(), directory));
     }
     if !built.missing_firmware.is_empty() {
         let drivers: Vec<&str> = built

@@ -2,7 +2,7 @@
 
 use ipxe_rs_bindings::{Read, Reader};
 
-use super::ARGUMENTS_SETTING;
+use crate::medium::pxe::CALLER_ARGUMENTS;
 
 /// What a script fetches, and the kernel arguments it hands over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl ScriptFacts {
                 .iter()
                 .position(|word| ipxe_rs_bindings::operator(word).is_some());
             match &words[..end.unwrap_or(words.len())] {
-                ["set", ARGUMENTS_SETTING, arguments @ ..] => {
+                ["set", CALLER_ARGUMENTS, arguments @ ..] => {
                     facts.arguments = arguments.join(" ");
                 }
                 ["chain", url] => facts.fetch(url),

@@ -18,7 +18,7 @@ use crate::error::ReadError;
 pub use facts::ScriptFacts;
 pub use files::{README, efi_files, krn_files};
 pub use medium::ThinMedium;
-pub use script::{ARGUMENTS_SETTING, Fixed, Source, ThinBoot};
+pub use script::{Fixed, Source, ThinBoot};
 
 /// An iPXE program.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ use ipxe_rs_bindings::{Capabilities, Script, Severity, WordError, lint};
 use crate::error::PlanError;
 use crate::formats::guid::Guid;
 use crate::formats::timestamp::Timestamp;
+use crate::medium::pxe::CALLER_ARGUMENTS;
 
 /// Rounds over all ports before the machine starts anew.
 const ROUNDS: u32 = 3;
@@ -70,9 +71,6 @@ pub struct ThinBoot {
     /// When the parts of the medium were made, where that is known: a clock that shows less is wrong.
     pub made: Option<Timestamp>,
 }
-
-/// Name of the iPXE setting that a bundle's script adds to the kernel's arguments.
-pub const ARGUMENTS_SETTING: &str = "farmer-args";
 
 impl ThinBoot {
     /// What is fetched, in the order it is tried.
@@ -161,7 +159,7 @@ impl ThinBoot {
         script.say(&self.title)?;
         if let Source::Bundle(_) = self.source {
             let medium = on_medium.then_some("farm.medium=${medium}");
-            let words = ["set", ARGUMENTS_SETTING].into_iter().chain(medium);
+            let words = ["set", CALLER_ARGUMENTS].into_iter().chain(medium);
             let own = self.arguments.iter().map(String::as_str);
             let words: Vec<&str> = words.chain(own).collect();
             if words.len() > 2 {
