@@ -1,7 +1,8 @@
 //! Compiles the C core.
 #![expect(
     clippy::disallowed_macros,
-    reason = "cargo is spoken to on standard output"
+    clippy::disallowed_methods,
+    reason = "cargo speaks through the environment and is spoken to on standard output"
 )]
 
 fn main() {
@@ -12,7 +13,12 @@ fn main() {
     for header in ["ipxs", "writer"] {
         println!("cargo::rerun-if-changed=csrc/{header}.h");
     }
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    // The fuzzer (scripts/fuzz): what the C part reads and compares is watched like the rest.
+    if std::env::var_os("CARGO_CFG_SANITIZE").is_some_and(|kinds| kinds == "address") {
+        build.flags(["-fsanitize=address", "-fsanitize-coverage=trace-cmp"]);
+    }
+    build
         .std("c99")
         .flags(["-Wall", "-Wextra", "-Wpedantic", "-Wconversion"])
         .flag_if_supported("-Wno-missing-field-initializers")

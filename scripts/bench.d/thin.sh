@@ -37,7 +37,7 @@ for _ in 1 2 3; do
     rm -rf "$work/farms"; mkdir "$work/farms"
     microseconds thousand >>"$work/t-thousand"
 done
-cmp "$work/farms/farm-1.iso" "$work/thin.iso" || die 'an image made with others differs from one made alone'
+cmp "$work/farms/farm-1.iso" "$work/bytes" || die 'an image made with others differs from one made alone'
 printf 'a thousand farms   '; summary "$work/t-thousand"
 bar 'images of a thousand farms, --no-sync --no-digest' "$(in_ms "$(median "$work/t-thousand")")" at-most 2000 ms
 rm -rf "$work/farms"
