@@ -362,7 +362,15 @@ impl State {
                 self.shown_load = generation;
                 self.arrange_incoming(snapshot, effects);
             }
-            Err(error) => self.note(format!("the cache: {error}"), true),
+            Err(error) => {
+                // With the next step of time it is tried again: nobody else would ask.
+                self.is_behind = true;
+                let text = format!("the cache: {error}");
+                if self.log.back().is_none_or(|last| last.text != text) {
+                    self.note(text, true);
+                }
+                return;
+            }
         }
         self.load_if_due(effects);
     }

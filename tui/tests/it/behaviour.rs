@@ -92,6 +92,29 @@ fn late_answers_never_overwrite_newer_ones() {
 }
 
 #[test]
+fn a_cache_that_refuses_is_asked_again() {
+    let mut driver = Driver::new(settings(false, Glyphs::Unicode, View::Nodes), (120, 30));
+    let refuse = |driver: &mut Driver, generation| {
+        driver.update(Event::Loaded {
+            generation,
+            answer: Err("database is locked".to_owned()),
+        })
+    };
+    assert_eq!(refuse(&mut driver, 1), []);
+    // The directory may never answer.
+    let effects = driver.tick_to(2);
+    let asks = |effect: &Effect| matches!(effect, Effect::Load { generation: 2, .. });
+    assert!(effects.iter().any(asks), "{effects:?}");
+    refuse(&mut driver, 2);
+    driver.tick_to(4);
+    driver.load(3, nodes(), Some(WALL));
+    driver.shows("12 nodes");
+    driver.keys("8");
+    let told = driver.text().matches("database is locked").count();
+    assert_eq!(told, 1);
+}
+
+#[test]
 fn many_nodes_are_not_read_again_and_again() {
     let mut driver = filled(View::Nodes);
     let mut reads = Vec::new();
