@@ -114,6 +114,9 @@ pub enum BinaryError {
     OtherMachine(u16),
 }
 
+/// How scripts begin.
+const MAGIC: &[u8] = b"#!ipxe";
+
 /// Those of Debian 12, as its `help` lists them.
 const DEBIAN_12: &[&str] = &[
     "autoboot",
@@ -282,23 +285,27 @@ impl Capabilities {
 
     fn probe(binary: &[u8]) -> Result<Self, BinaryError> {
         // Texts are a small part of a program, and all that is looked at twice.
-        let texts: Vec<&[u8]> = binary
-            .split(|byte| *byte == 0)
-            .filter(|text| text.len() > 1 && text.iter().all(|byte| is_text(*byte)))
-            .collect();
+        let texts = texts(binary);
         let says = |needle: &[u8]| texts.iter().any(|text| contains(text, needle));
+        let asked: BTreeSet<&[u8]> = Command::all()
+            .map(|command| command.name().as_bytes())
+            .chain(SCHEMES.iter().map(|scheme| scheme.as_bytes()))
+            .chain([MAGIC])
+            .collect();
         let words: BTreeSet<&[u8]> = texts
             .iter()
             .copied()
-            .filter(|word| word.len() <= 64 && word.iter().all(u8::is_ascii_graphic))
+            .filter(|text| asked.contains(text))
             .collect();
-        if !says(b": command not found") || !words.contains(&b"#!ipxe"[..]) && !says(b"iPXE") {
+        if !says(b": command not found") || !words.contains(MAGIC) && !says(b"iPXE") {
             return Err(BinaryError::NotIpxe);
         }
-        let version = words
+        let version = texts
             .iter()
-            .filter_map(|word| std::str::from_utf8(word).ok())
-            .find(|word| is_version(word))
+            .filter(|text| text.len() <= 64 && text.iter().all(u8::is_ascii_graphic))
+            .filter_map(|text| std::str::from_utf8(text).ok())
+            .filter(|text| is_version(text))
+            .min()
             .map(str::to_owned);
         let mut commands: BTreeSet<_> = Command::all()
             .map(Command::name)
@@ -385,7 +392,19 @@ fn is_text(byte: u8) -> bool {
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle)
+    memchr::memmem::find(haystack, needle).is_some()
+}
+
+/// The texts of a program: what is readable from one zero byte to the next.
+fn texts(binary: &[u8]) -> Vec<&[u8]> {
+    let mut texts = Vec::new();
+    let mut begin = 0;
+    for end in memchr::memchr_iter(0, binary).chain([binary.len()]) {
+        let text = &binary[begin..end];
+        if text.len() > 1 && text.iter().all(|byte| is_text(*byte)) {
+            texts.push(text);
+        }
+        begin = end + 1;
+    }
+    texts
 }

@@ -350,7 +350,7 @@ fn the_list_of_keys_is_complete() {
         [directory]\nurl = \"https://d.example\"\nca = \"x\"\ninsecure_http = false\n\
         pin = \"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n\
         [network]\ndhcp = false\naddress = \"192.0.2.5/24\"\ngateway = \"192.0.2.1\"\n\
-        dns = [\"192.0.2.53\"]\ninterface = \"eth0\"\n\
+        dns = [\"192.0.2.53\"]\ninterface = \"eth0\"\nvlan = 10\n\
         [location]\ncontinent = \"E\"\ncountry = \"BE\"\ncity = \"G\"\nlatitude = 1.0\n\
         longitude = 2.0\n[disks.A]\nkind = \"ssd\"\n[disks.B]\nignore = true\n";
     let keys = node_config::Layer::from_toml(text, "test").unwrap().keys();
