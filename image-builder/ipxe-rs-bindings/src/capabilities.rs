@@ -398,13 +398,16 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 /// The texts of a program: what is readable from one zero byte to the next.
 fn texts(binary: &[u8]) -> Vec<&[u8]> {
     let mut texts = Vec::new();
-    let mut begin = 0;
-    for end in memchr::memchr_iter(0, binary).chain([binary.len()]) {
-        let text = &binary[begin..end];
+    let mut rest = binary;
+    // A program is zeros for a good part of it: they are passed one by one.
+    while let Some(begin) = rest.iter().position(|byte| *byte != 0) {
+        rest = &rest[begin..];
+        let end = memchr::memchr(0, rest).unwrap_or(rest.len());
+        let (text, behind) = rest.split_at(end);
         if text.len() > 1 && text.iter().all(|byte| is_text(*byte)) {
             texts.push(text);
         }
-        begin = end + 1;
+        rest = behind;
     }
     texts
 }
