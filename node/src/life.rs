@@ -87,7 +87,7 @@ impl Machine {
 
     fn network_of_image(&self) -> Wanted {
         let image: Vec<Source> = settings::image(Path::new("/")).into_iter().collect();
-        settings::effective(&image, self.arguments.layer.clone()).map_or_else(
+        settings::effective(&image, &self.arguments).map_or_else(
             |_| Wanted::default(),
             |effective| Wanted::from(&effective.config),
         )
@@ -182,7 +182,7 @@ impl Machine {
             match contents.farm_toml {
                 Ok(farm_toml) => {
                     let sources = with_image(farm_toml);
-                    match settings::effective(&sources, self.arguments.layer.clone()) {
+                    match settings::effective(&sources, &self.arguments) {
                         Ok(effective) => {
                             settings::show(&self.console, &effective);
                             self.apply_debug(&effective.config);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use node_config::cmdline::CommandLine;
 use node_config::medium::{CREDENTIAL_DIRECTORY, CREDENTIAL_NAME};
 use node_config::system::SETTINGS_FILE;
 use node_config::{ConfigError, Effective, Layer, Origin, SCHEMA_VERSION, cmdline};
@@ -59,12 +60,14 @@ pub fn farm_toml(farmcfg: &Farmcfg) -> Result<Option<Source>, FarmcfgError> {
 
 /// Puts all layers together. A text that cannot be read makes the whole fail: going on with the
 /// other layers would register the machine somewhere the farmer did not ask for.
-pub fn effective(sources: &[Source], arguments: Layer) -> Result<Effective, ConfigError> {
+pub fn effective(sources: &[Source], arguments: &CommandLine) -> Result<Effective, ConfigError> {
     let mut layers = sources
         .iter()
         .map(|source| Ok((source.origin, Layer::from_toml(&source.text, &source.name)?)))
         .collect::<Result<Vec<_>, ConfigError>>()?;
-    layers.push((Origin::KernelArgument, arguments));
+    // Behind the image's own settings, which it stands for.
+    layers.push((Origin::Image, arguments.medium_layer.clone()));
+    layers.push((Origin::KernelArgument, arguments.layer.clone()));
     Effective::of(layers)
 }
 
@@ -143,11 +146,18 @@ mod tests {
             .unwrap()
             .unwrap();
         let sources = [source(Origin::Image, IMAGE), stick];
-        let result = effective(&sources, Layer::default()).unwrap();
+        let result = effective(&sources, &CommandLine::default()).unwrap();
         assert_eq!(result.config.farm_id.get(), 13);
 
-        let arguments = cmdline::parse("quiet farmer_id=14").layer;
-        let result = effective(&sources, arguments).unwrap();
+        // What a thin medium says of its farm is above the system's own word, and below the stick's.
+        let thin = cmdline::parse("farm.farmer_id=15");
+        let result = effective(&sources[..1], &thin).unwrap();
+        assert_eq!(result.config.farm_id.get(), 15);
+        let result = effective(&sources, &thin).unwrap();
+        assert_eq!(result.config.farm_id.get(), 13);
+
+        let arguments = cmdline::parse("quiet farmer_id=14");
+        let result = effective(&sources, &arguments).unwrap();
         assert_eq!(result.config.farm_id.get(), 14);
 
         let console = Console::silent();
@@ -170,7 +180,7 @@ mod tests {
             source(Origin::Image, IMAGE),
             source(Origin::FarmToml, "farm_id = \"x"),
         ];
-        let error = effective(&sources, Layer::default()).unwrap_err();
+        let error = effective(&sources, &CommandLine::default()).unwrap_err();
         let words = words(&error);
         assert!(
             words.contains("farm.toml") && words.contains("To do:"),
@@ -180,14 +190,15 @@ mod tests {
 
     #[test]
     fn nothing_set_says_what_to_do() {
-        let error = effective(&[], Layer::default()).unwrap_err();
+        let error = effective(&[], &CommandLine::default()).unwrap_err();
         assert!(words(&error).contains("farmer_id=N"));
     }
 
     #[test]
     fn unencrypted_traffic_is_shouted_about() {
         let text = "farm_id = 1\n[directory]\nurl = \"http://192.0.2.1\"\ninsecure_http = true\n";
-        let result = effective(&[source(Origin::Image, text)], Layer::default()).unwrap();
+        let sources = [source(Origin::Image, text)];
+        let result = effective(&sources, &CommandLine::default()).unwrap();
         let console = Console::silent();
         show(&console, &result);
         assert!(

@@ -360,7 +360,8 @@ fn a_fixed_address_and_the_rest_reach_the_kernel_line_as_the_node_reads_it() {
     let line = node_config::cmdline::parse(arguments);
     assert_eq!(line.ignored, [""; 0]);
     let layer = line.layer;
-    assert_eq!(layer.farm_id.map(|farm| farm.get()), Some(9));
+    assert_eq!(layer.farm_id, None, "farm.toml may say another");
+    assert_eq!(line.medium_layer.farm_id.map(|farm| farm.get()), Some(9));
     assert_eq!(layer.runmode, Some(node_config::RunMode::Test));
     assert_eq!(layer.debug, Some(true));
     let network = layer.network;
@@ -403,7 +404,7 @@ fn several_farms_get_an_image_each() {
         std::fs::File::open(&path)
             .and_then(|mut file| file.read_to_end(&mut bytes))
             .expect("the image");
-        let needle = format!("set farmer-args farm.medium=${{medium}} farmer_id={farm}\n");
+        let needle = format!("set farmer-args farm.medium=${{medium}} farm.farmer_id={farm}\n");
         let found = bytes.windows(needle.len()).any(|w| w == needle.as_bytes());
         assert!(found, "{farm}");
         home.farmer(&["image", "verify"]).arg(&path).run();

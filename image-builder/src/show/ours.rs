@@ -116,7 +116,8 @@ pub(super) fn describe(
     let is_thin = table.flavour == Flavour::Thin;
     if table.payload.kind == PayloadKind::ZeroOs || is_thin {
         let arguments = description.kernel_arguments.as_deref().unwrap_or_default();
-        description.farm_id = cmdline::parse(arguments).layer.farm_id;
+        let line = cmdline::parse(arguments);
+        description.farm_id = line.layer.farm_id.or(line.medium_layer.farm_id);
     }
     if table.payload.kind == PayloadKind::ZeroOs {
         return Ok(());

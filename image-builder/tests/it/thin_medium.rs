@@ -57,7 +57,7 @@ fn thin(farm: u32, mirror: &str) -> ThinMedium {
             source: Source::Bundle(vec![mirror.to_owned()]),
             fixed: None,
             vlan: None,
-            arguments: vec![format!("farmer_id={farm}")],
+            arguments: vec![format!("farm.farmer_id={farm}")],
             made: None,
         },
         payload: PayloadKind::FarmNode,
@@ -95,7 +95,7 @@ fn both_kinds_of_firmware_find_the_script_that_names_the_disk() {
     let text = String::from_utf8(beside.clone()).expect("text");
     let head = format!("#!ipxe\nset medium {}\n# Farm 9\n", plan.disk_guid);
     assert!(text.starts_with(&head), "{text}");
-    assert!(text.contains("\nset farmer-args farm.medium=${medium} farmer_id=9\n"));
+    assert!(text.contains("\nset farmer-args farm.medium=${medium} farm.farmer_id=9\n"));
     assert_eq!(text.len(), regions::SCRIPT_BYTES);
     let newer = Capabilities::of_version(Kind::EfiX64, NEWER);
     let findings = lint(&text, &newer);
@@ -133,7 +133,7 @@ fn it_is_explained_verified_and_stamped_anew_but_not_customised() {
     assert_eq!(shown.flavour, Some(Flavour::Thin));
     assert_eq!(shown.farm_id.map(|farm| farm.get()), Some(9));
     assert_eq!(shown.fetches, ["http://192.0.2.1/x/boot.ipxe"]);
-    let arguments = format!("farm.medium={} farmer_id=9", plan.disk_guid);
+    let arguments = format!("farm.medium={} farm.farmer_id=9", plan.disk_guid);
     assert_eq!(shown.kernel_arguments, Some(arguments));
     assert_eq!(shown.problems, [""; 0]);
 
@@ -193,7 +193,7 @@ fn outside_tools_find_it_sound() {
     }
     let esp = format!("{}@@{}", arg(&path), plan.esp.offset);
     let script = run("mtype", &["-i", &esp, "::EFI/BOOT/autoexec.ipxe"]);
-    assert!(script.contains("farmer_id=9"));
+    assert!(script.contains("farm.farmer_id=9"));
     let tree = run(
         "xorriso",
         &["-indev", arg(&path), "-find", "/", "-type", "f"],

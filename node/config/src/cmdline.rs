@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::layer::NetworkLayer;
-use crate::medium::MEDIUM_ARGUMENT;
+use crate::medium::{FARM_ARGUMENT, MEDIUM_ARGUMENT};
 use crate::system::{EXPECT_ARGUMENT, expected};
 use crate::values::Cidr;
 use crate::{ConfigError, Layer};
@@ -17,6 +17,8 @@ use crate::{ConfigError, Layer};
 pub struct CommandLine {
     /// The settings among the arguments.
     pub layer: Layer,
+    /// What a thin medium says of its farm: for [`crate::Origin::Image`], above the image's settings.
+    pub medium_layer: Layer,
     /// Value of `farm.medium`: a disk GUID, `cd` or `net`.
     pub medium: Option<String>,
     /// Digest of the system that `farm.expect` names, in lower-case hexadecimal.
@@ -42,6 +44,12 @@ pub fn parse(text: &str) -> CommandLine {
         match value.parse() {
             Ok(id) => line.layer.farm_id = Some(id),
             Err(error) => note("farmer_id", &error),
+        }
+    }
+    if let Some(value) = first(FARM_ARGUMENT) {
+        match value.parse() {
+            Ok(id) => line.medium_layer.farm_id = Some(id),
+            Err(error) => note(FARM_ARGUMENT, &error),
         }
     }
     if let Some(value) = first("runmode") {

@@ -14,6 +14,9 @@ pub const MEDIUM_MAGIC: [u8; 8] = *b"FARMMED1";
 pub const FARMCFG_LABEL: &str = "FARMCFG";
 /// Kernel argument that names the medium: `<disk GUID>`, `cd` or `net`.
 pub const MEDIUM_ARGUMENT: &str = "farm.medium";
+/// Kernel argument of a thin medium: the number of its farm. It counts as the image's setting does,
+/// so `farm.toml` on the same medium wins over it, as it does not over `farmer_id`.
+pub const FARM_ARGUMENT: &str = "farm.farmer_id";
 /// Name of the credential that carries the settings beside a unified kernel image: systemd-stub
 /// takes every `*.cred` of `<image>.extra.d/`. Its content is the config region's cpio archive.
 pub const CREDENTIAL_NAME: &str = "farm.cred";

@@ -7,6 +7,7 @@ use image_builder::kernel_arguments;
 use image_builder::medium::thin::{Fixed, Source, ThinBoot};
 use image_builder::regions::PayloadKind;
 use image_builder::zos;
+use node_config::medium::FARM_ARGUMENT;
 use node_config::{Addressing, FarmId, RunMode};
 use reqwest::Url;
 
@@ -24,7 +25,7 @@ pub struct Ask {
 
 /// Kernel arguments, without the farm's number.
 enum Arguments {
-    /// Behind `farmer_id`.
+    /// Behind the farm's number.
     Bundle(Vec<String>),
     ZeroOs {
         release: zos::ZosRelease,
@@ -128,7 +129,7 @@ impl Ask {
     pub fn boot(&self, farm: FarmId, made: Option<Timestamp>) -> ThinBoot {
         let arguments = match &self.arguments {
             Arguments::Bundle(words) => {
-                let own = [format!("farmer_id={farm}")].into_iter();
+                let own = [format!("{FARM_ARGUMENT}={farm}")].into_iter();
                 own.chain(words.iter().cloned()).collect()
             }
             Arguments::ZeroOs {
