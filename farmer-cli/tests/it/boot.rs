@@ -7,7 +7,7 @@ use std::time::Duration;
 use qemu_lab::{Bus, Disk, DiskKind, Firmware, Guest, Machine, Nic};
 use serde_json::Value;
 
-use crate::support::{Directory, Home};
+use crate::support::{Directory, Home, is_full};
 
 /// Emulated firmware and kernels are slow, and slower beside each other; a healthy boot takes a
 /// fifth of this.
@@ -347,24 +347,29 @@ fn a_network_without_dhcp_is_named() {
 fn farm_toml_on_the_stick_wins() {
     let lab = Lab::new("edited");
     let other = create_farm(&lab.home, &lab.directory, "other");
-    let toml = lab.home.path().join("farm.toml");
-    std::fs::write(&toml, format!("\u{feff}farm_id = {other}\r\n")).expect("farm.toml");
-    let partition = farmcfg_offset(&lab.image);
-    let status = std::process::Command::new("mcopy")
-        .arg("-o")
-        .arg("-i")
-        .arg(format!("{}@@{partition}", lab.image.display()))
-        .arg(&toml)
-        .arg("::farm.toml")
-        .status()
-        .expect("mcopy (Debian: apt-get install mtools)");
-    assert!(status.success());
+    put_farm_toml(&lab.home, &lab.image, other);
     let mut machine = Machine::new(Firmware::Ovmf);
     machine.medium = Some((lab.image.clone(), Bus::Usb));
     machine.nics = vec![Nic::User];
     let mut guest = machine.boot("edited").expect("QEMU starts");
     let node_id = registered(&mut guest);
     assert_eq!(lab.node(&node_id)["farm_id"].as_u64(), Some(other));
+}
+
+/// Says in the stick's `farm.toml` which farm it is, as an editor on Windows writes it.
+pub fn put_farm_toml(home: &Home, image: &Path, farm: u64) {
+    let toml = home.path().join("farm.toml");
+    std::fs::write(&toml, format!("\u{feff}farm_id = {farm}\r\n")).expect("farm.toml");
+    let partition = farmcfg_offset(image);
+    let status = std::process::Command::new("mcopy")
+        .arg("-o")
+        .arg("-i")
+        .arg(format!("{}@@{partition}", image.display()))
+        .arg(&toml)
+        .arg("::farm.toml")
+        .status()
+        .expect("mcopy (Debian: apt-get install mtools)");
+    assert!(status.success());
 }
 
 /// Byte offset of GPT entry 1, the farmer's own partition.
@@ -429,7 +434,7 @@ fn a_customised_image_registers_with_its_new_farm_and_a_reset_one_with_its_old()
 /// `FARMER_TEST_FULL=1` only: four boots.
 #[test]
 fn kernel_arguments_of_a_customised_image_reach_the_node_on_every_path() {
-    if std::env::var("FARMER_TEST_FULL").as_deref() != Ok("1") {
+    if !is_full() {
         return;
     }
     let lab = Lab::new("by-settings");

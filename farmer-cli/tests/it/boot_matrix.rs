@@ -9,6 +9,7 @@ use qemu_lab::{Bus, Firmware, Guest, Machine, Nic};
 use serde_json::Value;
 
 use crate::boot::{BOOT_PATIENCE, Lab, build_image_of, create_farm, registered};
+use crate::support::is_full;
 
 /// A kind of image: what `image build` is told beyond farm and directory.
 struct Flavour {
@@ -175,10 +176,6 @@ fn the_one_initramfs_is_the_archives_of_the_bundle_in_order() {
     assert!(std::fs::read(&one).expect("the initramfs") == all);
 }
 
-pub fn is_full() -> bool {
-    std::env::var_os("FARMER_TEST_FULL").is_some()
-}
-
 /// What is done to an image before a boot.
 const STAGES: [&str; 3] = ["as built", "customised", "reset"];
 
@@ -199,7 +196,6 @@ fn every_uki_cell_boots() {
 )]
 fn every_cell_boots(flavour: &Flavour) {
     if !is_full() {
-        eprintln!("the quick set; every cell with FARMER_TEST_FULL=1 (scripts/test --full)");
         return;
     }
     let lab = Lab::new(flavour.name);

@@ -7,13 +7,9 @@ use std::time::{Duration, Instant};
 
 use qemu_lab::{Bus, Disk, DiskKind, Firmware, Guest, Machine, Nic};
 
-use crate::support::Home;
+use crate::support::{Home, is_full};
 
 const PATIENCE: Duration = Duration::from_secs(300);
-
-fn is_full() -> bool {
-    std::env::var_os("FARMER_TEST_FULL").is_some_and(|value| value == "1")
-}
 
 /// Debian's kernel as it lies in the bootkit: a bzImage with EFI stub, like Zero-OS.
 fn kernel(home: &Home) -> PathBuf {

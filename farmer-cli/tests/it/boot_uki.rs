@@ -10,11 +10,7 @@ use qemu_lab::{Bus, EfiVariable, Firmware, Machine, Nic};
 use serde_json::Value;
 
 use crate::boot::{BOOT_PATIENCE, Lab, build_image_of, cell_of, registered};
-use crate::support::Home;
-
-fn full() -> bool {
-    std::env::var_os("FARMER_TEST_FULL").is_some_and(|value| value == "1")
-}
+use crate::support::{Home, is_full};
 
 fn uki(_: &Home) -> Vec<String> {
     ["--flavour", "uki"].map(str::to_owned).into()
@@ -74,7 +70,7 @@ fn signed_uki_under_keys_of_its_own() {
 /// What was not signed, or was altered after signing, must not run.
 #[test]
 fn unsigned_and_altered_images_are_refused_under_own_keys() {
-    if !full() {
+    if !is_full() {
         return;
     }
     let lab = Lab::with("refused", signed_uki);
@@ -111,7 +107,7 @@ fn unsigned_and_altered_images_are_refused_under_own_keys() {
 /// Debian's chain under Microsoft's keys; lockdown must not hide anything from the probe.
 #[test]
 fn stock_under_microsoft_keys_sees_the_same_hardware() {
-    if !full() {
+    if !is_full() {
         return;
     }
     let lab = Lab::with("stock", |_| Vec::new());
@@ -171,7 +167,7 @@ fn differences(path: &str, one: &Value, other: &Value) -> Vec<String> {
 /// again, and under the new keys runs itself and our image, both signed.
 #[test]
 fn a_firmware_takes_the_signed_updates() {
-    if !full() {
+    if !is_full() {
         return;
     }
     let lab = Lab::new("enrol");

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use qemu_lab::{Bus, Firmware, Machine};
 
 use crate::boot::{Lab, registered};
+use crate::support::is_full;
 
 const TAG: u16 = 10;
 /// Destination and source address of a frame.
@@ -61,7 +62,7 @@ fn free_port() -> u16 {
 
 #[test]
 fn a_node_registers_over_a_vlan_and_sends_nothing_beside_it() {
-    if std::env::var_os("FARMER_TEST_FULL").is_none() {
+    if !is_full() {
         return;
     }
     let lab = Lab::with("vlan", |_| vec!["--vlan".to_owned(), TAG.to_string()]);

@@ -284,11 +284,7 @@ async fn killed_again_and_again(place: &[&str], rounds: u64, check: impl Fn()) {
 }
 
 fn rounds() -> u64 {
-    if std::env::var_os("FARMER_TEST_FULL").is_some() {
-        100
-    } else {
-        12
-    }
+    if crate::support::is_full() { 100 } else { 12 }
 }
 
 #[tokio::test(flavor = "multi_thread")]

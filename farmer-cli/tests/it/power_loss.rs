@@ -113,11 +113,7 @@ async fn write(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_write_is_lost_when_the_power_fails() {
-    let rounds = if std::env::var_os("FARMER_TEST_FULL").is_some() {
-        12
-    } else {
-        1
-    };
+    let rounds = if crate::support::is_full() { 12 } else { 1 };
     let home = Home::new();
     let disk = home.path().join("disk.img");
     std::fs::File::create(&disk)

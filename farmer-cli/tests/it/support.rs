@@ -249,3 +249,17 @@ pub fn farm_node() -> &'static Path {
         debug.with_file_name("node").join("farm-node")
     })
 }
+
+/// Whether every case is wanted, not only the quick set; says so where it is not.
+#[expect(
+    clippy::disallowed_macros,
+    clippy::print_stderr,
+    reason = "a test tells what it leaves out"
+)]
+pub fn is_full() -> bool {
+    let is_full = std::env::var_os("FARMER_TEST_FULL").is_some_and(|value| value == "1");
+    if !is_full {
+        eprintln!("the quick set; every case with FARMER_TEST_FULL=1 (scripts/test --full)");
+    }
+    is_full
+}

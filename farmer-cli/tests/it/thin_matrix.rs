@@ -13,8 +13,8 @@ use image_builder::secureboot::efivars::signature_list;
 use qemu_lab::{Bus, EfiVariable, Firmware, Guest, Machine, Nic};
 use serde_json::Value;
 
-use crate::boot_matrix::is_full;
-use crate::support::Home;
+use crate::boot::{put_farm_toml, registered};
+use crate::support::{Home, is_full};
 use crate::thin::{PATIENCE, Site, ThinLab, machine};
 
 const TRIXIE: [&str; 2] = ["--suite", "trixie"];
@@ -75,6 +75,16 @@ fn disks_start_with_both_firmwares_and_both_builds() {
         guest.wait_for(medium, PATIENCE).expect(&name);
         thin.node(&mut guest);
     }
+
+    // Edited on a laptop, for the farm that the bundle was built for.
+    put_farm_toml(&thin.lab.home, &old, thin.lab.farm_id);
+    let machine = Machine {
+        medium: Some((old, Bus::Usb)),
+        ..machine(Firmware::SeaBios)
+    };
+    let mut guest = boot("farm.toml", &machine);
+    let node = thin.lab.node(&registered(&mut guest));
+    assert_eq!(node["farm_id"].as_u64(), Some(thin.lab.farm_id), "{node:#}");
 }
 
 #[test]

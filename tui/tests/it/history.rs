@@ -79,6 +79,12 @@ fn what_passed_is_asked_for_once_and_shown() {
     let mut driver = Driver::filled(settings, (100, 30));
     assert!(driver.keys("1").contains(&Effect::History { place: 0 }));
     driver.shows("kept from now on");
+    // Of a place that was left meanwhile.
+    driver.state.update(Event::History {
+        place: 1,
+        answer: Ok(samples()),
+    });
+    driver.shows("kept from now on");
     assert!(!driver.tick_to(3).contains(&Effect::History { place: 0 }));
     driver.state.update(Event::History {
         place: 0,
