@@ -96,10 +96,12 @@ impl Ports {
             .add_vlan(port.index, &name, tag)
             .map_err(|error| failed(error.to_string()))?;
         let link = there().ok_or_else(|| failed("it is not there".to_owned()))?;
+        if let Err(error) = netlink.set_up(link.index) {
+            // Made anew the next time: one that is there counts as switched on.
+            let _ = netlink.remove_link(link.index);
+            return Err(failed(error.to_string()));
+        }
         self.made.push(link.index);
-        netlink
-            .set_up(link.index)
-            .map_err(|error| failed(error.to_string()))?;
         Ok(link)
     }
 }
