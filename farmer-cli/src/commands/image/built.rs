@@ -109,17 +109,23 @@ impl BuiltRegion {
     }
 }
 
+/// The file itself, as every kind of build shows it.
+pub fn show_file(page: &mut Page, path: &str, size_bytes: u64, format: &str, sha256: Option<&str>) {
+    page.field("image", path)
+        .field(
+            "size",
+            format!("{} ({size_bytes} bytes)", Bytes(size_bytes)),
+        )
+        .field("format", format);
+    if let Some(sha256) = sha256 {
+        page.field("sha256", sha256);
+    }
+}
+
 impl Show for Built {
     fn show(&self, page: &mut Page) {
-        page.field("image", &self.path)
-            .field(
-                "size",
-                format!("{} ({} bytes)", Bytes(self.size_bytes), self.size_bytes),
-            )
-            .field("format", self.format);
-        if let Some(sha256) = &self.sha256 {
-            page.field("sha256", sha256);
-        }
+        let sha256 = self.sha256.as_deref();
+        show_file(page, &self.path, self.size_bytes, self.format, sha256);
         for paper in &self.papers {
             page.field("paper", paper);
         }

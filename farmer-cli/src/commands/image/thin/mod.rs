@@ -14,6 +14,7 @@ use image_builder::regions::PayloadKind;
 use node_config::FarmId;
 use serde::Serialize;
 
+use super::built::show_file;
 use super::outputs;
 use super::{Target, target_file};
 use crate::args::{ImageBuildArgs, ImageFormat};
@@ -89,15 +90,8 @@ struct Built {
 
 impl Show for Built {
     fn show(&self, page: &mut Page) {
-        page.field("image", &self.path)
-            .field(
-                "size",
-                format!("{} ({} bytes)", Bytes(self.size_bytes), self.size_bytes),
-            )
-            .field("format", self.format);
-        if let Some(sha256) = &self.sha256 {
-            page.field("sha256", sha256);
-        }
+        let sha256 = self.sha256.as_deref();
+        show_file(page, &self.path, self.size_bytes, self.format, sha256);
         page.field("system", self.payload.name())
             .field("farm", self.farm_id)
             .field("starts with", self.firmware.join(" and ").to_uppercase());
