@@ -1,10 +1,10 @@
 //! Load for a directory, for `scripts/bench directory`.
 //!
-//!     load rows farms|nodes COUNT NOW      rows to import, tab-separated, in the order of `columns`
-//!     load columns farms|nodes             their columns
+//!     load rows farms|nodes|pulses COUNT NOW   rows to import, tab-separated, in order of `columns`
+//!     load columns farms|nodes|pulses      their columns; a pulse is there with its node already
 //!     load serve DIR|postgres://...        a server; prints its address, ends with its input
-//!     load measure ADDR COUNT SECONDS      tab-separated: what, requests/s, p50 and p99 in ms at
-//!                                          half that rate
+//!     load measure ADDR COUNT SECONDS [WHAT...]  tab-separated: what (all, or whose name holds
+//!                                          a WHAT), requests/s, p50 and p99 in ms at half that rate
 //!
 //! Latency at half the rate counts from when a request was due, not from when it was sent: a server
 //! that stalls is not asked more kindly.
@@ -47,12 +47,14 @@ async fn main() -> Outcome<()> {
     match words.as_slice() {
         ["columns", "farms"] => println!("{}", FARM_COLUMNS),
         ["columns", "nodes"] => println!("{}", NODE_COLUMNS),
+        ["columns", "pulses"] => println!("{}", PULSE_COLUMNS),
         ["rows", "farms", count, now] => rows(count.parse()?, now.parse()?, farm_row)?,
         ["rows", "nodes", count, now] => rows(count.parse()?, now.parse()?, node_row)?,
+        ["rows", "pulses", count, now] => rows(count.parse()?, now.parse()?, pulse_row)?,
         ["serve", place] => serve(place).await?,
-        ["measure", addr, count, seconds] => {
+        ["measure", addr, count, seconds, what @ ..] => {
             let lasting = Duration::from_secs(seconds.parse()?);
-            measure(addr.parse()?, count.parse()?, lasting).await?;
+            measure(addr.parse()?, count.parse()?, lasting, what).await?;
         }
         _ => return Err("see the top of directory/examples/load.rs".into()),
     }
@@ -78,9 +80,11 @@ const FARM_COLUMNS: &str = "threebot_id,name,iyo_organization,email,city,country
     farm_cloudunits_price,enable_custom_pricing,is_grid3_compliant,created";
 
 const NODE_COLUMNS: &str = "node_id,node_id_v1,farm_id,hostname,os_version,address,public_key_hex,\
-    created,updated,uptime_secs,city,country,continent,latitude,longitude,total_cru,\
+    created,city,country,continent,latitude,longitude,total_cru,\
     total_mru_bytes,total_sru_bytes,total_hru_bytes,reserved_cru,reserved_mru_bytes,\
     reserved_sru_bytes,reserved_hru_bytes,state,free_to_use";
+
+const PULSE_COLUMNS: &str = "node,updated,uptime_secs";
 
 fn farm_row(farm: u64, now: u64) -> String {
     format!(
@@ -114,19 +118,12 @@ fn node_row(node: u64, now: u64) -> String {
         1 if node >= REPORTERS => "blocked",
         _ => "approved",
     };
-    let silent = if die(44, 20) == 0 {
-        86_400
-    } else {
-        die(50, 600)
-    };
     format!(
-        "{}\t\t{}\tnode-{node}\tfarm-node/0.1.0\t\t{}\t{now}\t{}\t{}\tC{country:02}-{}\tC{country:02}\t\
+        "{}\t\t{}\tnode-{node}\tfarm-node/0.1.0\t\t{}\t{now}\tC{country:02}-{}\tC{country:02}\t\
          Europe\t1.5\t2.5\t{cru}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{state}\t{}",
         seed.node_id(),
         node / NODES_PER_FARM + 1,
         seed.public_key().to_hex(),
-        now - silent,
-        die(52, 100_000),
         die(56, 5),
         mru * GIB,
         sru * GIB,
@@ -137,6 +134,17 @@ fn node_row(node: u64, now: u64) -> String {
         part(hru) * GIB,
         u8::from(die(58, 10) == 0),
     )
+}
+
+/// When the node reported last: most did lately.
+fn pulse_row(node: u64, now: u64) -> String {
+    let dice = chance(node);
+    let silent = if (dice >> 44).is_multiple_of(20) {
+        86_400
+    } else {
+        (dice >> 50) % 600
+    };
+    format!("{}\t{}\t{}", node + 1, now - silent, (dice >> 52) % 100_000)
 }
 
 fn rows(count: u64, now: u64, row: fn(u64, u64) -> String) -> Outcome<()> {
@@ -438,9 +446,12 @@ async fn pace(
     Ok(latencies)
 }
 
-async fn measure(addr: SocketAddr, count: u64, lasting: Duration) -> Outcome<()> {
+async fn measure(addr: SocketAddr, count: u64, lasting: Duration, what: &[&str]) -> Outcome<()> {
     let next = Arc::new(AtomicU64::new(0));
     for (name, make) in shapes(count) {
+        if !what.is_empty() && !what.iter().any(|part| name.contains(part)) {
+            continue;
+        }
         // Warm caches and prepared statements are not what is asked about.
         saturate(addr, &make, &next, lasting / 4).await?;
         let rate = saturate(addr, &make, &next, lasting).await?;

@@ -37,35 +37,48 @@ stop_server() {
     wait "$server_pid"
 }
 
+kinds=(farms nodes pulses)
+rows_of() { # KIND NODES
+    local count=$2
+    [ "$1" != farms ] || count=$((($2 + 99) / 100))
+    "$load" rows "$1" "$count" "$now"
+}
+# SQL that takes the rows of a kind from the table `staging`. A node has its pulse from the start.
+take_over() { # KIND
+    local columns; columns=$("$load" columns "$1")
+    case $1 in
+    pulses)
+        echo "INSERT INTO node_pulse ($columns) SELECT $columns FROM staging WHERE TRUE
+              ON CONFLICT (node) DO UPDATE SET updated = excluded.updated, uptime_secs = excluded.uptime_secs;" ;;
+    *) echo "INSERT INTO $1 ($columns) SELECT $columns FROM staging;" ;;
+    esac
+}
 fill_sqlite() { # COUNT DIR
-    local file=$2/directory.sqlite kind count=$1
+    local file=$2/directory.sqlite kind
     start_server "$2"; stop_server
-    for kind in farms nodes; do
-        [ $kind = nodes ] || count=$((($1 + 99) / 100))
-        local columns; columns=$("$load" columns $kind)
-        "$load" rows $kind "$count" "$now" >"$work/rows"
+    for kind in "${kinds[@]}"; do
+        rows_of "$kind" "$1" >"$work/rows"
         sqlite3 "$file" >/dev/null <<SQL
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-CREATE TABLE staging ($columns);
+CREATE TABLE staging ($("$load" columns "$kind"));
 .mode tabs
 .import $work/rows staging
-INSERT INTO $kind ($columns) SELECT $columns FROM staging ORDER BY rowid;
+$(take_over "$kind")
 DROP TABLE staging;
 SQL
         rm "$work/rows"
-        count=$1
     done
 }
 fill_postgres() { # COUNT NAME
-    local kind count=$1
+    local kind table columns
     pg -d postgres -c "CREATE DATABASE $2"
     start_server "postgres://farmer@localhost/$2?host=$pg_dir"; stop_server
-    for kind in farms nodes; do
-        [ $kind = nodes ] || count=$((($1 + 99) / 100))
-        "$load" rows $kind "$count" "$now" |
-            pg -d "$2" -c "\\copy $kind ($("$load" columns $kind)) FROM STDIN"
-        count=$1
+    for kind in "${kinds[@]}"; do
+        columns=$("$load" columns "$kind") table=$kind
+        [ "$kind" != pulses ] || table=node_pulse
+        rows_of "$kind" "$1" | pg -d "$2" -c "CREATE TEMP TABLE staging AS SELECT $columns FROM $table LIMIT 0" \
+            -c "\\copy staging FROM STDIN" -c "$(take_over "$kind")"
     done
     pg -d "$2" -c 'VACUUM ANALYZE'
 }

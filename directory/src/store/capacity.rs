@@ -3,8 +3,8 @@
 //! The best fit leaves the least unused. What is left is what is free minus what is wanted, and what
 //! is wanted is the same for all: so the order is that of all that is free, as one number
 //! (`free_weight`), and an index holds it. A search walks that index from the weight of what is
-//! wanted on, and a page ends after [`WALK`] nodes, found or not. Where one of the conditions alone
-//! leaves few nodes, those are sorted instead.
+//! wanted on, and a page ends after [`WALK`] nodes, found or not. Where the first [`STEP`] of them do
+//! not fill it, and one of the conditions alone leaves few nodes, those are sorted instead.
 
 use super::leads::{Lead, best};
 use super::sql::{Dialect, Row, Sql, Value};
@@ -15,10 +15,12 @@ use hw_probe::units::Bytes;
 
 /// So few rows are fetched and sorted.
 const FEW: i64 = 500;
-/// Index entries of the first step of a walk; the next ones are larger.
+/// So many entries of an index that holds all that is asked for are passed and sorted.
+const FEW_COVERED: i64 = 10_000;
+/// Index entries of the first step of a walk; mostly it is enough.
 const STEP: i64 = 1000;
 /// Index entries a page walks along at most.
-const WALK: i64 = 20_000;
+const WALK: i64 = 10_000;
 
 /// What is wanted: minima of what is free, 0 for none.
 #[derive(Debug, Default)]
@@ -53,6 +55,10 @@ pub(crate) struct Offers {
     pub(crate) offers: Vec<Offer>,
     pub(crate) next: Option<Place>,
 }
+
+/// What the indexes of searches hold.
+const COVERED: &str =
+    "id, free_weight, free_cru, free_mru_bytes, free_sru_bytes, free_hru_bytes, free_to_use";
 
 const COLUMNS: &str = "id, node_id, farm_id, country, city, updated, uptime_secs, free_to_use, \
     total_cru, total_mru_bytes, total_sru_bytes, total_hru_bytes, \
@@ -92,24 +98,30 @@ impl CapacityQuery {
         }
     }
 
+    /// Whether [`COVERED`] is enough to know the answers.
+    fn is_covered(&self) -> bool {
+        self.country.is_none() && self.city.is_none() && self.farm_id.is_none() && !self.online
+    }
+
     fn leads(&self) -> Vec<Lead> {
+        let few = if self.is_covered() { FEW_COVERED } else { FEW };
         let mut leads: Vec<Lead> = self
             .minima()
             .into_iter()
             .filter(|(_, least)| *least > 0)
-            .map(|(column, least)| Lead::at_least("offered", column, least))
+            .map(|(column, least)| Lead::at_least("offered", column, least, few))
             .collect();
         if let Some(farm_id) = self.farm_id {
-            leads.push(Lead::exactly("farm_id", farm_id));
+            leads.push(Lead::exactly("farm_id", farm_id, FEW));
         }
         if let Some(city) = &self.city {
-            leads.push(Lead::exactly("city", city));
+            leads.push(Lead::exactly("city", city, FEW));
         }
         if self.online {
             leads.push(Lead {
                 table: "node_pulse",
                 id: "node",
-                ..Lead::at_least("TRUE", "updated", self.online_since)
+                ..Lead::at_least("TRUE", "updated", self.online_since, FEW)
             });
         }
         leads
@@ -144,32 +156,60 @@ impl CapacityQuery {
     /// The answers among the rows of a lead.
     fn few(&self, lead: &Lead, dialect: Dialect, after: Place, limit: i64) -> Sql {
         let mut sql = Sql::new(format!(
-            "SELECT {COLUMNS} FROM nodes{} WHERE ",
+            "SELECT {COLUMNS} FROM nodes{} CROSS JOIN node_pulse WHERE node = id AND ",
             dialect.by_row_id()
         ));
-        lead.push_ids(&mut sql, FEW);
-        sql.push(" AND offered");
+        if self.is_covered() {
+            sql.push("id IN (SELECT id FROM (");
+            lead.push_select(&mut sql, COVERED, lead.few);
+            sql.push(") AS led WHERE TRUE");
+        } else {
+            sql.push("id IN (");
+            lead.push_select(&mut sql, lead.id, lead.few);
+            sql.push(") AND offered");
+        }
         self.push_conditions(&mut sql);
         push_place(&mut sql, ">", after);
+        sql.push(" ORDER BY free_weight, id LIMIT ")
+            .push_bind(limit);
+        if self.is_covered() {
+            sql.push(") ORDER BY free_weight, id");
+        }
+        sql
+    }
+
+    /// The end of so many steps along the walk's index.
+    fn end(&self, dialect: Dialect, after: Place, steps: i64) -> Sql {
+        let mut sql = self.along("free_weight, id", "WHERE", dialect, after);
+        sql.push(" ORDER BY free_weight, id LIMIT 1 OFFSET ")
+            .push_bind(steps - 1);
+        sql
+    }
+
+    /// The answers along the walk's index between two places.
+    fn between(&self, dialect: Dialect, after: Place, until: Option<Place>, limit: i64) -> Sql {
+        let with_pulse = "CROSS JOIN node_pulse WHERE node = id AND";
+        let mut sql = self.along(COLUMNS, with_pulse, dialect, after);
+        if let Some(until) = until {
+            push_place(&mut sql, "<=", until);
+        }
+        self.push_conditions(&mut sql);
         sql.push(" ORDER BY free_weight, id LIMIT ")
             .push_bind(limit);
         sql
     }
 
-    /// `SELECT what` of the walk's index between two places.
-    fn along(&self, what: &str, dialect: Dialect, after: Place, until: Option<Place>) -> Sql {
+    /// `SELECT what` of the walk's index behind a place.
+    fn along(&self, what: &str, from: &str, dialect: Dialect, after: Place) -> Sql {
         let (index, within, value) = self.walk();
         let mut sql = Sql::new(format!(
-            "SELECT {what} FROM nodes{} WHERE {within}",
+            "SELECT {what} FROM nodes{} {from} {within}",
             dialect.indexed_by(index)
         ));
         if let Some(value) = value {
             sql.push_bind(value);
         }
         push_place(&mut sql, ">", after);
-        if let Some(until) = until {
-            push_place(&mut sql, "<=", until);
-        }
         sql
     }
 }
@@ -237,48 +277,40 @@ impl Store {
             id: 0,
         });
         let mut found: Vec<Row> = Vec::new();
-        let mut next = None;
-        if let Some(lead) = best(wanted.leads(), FEW, reader.conn()).await? {
-            // One more tells whether there is a next page.
-            let query = wanted.few(&lead, dialect, after, wanted.limit.saturating_add(1));
-            found = query.fetch_all(reader.conn()).await?;
-            if found.len() > usize::try_from(wanted.limit).unwrap_or(usize::MAX) {
+        let mut steps = STEP;
+        let next = loop {
+            let end = wanted.end(dialect, after, steps);
+            let end = end.fetch_optional(reader.conn()).await?;
+            let end = end.as_ref().map(place).transpose()?;
+            let missing = wanted.limit - i64::try_from(found.len()).unwrap_or(i64::MAX);
+            let query = wanted.between(dialect, after, end, missing);
+            let rows = query.fetch_all(reader.conn()).await?;
+            let is_full = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= missing;
+            found.extend(rows);
+            if is_full {
+                break found.last().map(place).transpose()?;
+            }
+            let Some(end) = end else {
+                break None;
+            };
+            if steps > STEP {
+                break Some(end);
+            }
+            after = end;
+            if let Some(lead) = best(wanted.leads(), reader.conn()).await? {
+                // One more tells whether there is a next page.
+                let most = wanted.limit.saturating_add(1);
+                let missing = most - i64::try_from(found.len()).unwrap_or(i64::MAX);
+                let query = wanted.few(&lead, dialect, after, missing);
+                found.extend(query.fetch_all(reader.conn()).await?);
+                if found.len() <= usize::try_from(wanted.limit).unwrap_or(usize::MAX) {
+                    break None;
+                }
                 found.pop();
-                next = found.last().map(place).transpose()?;
+                break found.last().map(place).transpose()?;
             }
-        } else {
-            let (mut step, mut walked) = (STEP, 0);
-            loop {
-                let mut end = wanted.along("free_weight, id", dialect, after, None);
-                end.push(" ORDER BY free_weight, id LIMIT 1 OFFSET ")
-                    .push_bind(step - 1);
-                let end = end.fetch_optional(reader.conn()).await?;
-                let end = end.as_ref().map(place).transpose()?;
-                let missing = wanted.limit - i64::try_from(found.len()).unwrap_or(i64::MAX);
-                let mut query = wanted.along(COLUMNS, dialect, after, end);
-                wanted.push_conditions(&mut query);
-                query
-                    .push(" ORDER BY free_weight, id LIMIT ")
-                    .push_bind(missing);
-                let rows = query.fetch_all(reader.conn()).await?;
-                let is_full = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= missing;
-                found.extend(rows);
-                walked += step;
-                if is_full {
-                    next = found.last().map(place).transpose()?;
-                    break;
-                }
-                let Some(end) = end else {
-                    break;
-                };
-                if walked >= WALK {
-                    next = Some(end);
-                    break;
-                }
-                after = end;
-                step *= 2;
-            }
-        }
+            steps = WALK - STEP;
+        };
         let offers = found.iter().map(|row| offer(row, wanted.online_since));
         Ok(Offers {
             offers: offers.collect::<Result<_, _>>()?,

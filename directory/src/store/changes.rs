@@ -10,7 +10,7 @@
 use super::farms;
 use super::nodes::NodeRecord;
 use super::postgres;
-use super::sql::{Dialect, Row, Sql};
+use super::sql::{Row, Sql};
 use super::{Store, WriteTx, from_sql, to_sql};
 use crate::wire::{Farm, Gone, GoneKind};
 
@@ -126,12 +126,12 @@ impl Store {
         }
         let dialect = reader.conn().dialect();
         let mut changed: Vec<(i64, Changed)> = Vec::new();
-        let end = |mut sql: Sql, revision: &str| {
-            sql.push(&format!(" AND {revision} > "))
+        let end = |mut sql: Sql| {
+            sql.push(" AND revision > ")
                 .push_bind(since.revision)
-                .push(&format!(" AND {revision} <= "))
+                .push(" AND revision <= ")
                 .push_bind(last)
-                .push(&format!(" ORDER BY {revision} LIMIT "))
+                .push(" ORDER BY revision LIMIT ")
                 // One more tells whether there is more.
                 .push_bind(limit.saturating_add(1));
             sql
@@ -141,34 +141,28 @@ impl Store {
         if let Some(farm_id) = farm_id {
             farms.push(" AND id = ").push_bind(farm_id);
         }
-        for row in end(farms, "revision").fetch_all(reader.conn()).await? {
+        for row in end(farms).fetch_all(reader.conn()).await? {
             let farm = farms::from_row(&row)?;
             changed.push((row.get("revision")?, Changed::Farm(Box::new(farm))));
         }
 
-        let nodes = match (farm_id, dialect) {
+        let nodes = match farm_id {
             // A farm has few nodes; they need not be in order.
-            (Some(farm_id), _) => {
+            Some(farm_id) => {
                 let mut nodes = Sql::new(format!(
-                    "SELECT * FROM nodes{} WHERE NOT deleted AND farm_id = ",
+                    "SELECT * FROM nodes{} CROSS JOIN node_pulse \
+                     WHERE node = id AND NOT deleted AND farm_id = ",
                     dialect.indexed_by("nodes_farm")
                 ));
                 nodes.push_bind(farm_id);
-                end(nodes, "revision")
+                nodes
             }
-            (None, Dialect::Sqlite) => end(
-                Sql::new("SELECT * FROM nodes INDEXED BY nodes_revision WHERE NOT deleted"),
-                "revision",
-            ),
-            (None, Dialect::Postgres) => end(
-                Sql::new(
-                    "SELECT nodes.* FROM node_pulse JOIN nodes ON nodes.id = node_pulse.node \
-                     WHERE NOT nodes.deleted",
-                ),
-                "node_pulse.revision",
-            ),
+            None => Sql::new(format!(
+                "SELECT * FROM node_pulse{} CROSS JOIN nodes WHERE id = node AND NOT deleted",
+                dialect.indexed_by("node_pulse_revision")
+            )),
         };
-        for row in nodes.fetch_all(reader.conn()).await? {
+        for row in end(nodes).fetch_all(reader.conn()).await? {
             let node = NodeRecord::from_row(&row)?;
             changed.push((row.get("revision")?, Changed::Node(Box::new(node))));
         }
@@ -188,7 +182,7 @@ impl Store {
                 tombstones.push(" AND nodes.farm_id = ").push_bind(farm_id);
             }
             tombstones.push(")");
-            for row in end(tombstones, "revision").fetch_all(reader.conn()).await? {
+            for row in end(tombstones).fetch_all(reader.conn()).await? {
                 changed.push((row.get("revision")?, Changed::Gone(gone(&row)?)));
             }
         }

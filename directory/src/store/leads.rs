@@ -1,7 +1,7 @@
 //! Which index leads to few rows.
 //!
 //! A search with several minima has no index of its own; but often one of them alone leaves few
-//! nodes. Each is counted in its index, up to a bound, and the one that leaves the fewest leads.
+//! nodes. Each is counted in its index, up to its bound, and the one that leaves the fewest leads.
 
 use super::sql::{Conn, Dialect, Sql, Value};
 
@@ -17,11 +17,18 @@ pub(super) struct Lead {
     pub(super) column: &'static str,
     pub(super) relation: &'static str,
     pub(super) value: Value,
+    /// Rows it may lead to.
+    pub(super) few: i64,
 }
 
 impl Lead {
-    /// Nodes whose column is at least the value.
-    pub(super) fn at_least(within: &'static str, column: &'static str, least: i64) -> Self {
+    /// Nodes whose column is at least the value, if they are so few.
+    pub(super) fn at_least(
+        within: &'static str,
+        column: &'static str,
+        least: i64,
+        few: i64,
+    ) -> Self {
         Self {
             table: "nodes",
             id: "id",
@@ -29,20 +36,21 @@ impl Lead {
             column,
             relation: ">=",
             value: least.into(),
+            few,
         }
     }
 
-    /// Nodes whose column is the value.
-    pub(super) fn exactly(column: &'static str, value: impl Into<Value>) -> Self {
+    /// Nodes whose column is the value, if they are so few.
+    pub(super) fn exactly(column: &'static str, value: impl Into<Value>, few: i64) -> Self {
         Self {
             relation: "=",
             value: value.into(),
-            ..Self::at_least("TRUE", column, 0)
+            ..Self::at_least("TRUE", column, 0, few)
         }
     }
 
     /// `SELECT what FROM ... LIMIT most`, with the value bound.
-    fn push_select(&self, sql: &mut Sql, what: &str, most: i64) {
+    pub(super) fn push_select(&self, sql: &mut Sql, what: &str, most: i64) {
         let Self {
             table,
             within,
@@ -59,19 +67,11 @@ impl Lead {
         .push(&format!(" ORDER BY {column} LIMIT "))
         .push_bind(most);
     }
-
-    /// `id IN (...)` the rows it leads to.
-    pub(super) fn push_ids(&self, sql: &mut Sql, most: i64) {
-        sql.push("id IN (");
-        self.push_select(sql, self.id, most);
-        sql.push(")");
-    }
 }
 
-/// The lead to the fewest rows, if it leads to at most `most`.
+/// The lead to the fewest rows, of those that lead to few.
 pub(super) async fn best(
     mut leads: Vec<Lead>,
-    most: i64,
     conn: Conn<'_>,
 ) -> Result<Option<Lead>, sqlx::Error> {
     if leads.is_empty() {
@@ -81,14 +81,14 @@ pub(super) async fn best(
     for (index, lead) in leads.iter().enumerate() {
         sql.push(if index == 0 { "" } else { ", " })
             .push("(SELECT count(*) FROM (");
-        lead.push_select(&mut sql, "1", most.saturating_add(1));
+        lead.push_select(&mut sql, "1", lead.few.saturating_add(1));
         sql.push(&format!(") AS lead{index})"));
     }
     let row = sql.fetch_one(conn).await?;
     let mut fewest: Option<(usize, i64)> = None;
-    for index in 0..leads.len() {
+    for (index, lead) in leads.iter().enumerate() {
         let rows: i64 = row.get(index)?;
-        if rows <= most && fewest.is_none_or(|(_, least)| rows < least) {
+        if rows <= lead.few && fewest.is_none_or(|(_, least)| rows < least) {
             fewest = Some((index, rows));
         }
     }

@@ -12,6 +12,8 @@ use crate::wire::GIB;
 
 /// So few rows are fetched and sorted.
 const FEW: i64 = 2000;
+/// So many entries of an index that holds all that is asked for are passed and sorted.
+const FEW_COVERED: i64 = 10_000;
 /// So many matches behind a page are counted: a list that has more says that it ends there, until
 /// somebody comes near.
 const COUNTED: i64 = 10_000;
@@ -95,20 +97,25 @@ impl NodeQuery {
     async fn matches(&self, mut conn: Conn<'_>) -> Result<Sql, sqlx::Error> {
         let dialect = conn.dialect();
         let minima = self.minima().into_iter();
+        let has_place = self.farm_id.is_some() || self.city.is_some() || self.country.is_some();
+        let few = if has_place { FEW } else { FEW_COVERED };
         let leads = minima
-            .filter_map(|(column, least)| Some(Lead::at_least("TRUE", column, least?)))
+            .filter_map(|(column, least)| Some(Lead::at_least("TRUE", column, least?, few)))
             .collect();
-        let mut sql = match best(leads, FEW, conn.again()).await? {
-            Some(lead) => {
-                let mut sql = Sql::new(format!(" FROM nodes{} WHERE ", dialect.by_row_id()));
-                lead.push_ids(&mut sql, FEW);
-                sql
-            }
-            None => Sql::new(format!(
-                " FROM nodes{} WHERE id > 0",
-                dialect.indexed_by(self.index())
-            )),
+        let lead = best(leads, conn.again()).await?;
+        let index = match &lead {
+            None => self.index(),
+            Some(lead) => match lead.column {
+                "total_cru" => "nodes_total_cru",
+                "total_mru_bytes" => "nodes_total_mru",
+                "total_sru_bytes" => "nodes_total_sru",
+                _ => "nodes_total_hru",
+            },
         };
+        let mut sql = Sql::new(format!(
+            " FROM nodes{} WHERE id > 0",
+            dialect.indexed_by(index)
+        ));
         self.push_conditions(&mut sql);
         Ok(sql)
     }
@@ -139,8 +146,10 @@ impl Store {
                 Some(row) => {
                     let (block, before): (i64, i64) = (row.get("block")?, row.get("before")?);
                     Sql::new(
-                        "SELECT * FROM nodes WHERE id >= $1 AND NOT deleted \
-                         ORDER BY id LIMIT $2 OFFSET $3",
+                        "SELECT * FROM nodes JOIN node_pulse ON node = id WHERE id IN (\
+                             SELECT id FROM nodes WHERE id >= $1 AND NOT deleted \
+                             ORDER BY id LIMIT $2 OFFSET $3\
+                         ) ORDER BY id",
                     )
                     .bind(block * BLOCK)
                     .bind(window.size)
@@ -161,7 +170,8 @@ impl Store {
                 .push(") AS counted");
             let total = count.fetch_int(reader.conn()).await?;
             // Rows are fetched for the page only, not for what is passed before it.
-            let mut page = matches.after("SELECT * FROM nodes WHERE id IN (SELECT id");
+            let mut page = matches
+                .after("SELECT * FROM nodes JOIN node_pulse ON node = id WHERE id IN (SELECT id");
             page.push(" ORDER BY id LIMIT ")
                 .push_bind(window.size)
                 .push(" OFFSET ")

@@ -11,6 +11,10 @@ use crate::wire::{Date, Iface, Location, Node, NodeState, Proof, Registration, R
 /// Proofs kept per node: a node posts one at every boot.
 const PROOFS_PER_NODE: i64 = 32;
 
+/// The node with an id, whole: what reports change is in a table of its own.
+const A_NODE: &str = "SELECT * FROM nodes JOIN node_pulse ON node = id \
+    WHERE node_id = $1 AND NOT deleted";
+
 /// A node without what only its owner sees.
 #[derive(Debug)]
 pub(crate) struct NodeRecord {
@@ -95,7 +99,7 @@ impl NodeRecord {
 impl Store {
     /// A node that is not deleted.
     pub(crate) async fn node(&self, node_id: NodeId) -> Result<Option<NodeRecord>, sqlx::Error> {
-        let row = Sql::new("SELECT * FROM nodes WHERE node_id = $1 AND NOT deleted")
+        let row = Sql::new(A_NODE)
             .bind(node_id.to_string())
             .fetch_optional(self.reader().await?.conn())
             .await?;
@@ -145,8 +149,7 @@ impl WriteTx {
         &mut self,
         node_id: NodeId,
     ) -> Result<Option<NodeRecord>, sqlx::Error> {
-        let mut query = Sql::new("SELECT * FROM nodes WHERE node_id = $1 AND NOT deleted")
-            .bind(node_id.to_string());
+        let mut query = Sql::new(A_NODE).bind(node_id.to_string());
         query.push(self.dialect().for_update());
         let row = query.fetch_optional(self.conn()).await?;
         row.as_ref().map(NodeRecord::from_row).transpose()
@@ -190,8 +193,6 @@ impl WriteTx {
                 ("address", registration.address.raw().into()),
                 ("public_key_hex", key.into()),
                 ("created", now.into()),
-                ("updated", now.into()),
-                ("uptime_secs", registration.uptime.into()),
                 ("city", city.raw().into()),
                 ("country", country.raw().into()),
                 ("continent", continent.raw().into()),
@@ -204,15 +205,17 @@ impl WriteTx {
             " ON CONFLICT (node_id) DO UPDATE SET \
                  node_id_v1 = excluded.node_id_v1, \
                  hostname = excluded.hostname, os_version = excluded.os_version, \
-                 address = excluded.address, updated = excluded.updated, \
-                 uptime_secs = excluded.uptime_secs, city = excluded.city, \
+                 address = excluded.address, city = excluded.city, \
                  country = excluded.country, continent = excluded.continent, \
                  latitude = excluded.latitude, longitude = excluded.longitude, \
                  state = CASE WHEN nodes.farm_id = excluded.farm_id THEN nodes.state \
                      ELSE 'pending' END, \
-                 farm_id = excluded.farm_id, deleted = FALSE",
+                 farm_id = excluded.farm_id, deleted = FALSE \
+             RETURNING id",
         );
-        query.execute(self.conn()).await.map(drop)
+        let node = query.fetch_int(self.conn()).await?;
+        self.set_uptime(from_sql(node), registration.uptime, now)
+            .await
     }
 
     /// Sets the totals (sizes in bytes), appends a proof and replaces the inventory, if there is
@@ -271,7 +274,7 @@ impl WriteTx {
         uptime_secs: i64,
         now: i64,
     ) -> Result<(), sqlx::Error> {
-        Sql::new("UPDATE nodes SET uptime_secs = $1, updated = $2 WHERE id = $3")
+        Sql::new("UPDATE node_pulse SET uptime_secs = $1, updated = $2 WHERE node = $3")
             .bind(uptime_secs)
             .bind(now)
             .bind(to_sql(node))

@@ -6,8 +6,8 @@ use super::{CapacityQuery, Cursor, NodeQuery, Store, Window};
 use crate::identity::Seed;
 use crate::wire::Farm;
 
-/// More than the few that are sorted.
-const NODES: u64 = 600;
+/// More than the first step of a walk.
+const NODES: u64 = 1200;
 
 async fn filled(dir: &std::path::Path) -> Store {
     let store = Store::open_sqlite(dir).await.unwrap();
@@ -37,8 +37,6 @@ async fn filled(dir: &std::path::Path) -> Store {
             ("latitude", 0.0.into()),
             ("longitude", 0.0.into()),
             ("created", 1_i64.into()),
-            ("updated", 1_i64.into()),
-            ("uptime_secs", 1_i64.into()),
             ("total_cru", 8_i64.into()),
         ]);
         let insert = Sql::insert("nodes", columns);

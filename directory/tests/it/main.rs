@@ -14,4 +14,5 @@ mod postgres;
 mod sqlite;
 mod support;
 mod tls;
+mod upgrade;
 mod wire;

@@ -208,9 +208,9 @@ async fn no_statement_reads_all_nodes() {
             &name,
             &format!(
                 "INSERT INTO nodes (node_id, node_id_v1, farm_id, hostname, os_version, address, \
-                     public_key_hex, created, updated, uptime_secs, city, country, continent, \
+                     public_key_hex, created, city, country, continent, \
                      latitude, longitude, total_cru, total_mru_bytes, state, free_to_use) \
-                 SELECT id, '', 1 + n % 200, '', '', '', '', 1, n, 1, 'city-' || n % 90, \
+                 SELECT id, '', 1 + n % 200, '', '', '', '', n, 'city-' || n % 90, \
                      'country-' || n % 30, '', 0, 0, n % 64, n % 977, 'approved', n % 9 = 0 \
                  FROM (SELECT id, {part} * 1000 + row_number() OVER () AS n \
                      FROM (VALUES {}) AS ids (id)) AS nodes",
