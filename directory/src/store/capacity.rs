@@ -4,7 +4,8 @@
 //! is wanted is the same for all: so the order is that of all that is free, as one number
 //! (`free_weight`), and an index holds it. A search walks that index from the weight of what is
 //! wanted on, and a page ends after [`WALK`] nodes, found or not. Where the first [`STEP`] of them do
-//! not fill it, and one of the conditions alone leaves few nodes, those are sorted instead.
+//! not come near filling it, and one of the conditions alone leaves few nodes, those are sorted
+//! instead.
 
 use super::leads::{Lead, best};
 use super::sql::{Dialect, Row, Sql, Value};
@@ -297,7 +298,9 @@ impl Store {
                 break Some(end);
             }
             after = end;
-            if let Some(lead) = best(wanted.leads(), reader.conn()).await? {
+            // Where a tenth of the page was found in a tenth of the walk, the rest is likely to be.
+            let is_rich = found.len() * 10 >= usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+            if !is_rich && let Some(lead) = best(wanted.leads(), reader.conn()).await? {
                 // One more tells whether there is a next page.
                 let most = wanted.limit.saturating_add(1);
                 let missing = most - i64::try_from(found.len()).unwrap_or(i64::MAX);

@@ -1,5 +1,6 @@
 //! The command line as data: parsed by `main`, and the source of help, manual and completions.
 
+mod deferred;
 mod directory;
 mod farm;
 mod fleet;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use deferred::Deferred;
 pub use directory::{
     BackupArgs, ConnectionArgs, DataCheckArgs, DirectoryCommand, RestoreArgs, ServeArgs,
     Signatures, UnitArgs,
@@ -148,31 +150,31 @@ pub enum ColorWhen {
 pub enum Command {
     /// Your identity, which owns your farms: new, show, import, export, backup-check
     #[command(subcommand)]
-    Identity(IdentityCommand),
+    Identity(Deferred<IdentityCommand>),
     /// Farms: create, list, show, update, their addresses and tokens
     #[command(subcommand)]
-    Farm(FarmCommand),
+    Farm(Deferred<FarmCommand>),
     /// Nodes: list, show, approve, block, delete, move, configure, wait
     #[command(subcommand)]
-    Node(NodeCommand),
+    Node(Deferred<NodeCommand>),
     Apply(ApplyArgs),
     Export(ExportArgs),
     Check(CheckArgs),
     /// Capacity of the grid: find
     #[command(subcommand)]
-    Capacity(CapacityCommand),
+    Capacity(Deferred<CapacityCommand>),
     /// Boot media of the node OS: build, customise, explain, verify, sources, keys
     #[command(subcommand)]
-    Image(ImageCommand),
+    Image(Deferred<ImageCommand>),
     /// Kernel and boot loaders: fetch, show, export, import, verify
     #[command(subcommand)]
-    Bootkit(BootkitCommand),
+    Bootkit(Deferred<BootkitCommand>),
     /// Kernel configurations: check what nodes need
     #[command(subcommand)]
-    Kernel(KernelCommand),
+    Kernel(Deferred<KernelCommand>),
     /// iPXE: check and follow scripts, explain binaries
     #[command(subcommand)]
-    Ipxe(IpxeCommand),
+    Ipxe(Deferred<IpxeCommand>),
     Probe(ProbeArgs),
     /// Estimate what hardware you name earns and costs per month
     #[command(after_help = hardware::ESTIMATE_EXAMPLES)]
@@ -181,10 +183,10 @@ pub enum Command {
     Dash(DashArgs),
     /// The embedded directory server: serve, backup, restore, check, unit
     #[command(subcommand)]
-    Directory(DirectoryCommand),
+    Directory(Deferred<DirectoryCommand>),
     /// Settings: what is in force and where it comes from
     #[command(subcommand)]
-    Config(ConfigCommand),
+    Config(Deferred<ConfigCommand>),
     Completions(CompletionsArgs),
     Man(ManArgs),
     Help(HelpArgs),

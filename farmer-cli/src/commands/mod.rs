@@ -23,9 +23,9 @@ use tokio::runtime::Builder;
 
 use self::node::decide::Decision;
 use crate::args::{
-    BootkitCommand, CapacityCommand, Cli, Command, ConfigCommand, ConnectionArgs, DirectoryCommand,
-    FarmCommand, FarmIpCommand, FarmTokenCommand, GlobalArgs, IdentityCommand, ImageCommand,
-    IpxeCommand, KernelCommand, KeysCommand, NodeCommand,
+    BootkitCommand, CapacityCommand, Cli, Command, ConfigCommand, ConnectionArgs, Deferred,
+    DirectoryCommand, FarmCommand, FarmIpCommand, FarmTokenCommand, GlobalArgs, IdentityCommand,
+    ImageCommand, IpxeCommand, KernelCommand, KeysCommand, NodeCommand,
 };
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -63,11 +63,11 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
     match cli.command {
         Command::Probe(args) => hardware::probe(&context, &args),
         Command::Estimate(args) => hardware::estimate(&context, &args),
-        Command::Config(ConfigCommand::Show(flags)) => config::show(&context, &flags),
+        Command::Config(Deferred(ConfigCommand::Show(flags))) => config::show(&context, &flags),
         Command::Completions(args) => docs::completions(&context, &args),
         Command::Man(args) => docs::man(&args),
         Command::Help(args) => docs::help(&context, &args),
-        Command::Bootkit(command) => run_itself(async {
+        Command::Bootkit(Deferred(command)) => run_itself(async {
             match command {
                 BootkitCommand::Fetch(args) => bootkit::fetch(&context, args).await,
                 BootkitCommand::Show(args) => bootkit::show(&context, args).await,
@@ -76,25 +76,29 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
                 BootkitCommand::Verify(args) => bootkit::verify(&context, args).await,
             }
         }),
-        Command::Identity(command) => match command {
+        Command::Identity(Deferred(command)) => match command {
             IdentityCommand::New(args) => identity::new(&context, &args),
             IdentityCommand::Show(args) => identity::show(&context, &args),
             IdentityCommand::Import(args) => identity::import(&context, &args),
             IdentityCommand::Export(args) => identity::export(&context, &args),
             IdentityCommand::BackupCheck(args) => identity::backup_check(&context, &args),
         },
-        Command::Farm(FarmCommand::Create(args)) => block_on(farm::create(&context, args)),
-        Command::Farm(FarmCommand::List(args)) => block_on(farm::list(&context, args)),
-        Command::Farm(FarmCommand::Show(args)) => block_on(farm::show(&context, args)),
-        Command::Farm(FarmCommand::Update(args)) => block_on(farm::update::update(&context, *args)),
-        Command::Farm(FarmCommand::Ip(command)) => block_on(async {
+        Command::Farm(Deferred(FarmCommand::Create(args))) => {
+            block_on(farm::create(&context, args))
+        }
+        Command::Farm(Deferred(FarmCommand::List(args))) => block_on(farm::list(&context, args)),
+        Command::Farm(Deferred(FarmCommand::Show(args))) => block_on(farm::show(&context, args)),
+        Command::Farm(Deferred(FarmCommand::Update(args))) => {
+            block_on(farm::update::update(&context, *args))
+        }
+        Command::Farm(Deferred(FarmCommand::Ip(command))) => block_on(async {
             match command {
                 FarmIpCommand::List(args) => farm::update::list_addresses(&context, args).await,
                 FarmIpCommand::Add(args) => farm::update::add_addresses(&context, args).await,
                 FarmIpCommand::Remove(args) => farm::update::remove_addresses(&context, args).await,
             }
         }),
-        Command::Farm(FarmCommand::Token(command)) => block_on(async {
+        Command::Farm(Deferred(FarmCommand::Token(command))) => block_on(async {
             match command {
                 FarmTokenCommand::New(args) => farm::token::new(&context, args).await,
                 FarmTokenCommand::List(args) => farm::token::list(&context, args).await,
@@ -104,66 +108,82 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Apply(args) => block_on(fleet::apply(&context, args)),
         Command::Export(args) => block_on(fleet::export(&context, args)),
         Command::Check(args) => block_on(check::check(&context, args)),
-        Command::Capacity(CapacityCommand::Find(args)) => block_on(capacity::find(&context, args)),
-        Command::Node(NodeCommand::List(args)) => block_on(node::list(&context, args)),
-        Command::Node(NodeCommand::Show(args)) => block_on(node::show(&context, args)),
-        Command::Node(NodeCommand::Approve(args)) => {
+        Command::Capacity(Deferred(CapacityCommand::Find(args))) => {
+            block_on(capacity::find(&context, args))
+        }
+        Command::Node(Deferred(NodeCommand::List(args))) => block_on(node::list(&context, args)),
+        Command::Node(Deferred(NodeCommand::Show(args))) => block_on(node::show(&context, args)),
+        Command::Node(Deferred(NodeCommand::Approve(args))) => {
             block_on(node::decide::decide(&context, args, Decision::Approved))
         }
-        Command::Node(NodeCommand::Block(args)) => {
+        Command::Node(Deferred(NodeCommand::Block(args))) => {
             block_on(node::decide::decide(&context, args, Decision::Blocked))
         }
-        Command::Node(NodeCommand::Delete(args)) => {
+        Command::Node(Deferred(NodeCommand::Delete(args))) => {
             block_on(node::decide::decide(&context, args, Decision::Deleted))
         }
-        Command::Node(NodeCommand::Move(args)) => {
+        Command::Node(Deferred(NodeCommand::Move(args))) => {
             block_on(node::configure::prepare_move(&context, args))
         }
-        Command::Node(NodeCommand::ConfigurePublic(args)) => {
+        Command::Node(Deferred(NodeCommand::ConfigurePublic(args))) => {
             block_on(node::configure::configure_public(&context, args))
         }
-        Command::Node(NodeCommand::FreeToUse(args)) => {
+        Command::Node(Deferred(NodeCommand::FreeToUse(args))) => {
             block_on(node::configure::free_to_use(&context, args))
         }
-        Command::Node(NodeCommand::Wait(args)) => block_on(node::wait(&context, args)),
-        Command::Image(ImageCommand::Show(args)) => image::show(&context, &args),
-        Command::Ipxe(IpxeCommand::Lint(args)) => ipxe::lint(&context, &args),
-        Command::Ipxe(IpxeCommand::Trace(args)) => ipxe::trace(&context, &args),
-        Command::Ipxe(IpxeCommand::Show(args)) => ipxe::show(&context, &args),
-        Command::Kernel(KernelCommand::Check(args)) => run_itself(kernel::check(&context, args)),
-        Command::Image(ImageCommand::Keys(KeysCommand::New(args))) => {
+        Command::Node(Deferred(NodeCommand::Wait(args))) => block_on(node::wait(&context, args)),
+        Command::Image(Deferred(ImageCommand::Show(args))) => image::show(&context, &args),
+        Command::Ipxe(Deferred(IpxeCommand::Lint(args))) => ipxe::lint(&context, &args),
+        Command::Ipxe(Deferred(IpxeCommand::Trace(args))) => ipxe::trace(&context, &args),
+        Command::Ipxe(Deferred(IpxeCommand::Show(args))) => ipxe::show(&context, &args),
+        Command::Kernel(Deferred(KernelCommand::Check(args))) => {
+            run_itself(kernel::check(&context, args))
+        }
+        Command::Image(Deferred(ImageCommand::Keys(KeysCommand::New(args)))) => {
             run_itself(image::keys::new(&context, args))
         }
-        Command::Image(ImageCommand::Keys(KeysCommand::Show(args))) => {
+        Command::Image(Deferred(ImageCommand::Keys(KeysCommand::Show(args)))) => {
             image::keys::show(&context, &args)
         }
         // These end by themselves when they are asked to stop.
-        Command::Image(ImageCommand::Sources(args)) => run_itself(image::sources(&context, args)),
-        Command::Image(ImageCommand::Serve(args)) => {
+        Command::Image(Deferred(ImageCommand::Sources(args))) => {
+            run_itself(image::sources(&context, args))
+        }
+        Command::Image(Deferred(ImageCommand::Serve(args))) => {
             run_on_all_processors(image::serve(&context, args))
         }
-        Command::Image(ImageCommand::Build(args)) => run_itself(image::build(&context, *args)),
-        Command::Image(ImageCommand::Customize(args)) => {
+        Command::Image(Deferred(ImageCommand::Build(args))) => {
+            run_itself(image::build(&context, *args))
+        }
+        Command::Image(Deferred(ImageCommand::Customize(args))) => {
             run_itself(image::customize(&context, *args))
         }
-        Command::Image(ImageCommand::Verify(args)) => run_itself(image::verify(&context, args)),
-        Command::Image(ImageCommand::Extract(args)) => run_itself(image::extract(&context, args)),
-        Command::Image(ImageCommand::Reset(args)) => run_itself(image::reset(&context, args)),
-        Command::Directory(DirectoryCommand::Serve(args)) => {
+        Command::Image(Deferred(ImageCommand::Verify(args))) => {
+            run_itself(image::verify(&context, args))
+        }
+        Command::Image(Deferred(ImageCommand::Extract(args))) => {
+            run_itself(image::extract(&context, args))
+        }
+        Command::Image(Deferred(ImageCommand::Reset(args))) => {
+            run_itself(image::reset(&context, args))
+        }
+        Command::Directory(Deferred(DirectoryCommand::Serve(args))) => {
             run_on_all_processors(directory::serve(&context, args))
         }
         Command::Tui(args) => run_itself(tui::run(&context, args)),
         Command::Dash(args) => run_itself(tui::dash(&context, args)),
-        Command::Directory(DirectoryCommand::Backup(args)) => {
+        Command::Directory(Deferred(DirectoryCommand::Backup(args))) => {
             block_on(directory::data::backup(&context, args))
         }
-        Command::Directory(DirectoryCommand::Restore(args)) => {
+        Command::Directory(Deferred(DirectoryCommand::Restore(args))) => {
             block_on(directory::data::restore(&context, args))
         }
-        Command::Directory(DirectoryCommand::Check(args)) => {
+        Command::Directory(Deferred(DirectoryCommand::Check(args))) => {
             block_on(directory::data::check(&context, args))
         }
-        Command::Directory(DirectoryCommand::Unit(args)) => directory::unit::print(&context, &args),
+        Command::Directory(Deferred(DirectoryCommand::Unit(args))) => {
+            directory::unit::print(&context, &args)
+        }
     }
 }
 

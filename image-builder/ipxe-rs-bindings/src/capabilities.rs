@@ -339,6 +339,11 @@ impl Capabilities {
         })
     }
 
+    /// A scheme of addresses that builds may know, by its name.
+    pub fn scheme(name: &str) -> Option<&'static str> {
+        SCHEMES.iter().copied().find(|scheme| *scheme == name)
+    }
+
     /// Whether it has a command.
     pub fn has(&self, command: &str) -> bool {
         self.commands.contains(command)

@@ -27,9 +27,9 @@ pub mod deb;
 pub mod digest;
 mod error;
 pub mod fetch;
+mod ipxe;
 mod lock;
 pub mod pack;
-
 pub mod packages;
 pub(crate) mod pe;
 pub(crate) mod stamps;

@@ -11,7 +11,9 @@ use image_builder::bootkit as kits;
 
 use super::built::Built;
 use super::{assemble, customize, find_node, prepare};
-use crate::args::{Cli, Command, GlobalArgs, ImageBuildArgs, ImageCommand, ImageCustomizeArgs};
+use crate::args::{
+    Cli, Command, Deferred, GlobalArgs, ImageBuildArgs, ImageCommand, ImageCustomizeArgs,
+};
 use crate::blocking;
 use crate::commands::Context;
 use crate::environment::Environment;
@@ -80,12 +82,12 @@ impl MediaMaker {
             Failure::new(ExitStatus::Usage, text)
         })?;
         match cli.command {
-            Command::Image(ImageCommand::Build(mut args)) => {
+            Command::Image(Deferred(ImageCommand::Build(mut args))) => {
                 args.parts.node = self.node.clone();
                 args.parts.bootkit = self.bootkit()?;
                 Ok(Parsed::Build(args))
             }
-            Command::Image(ImageCommand::Customize(args)) => Ok(Parsed::Customize(args)),
+            Command::Image(Deferred(ImageCommand::Customize(args))) => Ok(Parsed::Customize(args)),
             _ => Err(Failure::new(ExitStatus::Usage, "no order for a medium")),
         }
     }
@@ -361,7 +363,7 @@ mod tests {
             });
             let words = std::iter::once("farmer".to_owned()).chain(order.arguments());
             let cli = Cli::try_parse_from(words).unwrap();
-            let Command::Image(ImageCommand::Build(args)) = cli.command else {
+            let Command::Image(Deferred(ImageCommand::Build(args))) = cli.command else {
                 panic!("{order:?}")
             };
             let named = args.result.format.unwrap();
@@ -391,7 +393,7 @@ mod tests {
         });
         let words = std::iter::once("farmer".to_owned()).chain(order.arguments());
         let cli = Cli::try_parse_from(words).unwrap();
-        let Command::Image(ImageCommand::Customize(args)) = cli.command else {
+        let Command::Image(Deferred(ImageCommand::Customize(args))) = cli.command else {
             panic!("{order:?}")
         };
         assert!(args.dhcp && args.target.in_place);

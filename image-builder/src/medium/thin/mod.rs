@@ -53,6 +53,14 @@ impl Program {
             Some(bytes) => Capabilities::of(bytes)?,
             None => Capabilities::of(&content.read()?)?,
         };
+        Self::known(content, capabilities)
+    }
+
+    /// The program of which is known already what it can do.
+    ///
+    /// # Errors
+    /// [`ProgramError::Delivery`] if no script on a medium reaches it.
+    pub fn known(content: Content, capabilities: Capabilities) -> Result<Self, ProgramError> {
         Delivery::on_medium(&capabilities)?;
         Ok(Self {
             content,

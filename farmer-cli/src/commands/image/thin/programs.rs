@@ -56,8 +56,8 @@ impl Programs {
     }
 
     /// An EFI program that no script reaches is no reason to do without BIOS.
-    fn keep_if_useful(&mut self, content: Content) -> Outcome<()> {
-        match Program::new(content) {
+    fn keep_if_useful(&mut self, program: Result<Program, ProgramError>) -> Outcome<()> {
+        match program {
             Ok(program) => self.keep(program),
             Err(ProgramError::Delivery(error)) => self.no_efi = Some(error.to_string()),
             Err(error) => return Err(error.into()),
@@ -94,11 +94,8 @@ impl Wanted {
             let kit = bootkit::get(&self.kit, cache_dir, progress, cancel)
                 .doing("getting the boot loaders")?;
             if !self.is_named() {
-                for which in [Loader::IpxeLkrn, Loader::IpxeEfi] {
-                    if let Some(entry) = kit.loader_entry(which) {
-                        let file = Content::file(kit.loader(which), *entry.sha256.as_bytes())?;
-                        programs.keep_if_useful(file)?;
-                    }
+                for program in kit.ipxe_programs(&[Loader::IpxeLkrn, Loader::IpxeEfi]) {
+                    programs.keep_if_useful(program)?;
                 }
             }
             let newest = kit.lock().newest_mtime_unix_s;
@@ -126,7 +123,7 @@ impl Wanted {
                     .with_hint("Debian's package is called ipxe"));
             }
             for (_, bytes) in found.files {
-                programs.keep_if_useful(Content::bytes(bytes))?;
+                programs.keep_if_useful(Program::new(Content::bytes(bytes)))?;
             }
             programs.newest = Some(found.newest_mtime_unix_s);
         }
