@@ -4,7 +4,20 @@
 need_packages jq xorriso mtools dosfstools isolinux syslinux-common grub-common grub-pc-bin grub-efi-amd64-bin \
     systemd-boot-efi binutils initramfs-tools-core xfsprogs zstd time
 need_node_image
-build_image >/dev/null 2>&1 # warms bootkit and layers
+build_image >/dev/null 2>&1 # makes the bootkit
+
+# A cache for this topic alone. It is as new as the files that `cat` reads: how the kernel holds a file
+# in memory, and so how fast it is copied, depends on when and how it was written.
+users_cache=${XDG_CACHE_HOME:-$HOME/.cache}
+copy_cache() { # DIR
+    mkdir -p "$1/farmer/bootkits" "$1/farmer/apt"
+    cp -r "$bootkit_dir" "$users_cache/farmer/bootkits/.known" "$1/farmer/bootkits/"
+    find "$users_cache/farmer/apt" -mindepth 1 -maxdepth 1 ! -name 'suite-*' -exec cp -r -t "$1/farmer/apt" {} +
+}
+bootkit_dir=$("$farmer" -o json bootkit show 2>/dev/null | jq -r .path)
+copy_cache "$work/cache"
+export XDG_CACHE_HOME=$work/cache
+build_image >/dev/null 2>&1 # makes the layers
 
 # --- The payload as files, and the peers' trees of it --------------------------------------------
 "$farmer" image build --force --farm-id 1 --directory https://directory.example --node "$node" \
@@ -67,12 +80,15 @@ for program in plain copy build_image copy_and_sync xorriso_image; do microsecon
 xorriso_bytes=$(stat -c %s "$work/xorriso.iso")
 # What is known of a file counts two seconds after its last change: see bootkit/stamps.rs.
 sleep 3; microseconds plain >/dev/null
+in_turn=(plain copy build_image copy_and_sync xorriso_image)
 for _ in $(seq $runs); do
-    # All in turn: what else the machine does hits them alike.
-    for program in plain copy build_image copy_and_sync xorriso_image; do
+    # All in turn, there and back: what else the machine does hits them alike, and so does what is left
+    # to write of the one before.
+    for program in "${in_turn[@]}"; do
         fresh
         microseconds "$program" >>"$work/t-$program"
     done
+    mapfile -t in_turn < <(printf '%s\n' "${in_turn[@]}" | tac)
 done
 for program in plain copy build_image copy_and_sync xorriso_image; do
     printf '%-14s ' "$program"; summary "$work/t-$program"
@@ -115,8 +131,7 @@ measure_reflink() {
     as_root mount -o loop "$work/xfs.img" "$mount" || { echo 'no loop mount here: reflink is not measured'; return; }
     trap 'as_root umount "$work/xfs"; rm -rf "$work"' EXIT
     as_root chown "$(id -u)" "$mount"
-    mkdir -p "$mount/cache/farmer"
-    cp -r "${XDG_CACHE_HOME:-$HOME/.cache}"/farmer/{bootkits,apt} "$mount/cache/farmer/"
+    copy_cache "$mount/cache"
     local files=("${payload[@]/#$work\/boot/$mount}")
     cp "${payload[@]}" "$mount/"
     shared() {
@@ -197,3 +212,4 @@ if "$farmer" image customize --help >/dev/null 2>&1; then
 else
     echo 'customize --in-place: not measured, this farmer has no image customize'
 fi
+export XDG_CACHE_HOME=$users_cache

@@ -4,8 +4,9 @@ mod transfer;
 mod verify;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use image_builder::bootkit::{self, Bootkit, BootkitError, Event};
+use image_builder::bootkit::{self, Bootkit, BootkitError, Digest, Event};
 use serde::Serialize;
 
 use super::Context;
@@ -53,6 +54,8 @@ pub struct Wanted {
     pub refresh: bool,
     /// A kernel of the farmer's own, with its modules.
     pub kernel: Option<(PathBuf, Option<PathBuf>)>,
+    /// Filled when apt's lists are looked at first.
+    pub lists: OnceLock<Digest>,
 }
 
 impl Wanted {
@@ -63,7 +66,10 @@ impl Wanted {
 
     /// What apt's environment is.
     pub fn environment(&self) -> bootkit::fetch::AptEnvironment<'_> {
-        bootkit::fetch::AptEnvironment::AptConfig(self.apt_config.as_deref())
+        bootkit::fetch::AptEnvironment::Known {
+            apt_config: self.apt_config.as_deref(),
+            lists: &self.lists,
+        }
     }
 
     /// How to ask apt.

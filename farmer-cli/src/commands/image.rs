@@ -19,6 +19,7 @@ mod verify;
 mod zero_os;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use image_builder::bootkit::Digest;
 use image_builder::error::EmitError;
@@ -138,6 +139,7 @@ async fn prepare(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<Job> {
         system,
         wanted: Wanted {
             apt_config: apt_config(context),
+            lists: OnceLock::new(),
             bootkit: parts.bootkit,
             debs: parts.deb,
             suite: parts.suite,

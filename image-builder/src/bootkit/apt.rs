@@ -12,6 +12,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -201,6 +202,11 @@ impl Apt {
             Lists::Host => environment,
             Lists::Own | Lists::OwnSources => AptEnvironment::Unknown,
         };
+        if let AptEnvironment::Known { lists, .. } = environment
+            && let Some(known) = lists.get()
+        {
+            return Ok(*known);
+        }
         let answer = self.root.join(ANSWER_FILE);
         let paths = match Answer::recall(&answer, environment) {
             Some(paths) => paths,
@@ -217,7 +223,12 @@ impl Apt {
         for path in &paths.contents {
             fingerprint_path(path, &mut hasher);
         }
-        Ok(hasher.finish())
+        let fingerprint = hasher.finish();
+        if let AptEnvironment::Known { lists, .. } = environment {
+            // Whoever was first found the same.
+            let _ = lists.set(fingerprint);
+        }
+        Ok(fingerprint)
     }
 
     fn ask_paths(&self) -> Result<Paths, BootkitError> {
@@ -331,9 +342,13 @@ impl Apt {
 pub enum AptEnvironment<'a> {
     /// Nothing: apt is asked every time where it keeps its files.
     Unknown,
-    /// The value of `APT_CONFIG`, if it is set: what apt said last time holds until its settings
-    /// change.
-    AptConfig(Option<&'a str>),
+    /// What apt said last time holds until its settings change.
+    Known {
+        /// The value of `APT_CONFIG`, if it is set.
+        apt_config: Option<&'a str>,
+        /// The fingerprint of the host's lists, for all questions of one run.
+        lists: &'a OnceLock<Digest>,
+    },
 }
 
 /// What apt said last time.
@@ -361,7 +376,7 @@ struct Answer {
 
 impl Answer {
     fn recall(path: &Path, environment: AptEnvironment<'_>) -> Option<Paths> {
-        let AptEnvironment::AptConfig(apt_config) = environment else {
+        let AptEnvironment::Known { apt_config, .. } = environment else {
             return None;
         };
         let bytes = store::read_limited(path, ANSWER_LIMIT_BYTES).ok()?;
@@ -373,7 +388,7 @@ impl Answer {
 
     /// Best effort: without it apt is asked again.
     fn remember(path: &Path, environment: AptEnvironment<'_>, paths: &Paths) {
-        let AptEnvironment::AptConfig(apt_config) = environment else {
+        let AptEnvironment::Known { apt_config, .. } = environment else {
             return;
         };
         // What is included from elsewhere would change unseen.
@@ -543,13 +558,20 @@ mod tests {
             settings: vec![main.clone(), parts.clone()],
         };
         let file = dir.path().join("paths.json");
-        let known = AptEnvironment::AptConfig(None);
+        let lists = OnceLock::new();
+        let known = AptEnvironment::Known {
+            apt_config: None,
+            lists: &lists,
+        };
         Answer::remember(&file, AptEnvironment::Unknown, &paths);
         assert!(!file.exists());
         Answer::remember(&file, known, &paths);
         assert_eq!(Answer::recall(&file, known), Some(paths.clone()));
         assert_eq!(Answer::recall(&file, AptEnvironment::Unknown), None);
-        let other = AptEnvironment::AptConfig(Some("/etc/other"));
+        let other = AptEnvironment::Known {
+            apt_config: Some("/etc/other"),
+            lists: &lists,
+        };
         assert_eq!(Answer::recall(&file, other), None);
         fs::write(parts.join("50lists"), "Dir::State::lists \"x\";\n").unwrap();
         assert_eq!(Answer::recall(&file, known), None);

@@ -10,6 +10,8 @@ use crate::rope::{Layout, Source};
 
 /// Below this reserving takes longer than it saves.
 const LEAST_BYTES: u64 = 16 << 20;
+/// Runs below this are reserved as they are written: the call takes longer than it saves.
+const LEAST_RUN_BYTES: u64 = 64 << 10;
 /// `EXT4_SUPER_MAGIC`, also of ext2 and ext3; statfs(2).
 const EXT4_MAGIC: u64 = 0xEF53;
 
@@ -26,7 +28,8 @@ pub(super) fn reserve(file: &File, layout: &Layout) -> io::Result<()> {
     if total < LEAST_BYTES || kind() != Ok(EXT4_MAGIC) {
         return Ok(());
     }
-    for (offset, length) in runs {
+    let long = runs.into_iter().filter(|run| run.1 >= LEAST_RUN_BYTES);
+    for (offset, length) in long {
         match fallocate(file, FallocateFlags::KEEP_SIZE, offset, length) {
             Ok(()) => {}
             Err(error @ (Errno::NOSPC | Errno::DQUOT)) => return Err(error.into()),

@@ -1,6 +1,7 @@
 //! What people call the devices behind drivers that ask for firmware, and where Debian has it.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,8 @@ pub fn describe_missing(missing: &BTreeMap<String, Vec<String>>) -> Vec<MissingF
 /// The Debian packages that have firmware of any known driver, each once.
 #[must_use]
 pub fn packages() -> Vec<String> {
-    let mut packages: Vec<String> = table().into_values().map(|driver| driver.package).collect();
+    let drivers = table().values();
+    let mut packages: Vec<String> = drivers.map(|driver| driver.package.clone()).collect();
     packages.sort_unstable();
     packages.dedup();
     packages
@@ -62,20 +64,21 @@ pub fn packages() -> Vec<String> {
 
 /// What people call the devices of each of these drivers.
 pub(super) fn names<'a>(drivers: impl IntoIterator<Item = &'a String>) -> BTreeMap<String, String> {
-    let mut table = table();
     drivers
         .into_iter()
         .filter_map(|driver| {
-            let known = table.remove(driver)?;
-            Some((driver.clone(), known.device))
+            let known = table().get(driver)?;
+            Some((driver.clone(), known.device.clone()))
         })
         .collect()
 }
 
-fn table() -> BTreeMap<String, Driver> {
-    #[expect(clippy::expect_used, reason = "part of the program; a test parses it")]
-    let table: Table = toml::from_str(TABLE).expect("the firmware table parses");
-    table.driver
+fn table() -> &'static BTreeMap<String, Driver> {
+    static PARSED: LazyLock<Table> = LazyLock::new(|| {
+        #[expect(clippy::expect_used, reason = "part of the program; a test parses it")]
+        toml::from_str(TABLE).expect("the firmware table parses")
+    });
+    &PARSED.driver
 }
 
 #[cfg(test)]
