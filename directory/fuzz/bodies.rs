@@ -84,6 +84,7 @@ pub fn json_bodies(data: &[u8]) {
         1 => again::<Node>(json, shown_node),
         2 => again::<Registration>(json, |registration| {
             shown(&registration.node_id);
+            registration.board_sha256.iter().for_each(shown);
             let debug = format!("{registration:?}");
             let token = registration.enrolment_token.as_ref();
             // A token is never shown.

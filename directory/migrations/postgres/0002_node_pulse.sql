@@ -11,6 +11,10 @@ ALTER TABLE nodes DROP COLUMN updated;
 ALTER TABLE nodes DROP COLUMN uptime_secs;
 ALTER TABLE nodes DROP COLUMN revision;
 
+-- When its identity was last seen from two boards within an hour; 0 for never, and once the owner
+-- has approved the node again.
+ALTER TABLE nodes ADD COLUMN two_boards_at BIGINT NOT NULL DEFAULT 0;
+
 -- The revision is that of the last change of the node, here or in its own row.
 CREATE TRIGGER node_pulse_changed BEFORE INSERT OR UPDATE ON node_pulse
     FOR EACH ROW EXECUTE FUNCTION take_revision();

@@ -23,6 +23,10 @@ ALTER TABLE nodes DROP COLUMN updated;
 ALTER TABLE nodes DROP COLUMN uptime_secs;
 ALTER TABLE nodes DROP COLUMN revision;
 
+-- When its identity was last seen from two boards within an hour; 0 for never, and once the owner
+-- has approved the node again.
+ALTER TABLE nodes ADD COLUMN two_boards_at INTEGER NOT NULL DEFAULT 0;
+
 CREATE TRIGGER nodes_inserted AFTER INSERT ON nodes BEGIN
     INSERT INTO node_blocks (block, nodes) VALUES (NEW.id / 1000, 1)
         ON CONFLICT (block) DO UPDATE SET nodes = nodes + 1;

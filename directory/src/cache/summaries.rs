@@ -17,7 +17,7 @@ const CHUNK: i64 = 500;
 /// The columns, with what is only in the body. SQLite parses a body once for all of them.
 const SELECT: &str = "SELECT id, node_id, farm_id, hostname, country, city, state, reported, \
     uptime, cru, mru, sru, hru, body ->> '$.os_version' AS os, body ->> '$.created' AS created, \
-    body ->> '$.free_to_use' AS free, COALESCE(\
+    body ->> '$.free_to_use' AS free, body ->> '$.two_boards' AS two_boards, COALESCE(\
     json_array_length(body, '$.hardware.inventory.disks'), \
     json_array_length(body, '$.hardware.disks')) AS disks, COALESCE(\
     body ->> '$.hardware.inventory.virtualisation.is_virtual', \
@@ -63,6 +63,8 @@ pub struct NodeSummary {
     pub mac: Option<MacAddr>,
     /// Serial number of its mainboard; told to the owner only.
     pub board_serial: Option<Untrusted>,
+    /// Whether its identity was seen from two boards; told to the owner only.
+    pub two_boards: bool,
 }
 
 impl Source {
@@ -188,5 +190,6 @@ fn summary(row: &SqliteRow) -> Result<NodeSummary, sqlx::Error> {
             .try_get::<Option<&str>, _>("board")?
             .filter(|serial| !serial.is_empty())
             .map(Untrusted::from),
+        two_boards: some("two_boards")?.is_some(),
     })
 }

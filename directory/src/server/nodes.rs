@@ -89,7 +89,10 @@ impl Sight {
             .map(|record| {
                 let ifaces = record.ifaces()?;
                 let NodeRecord {
-                    mut node, state, ..
+                    mut node,
+                    state,
+                    two_boards,
+                    ..
                 } = record;
                 let full = !strict || self.is_owner(&node);
                 if full {
@@ -97,6 +100,7 @@ impl Sight {
                     let details = details.remove(&node.id).unwrap_or_default();
                     node.proofs = proofs.then_some(details.proofs);
                     node.hardware = details.hardware.filter(|_| strict);
+                    node.two_boards = two_boards.filter(|_| strict);
                 }
                 node.state = strict.then_some(state);
                 Ok(node)
@@ -186,6 +190,12 @@ fn check_registration(registration: &Registration) -> Result<NodeId, ApiError> {
     if registration.uptime < 0 {
         return bad("uptime is negative");
     }
+    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if let Some(board) = &registration.board_sha256
+        && !is_hash(board.raw())
+    {
+        return bad("board_sha256 is not 64 hexadecimal digits");
+    }
     Ok(node_id)
 }
 
@@ -205,7 +215,11 @@ pub(super) async fn register(
     request: Incoming,
 ) -> Result<Answer, ApiError> {
     let caller = request.signer(&app).await?;
-    let registration: Registration = request.json()?;
+    let mut registration: Registration = request.json()?;
+    if app.mode == ServerMode::Compat {
+        // The original knows no boards.
+        registration.board_sha256 = None;
+    }
     let node_id = check_registration(&registration)?;
     if !caller.is_node(node_id) {
         return Err(ApiError::forbidden(

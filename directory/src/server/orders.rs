@@ -110,5 +110,8 @@ pub(super) async fn set_state(
         .tx
         .set_state(farm_id, node_id, state, reason.raw(), now)
         .await?;
+    if state == NodeState::Approved {
+        change.tx.settle_boards(farm_id, node_id).await?;
+    }
     change.commit(Answer::null(200)).await
 }

@@ -11,6 +11,9 @@ use crate::wire::{Date, Iface, Location, Node, NodeState, Proof, Registration, R
 /// Proofs kept per node: a node posts one at every boot.
 const PROOFS_PER_NODE: i64 = 32;
 
+/// An identity that comes from another board so soon after the last report is in use on both.
+const TWO_BOARDS_SECS: i64 = 3600;
+
 /// The node with an id, whole: what reports change is in a table of its own.
 const A_NODE: &str = "SELECT * FROM nodes JOIN node_pulse ON node = id \
     WHERE node_id = $1 AND NOT deleted";
@@ -21,6 +24,8 @@ pub(crate) struct NodeRecord {
     /// As on the wire; interfaces, proofs and inventory are empty.
     pub(crate) node: Node,
     pub(crate) state: NodeState,
+    /// For the owner only.
+    pub(crate) two_boards: Option<Date>,
     ifaces: String,
 }
 
@@ -87,10 +92,13 @@ impl NodeRecord {
             reserved: row.get("reserved")?,
             state: None,
             hardware: None,
+            two_boards: None,
         };
+        let two_boards = Date(row.get("two_boards_at")?);
         Ok(Self {
             node,
             state,
+            two_boards: (!two_boards.is_unset()).then_some(two_boards),
             ifaces: text("ifaces")?,
         })
     }
@@ -213,9 +221,53 @@ impl WriteTx {
                  farm_id = excluded.farm_id, deleted = FALSE \
              RETURNING id",
         );
-        let node = query.fetch_int(self.conn()).await?;
-        self.set_uptime(from_sql(node), registration.uptime, now)
-            .await
+        let node = from_sql(query.fetch_int(self.conn()).await?);
+        // Before this counts as the last report.
+        if let Some(board) = &registration.board_sha256 {
+            self.set_board(node, board.raw(), now).await?;
+        }
+        self.set_uptime(node, registration.uptime, now).await
+    }
+
+    /// Sets the board a node runs on, and notes whether it was on another one just before. The row
+    /// is this change's already, so that of two machines at once the second sees the first.
+    async fn set_board(
+        &mut self,
+        node: u64,
+        board_sha256: &str,
+        now: i64,
+    ) -> Result<(), sqlx::Error> {
+        Sql::new(
+            "UPDATE nodes SET board_sha256 = $1, two_boards_at = CASE \
+                 WHEN board_sha256 <> '' AND EXISTS (\
+                     SELECT 1 FROM node_pulse WHERE node = $2 AND updated > $3) \
+                 THEN $4 ELSE two_boards_at END \
+             WHERE id = $2 AND board_sha256 <> $1",
+        )
+        .bind(board_sha256.to_ascii_lowercase())
+        .bind(to_sql(node))
+        .bind(now.saturating_sub(TWO_BOARDS_SECS))
+        .bind(now)
+        .execute(self.conn())
+        .await
+        .map(drop)
+    }
+
+    /// Forgets that a node of this farm was seen from two boards: its owner knows.
+    pub(crate) async fn settle_boards(
+        &mut self,
+        farm_id: u64,
+        node_id: NodeId,
+    ) -> Result<(), sqlx::Error> {
+        Sql::new(
+            "UPDATE nodes SET two_boards_at = 0 \
+             WHERE node_id = $1 AND farm_id = $2 AND two_boards_at <> 0",
+        )
+        .bind(node_id.to_string())
+        .bind(to_sql(farm_id))
+        .execute(self.conn())
+        .await
+        .map(drop)
     }
 
     /// Sets the totals (sizes in bytes), appends a proof and replaces the inventory, if there is
@@ -376,8 +428,8 @@ impl WriteTx {
             "DELETE FROM proofs WHERE node = $1",
             "DELETE FROM node_hardware WHERE node = $1",
             "UPDATE nodes SET deleted = TRUE, state = 'pending', ifaces = '[]', wg_ports = '[]', \
-             public_config = '', free_to_use = FALSE, reserved = FALSE, board_sha256 = '' \
-             WHERE id = $1",
+             public_config = '', free_to_use = FALSE, reserved = FALSE, board_sha256 = '', \
+             two_boards_at = 0 WHERE id = $1",
         ] {
             Sql::new(sql)
                 .bind(to_sql(node))

@@ -91,6 +91,10 @@ pub struct Node {
     /// Extension: the full inventory last posted; only for the owner or the node itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<serde_json::Value>,
+    /// Extension: when this identity was last seen from two boards within an hour, until the owner
+    /// approves the node again; only for the owner or the node itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub two_boards: Option<Date>,
 }
 
 /// What a farm's owner decided about a node (extension).
@@ -311,6 +315,10 @@ pub struct Registration {
     /// Extension: the farm's leave to be approved at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enrolment_token: Option<EnrolmentToken>,
+    /// Extension: SHA-256 of the UUID of the board the node runs on, 64 hexadecimal digits; absent
+    /// where the board has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub board_sha256: Option<Untrusted>,
 }
 
 impl Registration {

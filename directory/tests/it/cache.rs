@@ -192,6 +192,7 @@ async fn machines_and_missing_farms_are_told() {
     }];
     nodes[2].node_id_v1 = "nonsense".into();
     nodes[3].hardware = Some(serde_json::json!({ "inventory": { "board": { "serial": "B1" } } }));
+    nodes[2].two_boards = Some(UnixTime::from_secs(NOW).into());
     let now = UnixTime::from_secs(NOW);
     source.store_nodes(&nodes, now).await.unwrap();
     let mut seen = Vec::new();
@@ -204,6 +205,8 @@ async fn machines_and_missing_farms_are_told() {
     assert_eq!(macs, [mac(1), mac(2), None, None]);
     let board = seen[3].board_serial.as_ref().map(Untrusted::raw);
     assert_eq!(board, Some("B1"));
+    let two_boards: Vec<_> = seen.iter().map(|node| node.two_boards).collect();
+    assert_eq!(two_boards, [false, false, true, false]);
     // A list of nodes says nothing about farms.
     assert_eq!(source.missing_farms().await.unwrap(), [2, 3, 4, 5]);
 }

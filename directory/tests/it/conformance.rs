@@ -291,6 +291,12 @@ fn registration_body(key: u8, farm_id: u64) -> Value {
     serde_json::to_value(registration(&seed(key), farm_id)).unwrap()
 }
 
+fn on_board(digit: char) -> Value {
+    let mut body = registration_body(NODE, 1);
+    body["board_sha256"] = std::iter::repeat_n(digit, 64).collect::<String>().into();
+    body
+}
+
 fn gateway_body(farm_id: u64) -> Value {
     json!({
         "node_id": node_id(GATEWAY), "farm_id": farm_id, "os_version": "1.0",
@@ -596,7 +602,12 @@ fn strict() -> Vec<Case> {
         (Nobody, state, node.clone(), approve.clone(), Error(401, "not signed")),
         (Bob, state, node.clone(), approve.clone(), Error(403, "owner")),
         (Alice, state, stranger, approve, Error(404, "not found")),
-        (Nobody, "GET /nodes/{node_id}", node, none.clone(), Has(200, json!({"state": "approved", "approved": true, "ifaces": []}))),
+        (Nobody, "GET /nodes/{node_id}", node.clone(), none.clone(), Has(200, json!({"state": "approved", "approved": true, "ifaces": []}))),
+        (Node, "POST /nodes", "".into(), on_board('g'), Error(400, "board_sha256")),
+        (Node, "POST /nodes", "".into(), on_board('a'), Null(201)),
+        (Node, "POST /nodes", "".into(), on_board('b'), Null(201)),
+        (Alice, "GET /nodes/{node_id}", node.clone(), none.clone(), Has(200, json!({"two_boards": crate::support::NOW}))),
+        (Nobody, "GET /nodes/{node_id}", node, none.clone(), Has(200, json!({"two_boards": null}))),
         (Nobody, "GET /capacity", "?mru=0&country=Belgium".into(), none.clone(), Has(200, json!({"next": null}))),
         (Nobody, "GET /capacity", "?after=x".into(), none.clone(), Error(400, "after")),
         (Nobody, "GET /changes", "".into(), none.clone(), Has(200, json!({"more": false, "gone": []}))),

@@ -9,6 +9,8 @@ pub type Fixture = crate::support::FixtureOn<crate::postgres::Postgres>;
 
 #[path = "attacks.rs"]
 mod attacks;
+#[path = "boards.rs"]
+mod boards;
 #[path = "capacity.rs"]
 mod capacity;
 #[path = "changes.rs"]

@@ -4,6 +4,8 @@ pub type Fixture = crate::support::FixtureOn<crate::support::Sqlite>;
 
 #[path = "attacks.rs"]
 mod attacks;
+#[path = "boards.rs"]
+mod boards;
 #[path = "capacity.rs"]
 mod capacity;
 #[path = "changes.rs"]

@@ -165,7 +165,9 @@ fn an_identity_is_the_reference_vectors() {
         json["node_id"],
         "FkUfMueBVSK6V1DCHVAtzzaqPqCPVzGguDzCQxq7Ep85"
     );
-    assert!(json.get("enrolment_token").is_none(), "{json}");
+    for extension in ["enrolment_token", "board_sha256"] {
+        assert!(json.get(extension).is_none(), "{json}");
+    }
     let zero = directory::identity::NodeId::from_public_key(
         directory::identity::PublicKey::from_bytes([0; 32]),
     );
