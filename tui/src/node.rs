@@ -91,6 +91,11 @@ pub fn decision(node: &Node) -> NodeState {
     })
 }
 
+/// What is the matter with a node whose identity was seen from two boards.
+pub const TWO_BOARDS: &str = "two machines use this identity";
+/// What can be done about it, before the node is approved again.
+pub const TWO_BOARDS_TODO: &str = "make a new medium for one, or delete its node-identity.toml";
+
 /// What the machine has, as the grid counts it.
 #[must_use]
 pub fn capacity(node: &Node) -> Capacity {

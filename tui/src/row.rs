@@ -56,6 +56,9 @@ pub struct NodeRow {
     /// A digest of its mainboard's serial number; 0 if it is not known. For the owner only.
     #[serde(default)]
     pub board: u64,
+    /// Whether its identity was seen from two boards; known to the owner only.
+    #[serde(default)]
+    pub two_boards: bool,
 }
 
 impl From<NodeSummary> for NodeRow {
@@ -80,6 +83,7 @@ impl From<NodeSummary> for NodeRow {
             is_virtual: node.is_virtual,
             mac: mac_number(node.mac),
             board: node.board_serial.map_or(0, |serial| digest(serial.raw())),
+            two_boards: node.two_boards,
         }
     }
 }
@@ -115,6 +119,7 @@ impl From<&Node> for NodeRow {
                 .map_or(0, |serial| digest(serial.raw())),
             disks: hardware.and_then(|found| u32::try_from(found.disks.len()).ok()),
             is_virtual,
+            two_boards: node.two_boards.is_some(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use directory::clock::UnixTime;
 
+use crate::node::{TWO_BOARDS, TWO_BOARDS_TODO};
 use crate::row::NodeRow;
 use crate::rows::Rows;
 
@@ -13,6 +14,8 @@ const NEVER_SECONDS: i64 = 24 * 3600;
 pub enum Trouble {
     /// Its farm is not in the directory.
     NoFarm,
+    /// Two machines use its identity.
+    TwoBoards,
     /// The same machine is registered in another farm, as this row.
     OtherFarm(u32),
     /// The same machine is registered under another id, as this row.
@@ -29,6 +32,9 @@ impl Trouble {
         let row = rows.get(at as usize)?;
         if missing.binary_search(&row.farm_id).is_ok() {
             return Some(Self::NoFarm);
+        }
+        if row.two_boards {
+            return Some(Self::TwoBoards);
         }
         if let Some(twin) = rows.index().twin(rows, at) {
             let is_elsewhere = |other: &NodeRow| other.farm_id != row.farm_id;
@@ -47,9 +53,10 @@ impl Trouble {
     pub const fn rank(self) -> u64 {
         match self {
             Self::NoFarm => 0,
-            Self::OtherFarm(_) => 1,
-            Self::Twin(_) => 2,
-            Self::Silent => 3,
+            Self::TwoBoards => 1,
+            Self::OtherFarm(_) => 2,
+            Self::Twin(_) => 3,
+            Self::Silent => 4,
         }
     }
 
@@ -59,6 +66,7 @@ impl Trouble {
         let other = |at: u32| rows.get(at as usize);
         match self {
             Self::NoFarm => "no such farm".to_owned(),
+            Self::TwoBoards => "two machines".to_owned(),
             Self::OtherFarm(at) => {
                 other(at).map_or_else(String::new, |row| format!("also in farm {}", row.farm_id))
             }
@@ -77,7 +85,7 @@ impl Trouble {
     pub fn advice(self, rows: &Rows, row: &NodeRow, now: UnixTime) -> [String; 2] {
         let twin = match self {
             Self::OtherFarm(at) | Self::Twin(at) => rows.get(at as usize),
-            Self::NoFarm | Self::Silent => None,
+            Self::NoFarm | Self::TwoBoards | Self::Silent => None,
         };
         let same = |other: &NodeRow| {
             if row.mac > 0 && row.mac == other.mac {
@@ -94,6 +102,10 @@ impl Trouble {
                     row.farm_id
                 ),
                 "M moves it to a farm that is; D removes it once it is off".to_owned(),
+            ],
+            (Self::TwoBoards, _) => [
+                format!("{TWO_BOARDS}: it came from two boards within an hour"),
+                format!("{TWO_BOARDS_TODO}; then a approves"),
             ],
             (Self::OtherFarm(_), Some(other)) => [
                 format!(
@@ -158,6 +170,8 @@ mod tests {
         for row in &mut boards {
             row.board = 77;
         }
+        let mut copied = row(9, 1, "525400000009", 999_000);
+        copied.two_boards = true;
         let rows: Rows = [
             row(1, 1, "525400000001", 900_000),
             row(2, 2, "52:54:00:00:00:01", 999_000),
@@ -168,6 +182,7 @@ mod tests {
         ]
         .into_iter()
         .chain(boards)
+        .chain([copied])
         // A maker's sample number is no machine.
         .chain((20..60).map(|n| row(n, 1, "000000000001", 999_000)))
         .collect();
@@ -180,6 +195,7 @@ mod tests {
         assert_eq!(trouble(5), None);
         assert_eq!(trouble(6), Some(Trouble::Silent));
         assert_eq!(trouble(7), Some(Trouble::Twin(at(8))));
+        assert_eq!(trouble(9), Some(Trouble::TwoBoards));
         assert_eq!(trouble(20), None);
         let advice = |n: u8| {
             let row = &rows[at(n) as usize];
@@ -193,5 +209,6 @@ mod tests {
             advice(2)
         );
         assert!(advice(7).contains("mainboard"));
+        assert!(advice(9).contains("two machines use this identity"));
     }
 }

@@ -68,7 +68,8 @@ impl State {
         let changing: Vec<&NodeRow> = targets
             .iter()
             .copied()
-            .filter(|row| row.decision != to)
+            // Approving again ends what was noticed of two machines.
+            .filter(|row| row.decision != to || (row.two_boards && to == NodeState::Approved))
             .collect();
         let whom = self.targets_text(&targets);
         if changing.is_empty() {
@@ -76,12 +77,12 @@ impl State {
             return self.say(format!("{whom} {verb} {to} already"), false, None);
         }
         let action = Action::Decide(changing.iter().map(|row| (row.node_id, to)).collect());
-        let undo = Action::Decide(
-            changing
-                .iter()
-                .map(|row| (row.node_id, row.decision))
-                .collect(),
-        );
+        let before: Vec<_> = changing
+            .iter()
+            .filter(|row| row.decision != to)
+            .map(|row| (row.node_id, row.decision))
+            .collect();
+        let undo = (!before.is_empty()).then_some(Action::Decide(before));
         let verb = if to == NodeState::Blocked {
             "block"
         } else {
@@ -90,7 +91,7 @@ impl State {
         let what = format!("{verb} {whom}");
         let many = changing.len() > MANY;
         if to == NodeState::Approved && !many {
-            return self.act(action, what, Some(undo), effects);
+            return self.act(action, what, undo, effects);
         }
         let lines = if to == NodeState::Blocked {
             vec![
@@ -111,7 +112,7 @@ impl State {
         self.prompt = Some(Prompt::Confirm(Confirm {
             title: format!("{}?", capitalised(&what)),
             lines,
-            deed: Deed::Change(action, Some(undo)),
+            deed: Deed::Change(action, undo),
             what,
             consent,
             form: None,

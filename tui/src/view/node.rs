@@ -1,6 +1,7 @@
 //! All that is known of one node.
 
 use directory::cache::{NodeEvent, NodeEventKind};
+use directory::clock::UnixTime;
 use directory::wire::{Node, ResourceAmount};
 use hw_probe::inventory::{Disk, DiskKind, HealthStatus, Inventory, Nic, NicKind};
 use hw_probe::planning::upgrades;
@@ -11,7 +12,8 @@ use ratatui::text::{Line, Span};
 use super::{cut, field, freshness_style, section};
 use crate::columns::{place, tft_text};
 use crate::node::{
-    Assessment, Liveness, decision, duration_text, inventory, report_age_seconds, uptime_seconds,
+    Assessment, Liveness, TWO_BOARDS, TWO_BOARDS_TODO, decision, duration_text, inventory,
+    report_age_seconds, uptime_seconds,
 };
 use crate::state::{Open, State};
 use crate::theme::Theme;
@@ -105,6 +107,7 @@ impl Page {
             self.field("up for", &duration_text(seconds));
         }
         self.boot(node, liveness);
+        self.two_boards(node, now);
         self.period(node, state);
         let free = if node.free_to_use {
             "accepted"
@@ -158,6 +161,18 @@ impl Page {
         self.styled("boot", &text, self.theme.caution());
         let text = "what comes before is on the node's own console: no directory is told";
         self.styled("", text, self.theme.dim());
+    }
+
+    /// An identity that two machines use.
+    fn two_boards(&mut self, node: &Node, now: UnixTime) {
+        let Some(seen) = node.two_boards else {
+            return;
+        };
+        let age = duration_text(now.seconds_since(UnixTime::from(seen)).max(0));
+        let text = format!("{TWO_BOARDS}: from two boards, {age} ago");
+        self.styled("problem", &text, self.theme.bad());
+        self.field("", TWO_BOARDS_TODO);
+        self.field("", "then, or if its medium only moved, a approves it again");
     }
 
     /// What happened to it, the newest first.

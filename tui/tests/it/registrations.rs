@@ -98,6 +98,50 @@ fn what_is_wrong_is_listed_with_what_to_do() {
 }
 
 #[test]
+fn two_machines_with_one_identity_stay_listed_until_the_node_is_approved_again() {
+    let settings = settings(false, Glyphs::Unicode, View::Registrations);
+    let mut driver = Driver::new(settings, (80, 24));
+    let mut copied = node(1, 1, "525400000001");
+    copied.two_boards = Some(UnixTime::from_secs(WALL - 3 * 3600).into());
+    let id = copied.node_id;
+    let fine = node(2, 1, "525400000002");
+    driver.load(1, vec![copied.clone(), fine.clone()], Some(WALL));
+    driver.refreshed(1, None);
+    let screen = driver.text();
+    let listed = screen.lines().find(|line| line.contains("● up"));
+    assert!(
+        listed.is_some_and(|line| line.contains("two machines")),
+        "{screen}"
+    );
+    driver.shows("two machines use this identity: it came from two boards within an hour");
+    driver.shows("make a new medium for one, or delete its node-identity.toml; then a approves");
+    driver.hides("node-2");
+    let effects = driver.press(KeyCode::Enter);
+    driver.answer_node(&effects, copied);
+    driver.shows("problem       two machines use this identity: from two boards, 3h 00m ago");
+    driver.shows("make a new medium for one, or delete its node-identity.toml");
+    driver.shows("then, or if its medium only moved, a approves it again");
+
+    // It is approved already: the word is sent even so, and there is nothing to take back.
+    let effects = driver.keys("a");
+    let Some(Effect::Act { job, action }) = effects.first() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(
+        *action,
+        Action::Decide(vec![(id, NodeState::Approved)]),
+        "{effects:?}"
+    );
+    let answer = Ok("approved 1 node".to_owned());
+    driver.update(Event::Done { job: *job, answer });
+    driver.shows("approved 1 node");
+    driver.hides("u undoes it");
+    driver.press(KeyCode::Esc);
+    driver.load(2, vec![node(1, 1, "525400000001"), fine], Some(WALL));
+    driver.hides("two machines");
+}
+
+#[test]
 fn problems_are_exported_with_the_rest() {
     let mut driver = directory((150, 24), Glyphs::Unicode);
     driver.keys("x");
