@@ -63,10 +63,11 @@ pub struct ExportArgs {
 
 /// Tell a monitoring system how the farms are: one line, details below it, and its exit codes.
 ///
-/// Exit code 0: all is well. 1, warning: a node is late, pending, has never reported, or has used up
-/// half of the time it may be off in this minting period. 2, critical: a node is down, or has been
-/// off for so long that this period is not paid. 3: nobody knows, for instance because the directory
-/// does not answer. The directory keeps only the last report, so the time off is what is certain.
+/// Exit code 0: all is well. 1, warning: a node is late, pending, has never reported, has used up
+/// half of the time it may be off in this minting period, or shares its identity with another machine.
+/// 2, critical: a node is down, or has been off for so long that this period is not paid. 3: nobody
+/// knows, for instance because the directory does not answer. The directory keeps only the last report,
+/// so the time off is what is certain.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  \
     farmer check --farm 1\n  farmer check -o json     # all your farms")]

@@ -41,6 +41,8 @@ struct Counts {
     blocked: usize,
     /// Nodes whose period is lost, or near that.
     uptime_at_risk: usize,
+    /// Nodes whose identity two machines use.
+    two_boards: usize,
 }
 
 /// One node that is not as it should be.
@@ -170,7 +172,13 @@ fn judge(
     certification: Certification,
     counts: &mut Counts,
 ) -> Option<Problem> {
-    let problem = |health, text: String, uptime| {
+    let is_refused = decision(node) == NodeState::Blocked;
+    let two_boards = node.two_boards.is_some() && !is_refused;
+    counts.two_boards += usize::from(two_boards);
+    let problem = |health, mut text: String, uptime| {
+        if two_boards {
+            text.push_str("; two machines use its identity, `farmer node show` says what to do");
+        }
         Some(Problem {
             health,
             farm_id: node.farm_id,
@@ -208,6 +216,10 @@ fn judge(
         UptimeRisk::Near => Health::Warning,
         UptimeRisk::Lost => Health::Critical,
     });
+    let health = health.max(match two_boards {
+        true => Health::Warning,
+        false => Health::Ok,
+    });
     if health == Health::Ok {
         return None;
     }
@@ -237,6 +249,7 @@ fn summary(counts: &Counts) -> String {
         (counts.new, "never reported"),
         (counts.pending, "pending"),
         (counts.uptime_at_risk, "with uptime at risk"),
+        (counts.two_boards, "on two machines"),
     ];
     let bad = bad.into_iter().filter(|(count, _)| *count > 0);
     parts.extend(bad.map(|(count, word)| format!("{count} {word}")));

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ::tui::columns::place;
 use ::tui::node::{
-    Assessment, Liveness, capacity, decision, duration_text, has_reported, inventory,
-    report_age_seconds, uptime_seconds,
+    Assessment, Liveness, TWO_BOARDS, TWO_BOARDS_TODO, capacity, decision, duration_text,
+    has_reported, inventory, report_age_seconds, uptime_seconds,
 };
 use directory::client::NodeFilter;
 use directory::clock::{Clock as _, SystemClock, UnixTime};
@@ -48,6 +48,10 @@ impl Listed {
             node,
         }
     }
+
+    fn has_two_boards(&self) -> bool {
+        self.node.two_boards.is_some()
+    }
 }
 
 #[derive(Serialize)]
@@ -73,6 +77,12 @@ impl Show for Nodes {
             ],
             &rows,
         );
+        for listed in self.0.iter().filter(|listed| listed.has_two_boards()) {
+            let id = listed.node.node_id;
+            page.line(format!(
+                "! two machines use the identity of {id}: `farmer node show {id}`"
+            ));
+        }
     }
 }
 
@@ -80,9 +90,10 @@ fn row(listed: &Listed) -> Vec<String> {
     let node = &listed.node;
     let resources = capacity(node);
     let uptime = listed.up_for_seconds.map_or("-".to_owned(), duration_text);
+    let mark = if listed.has_two_boards() { " !" } else { "" };
     vec![
         node.node_id.to_string(),
-        listed.liveness.word().to_owned(),
+        format!("{}{mark}", listed.liveness.word()),
         decision(node).to_string(),
         node.farm_id.to_string(),
         resources.cru.to_string(),
@@ -180,6 +191,8 @@ struct Shown {
     #[serde(flatten)]
     listed: Listed,
     assessment: Assessment,
+    #[serde(skip)]
+    now: UnixTime,
 }
 
 impl Show for Shown {
@@ -200,6 +213,18 @@ impl Show for Shown {
             .field("system", &node.os_version);
         if let Some(seconds) = self.listed.up_for_seconds {
             page.field("up for", duration_text(seconds));
+        }
+        if let Some(when) = node.two_boards {
+            let age = duration_text(self.now.seconds_since(when.into()).max(0));
+            page.field(
+                "problem",
+                format!(
+                    "{TWO_BOARDS}: it came from two boards within an hour, {age} ago\n\
+                     {TWO_BOARDS_TODO} on FARMCFG;\n\
+                     then, or if its medium only moved: `farmer node approve {}`",
+                    node.node_id
+                ),
+            );
         }
         if node.total_resources.cru == 0 {
             page.field("capacity", "not reported yet");
@@ -347,8 +372,13 @@ pub async fn show(context: &Context<'_>, args: NodeShowArgs) -> Outcome<ExitStat
         .await?
         .value;
     let assessment = Assessment::of_node(&node);
-    let listed = Listed::new(node, SystemClock.now());
-    context.printer.data(&Shown { listed, assessment })?;
+    let now = SystemClock.now();
+    let listed = Listed::new(node, now);
+    context.printer.data(&Shown {
+        listed,
+        assessment,
+        now,
+    })?;
     Ok(ExitStatus::Ok)
 }
 

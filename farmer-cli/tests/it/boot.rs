@@ -268,11 +268,17 @@ fn uefi_usb_with_an_enrolment_token() {
     assert_eq!(node["state"], "approved", "{node:#}");
 }
 
-/// The same node after a reboot from a stick: its identity lies on FARMCFG.
+/// The same node after a reboot from a stick: its identity lies on FARMCFG. In another machine the
+/// directory notices.
 #[test]
 fn a_stick_keeps_its_identity_and_a_cd_says_that_it_cannot() {
     let lab = Lab::new("identity");
+    let board = |number: u8| {
+        let uuid = format!("4c4c4544-0042-3510-8053-b7c04f50343{number}");
+        vec!["-uuid".into(), uuid.into()]
+    };
     let mut machine = Machine::new(Firmware::SeaBios);
+    machine.extra = board(1);
     machine.medium = Some((lab.image.clone(), Bus::Usb));
     machine.nics = vec![Nic::User];
     let mut guest = machine.boot("identity").expect("QEMU starts");
@@ -280,6 +286,17 @@ fn a_stick_keeps_its_identity_and_a_cd_says_that_it_cannot() {
     guest.reset().expect("reset");
     let second = registered(&mut guest);
     assert_eq!(first, second, "a new identity after a reboot");
+    drop(guest);
+    assert!(lab.node(&first)["two_boards"].is_null());
+
+    machine.extra = board(2);
+    let mut guest = machine.boot("identity-elsewhere").expect("QEMU starts");
+    guest
+        .wait_for("identity came from another machine", BOOT_PATIENCE)
+        .expect("the console says whose it was");
+    assert_eq!(registered(&mut guest), first);
+    let node = lab.node(&first);
+    assert!(node["two_boards"].is_i64(), "{node:#}");
     drop(guest);
 
     machine.medium = Some((lab.image.clone(), Bus::Cd));

@@ -51,6 +51,11 @@ impl Grid {
 
     /// A node of farm 1 that reported last so many seconds ago; 0 GiB never did.
     fn node(&self, key: u8, ago: i64, mru_gib: f64) -> String {
+        self.node_on(None, key, ago, mru_gib)
+    }
+
+    /// The same, on a board that it tells of.
+    fn node_on(&self, board: Option<&str>, key: u8, ago: i64, mru_gib: f64) -> String {
         let seed = Seed::from([key; 32]);
         let then = UnixTime::from_secs(SystemClock.now().secs - ago);
         self.clock.set(then);
@@ -63,7 +68,10 @@ impl Grid {
             country: "BE".into(),
             ..Location::default()
         };
-        let registration = Registration::new(&seed, 1, "farm-node/0.1.0", location);
+        let registration = Registration {
+            board_sha256: board.map(Into::into),
+            ..Registration::new(&seed, 1, "farm-node/0.1.0", location)
+        };
         let capacity = CapacityPost {
             capacity: ResourceAmount {
                 cru: 8,
@@ -148,6 +156,65 @@ fn check_answers_as_a_monitoring_plugin() {
         (&json["health"], &json["counts"]["down"]),
         (&"critical".into(), &1.into())
     );
+}
+
+/// One identity on two boards: everything that shows nodes says so until it is approved again.
+#[test]
+fn two_machines_with_one_identity_are_told_until_it_is_approved_again() {
+    let grid = Grid::new();
+    let boards = ["a".repeat(64), "b".repeat(64)];
+    let node = grid.node_on(Some(&boards[0]), 1, 600, 16.0);
+    grid.approve(&node);
+    let text = |home: &Home, arguments: &[&str]| {
+        let farmer = home.farmer(arguments);
+        let output = farmer.env("FARMER_DIRECTORY", grid.server.url()).run();
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let (list, show) = (["node", "list", "--farm", "1"], ["node", "show", &node]);
+    let is_told = |home: &Home| {
+        let (listed, shown) = (text(home, &list), text(home, &show));
+        let notice =
+            format!("! two machines use the identity of {node}: `farmer node show {node}`");
+        let told = [
+            listed.contains("up !"),
+            listed.contains(&notice),
+            shown
+                .contains("two machines use this identity: it came from two boards within an hour"),
+            shown.contains("make a new medium for one, or delete its node-identity.toml"),
+            shown.contains(&format!("`farmer node approve {node}`")),
+        ];
+        assert!(
+            told.iter().all(|part| *part == told[0]),
+            "{told:?}\n{listed}\n{shown}"
+        );
+        told[0]
+    };
+    assert!(!is_told(&grid.home));
+    assert_eq!(grid.check(&[]).1, 0);
+
+    assert_eq!(grid.node_on(Some(&boards[1]), 1, 60, 16.0), node);
+    grid.clock.set(SystemClock.now());
+    assert!(!is_told(&Home::new()) && is_told(&grid.home));
+    // What was seen is told without the directory too.
+    let seen = text(&grid.home, &["node", "list", "--farm", "1", "--offline"]);
+    assert!(seen.contains("up !"), "{seen}");
+    let (line, code, checked) = grid.check(&[]);
+    assert!(
+        line.starts_with("FARM WARNING - 1 of 1 nodes up, 1 on two machines | nodes=1 up=1"),
+        "{line}"
+    );
+    assert!(
+        code == 1 && checked.contains("; two machines use its identity, `farmer node show`"),
+        "{checked}"
+    );
+    let json: Value =
+        serde_json::from_str(&text(&grid.home, &["-o", "json", "node", "show", &node]))
+            .expect("JSON");
+    assert!(json["two_boards"].is_i64(), "{json}");
+
+    grid.approve(&node);
+    assert!(!is_told(&grid.home));
+    assert_eq!(grid.check(&[]).1, 0);
 }
 
 #[test]
