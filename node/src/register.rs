@@ -10,6 +10,7 @@ use node_config::{DirectoryConfig, LocationConfig, NodeConfig};
 use tokio::sync::watch;
 
 use crate::console::{Console, uptime};
+use crate::identity::board_sha256;
 use crate::measure::Measured;
 use crate::net::NetState;
 use crate::proof::capacity_post;
@@ -147,6 +148,7 @@ impl Registrar {
             // The name of grid v1: the first MAC address without colons.
             node_id_v1: first_mac.unwrap_or_default().replace(':', "").into(),
             enrolment_token: self.enrolment_token(),
+            board_sha256: told(board_sha256()),
             ..Registration::new(&self.seed, u64::from(farm_id), OS_VERSION, location)
         };
         let answer = client.register(&registration, &self.seed).await;
@@ -233,6 +235,11 @@ impl Registrar {
         }
         Ok(answer?.value)
     }
+}
+
+/// What is empty is not told.
+fn told(text: String) -> Option<Untrusted> {
+    (!text.is_empty()).then(|| text.into())
 }
 
 /// What became of the token in the settings; `None` without one.
@@ -349,6 +356,20 @@ mod tests {
         assert!(!words.contains('\u{1b}'));
         let words = enrolment_words(&registration, None).unwrap();
         assert!(words.contains("knows no enrolment tokens") && !words.contains("fet1_"));
+    }
+
+    #[test]
+    fn a_board_without_a_uuid_is_not_told() {
+        let seed = Seed::from([1; 32]);
+        let json = |board: &str| {
+            let registration = Registration {
+                board_sha256: told(board.to_owned()),
+                ..Registration::new(&seed, 1, OS_VERSION, Location::default())
+            };
+            serde_json::to_value(registration).unwrap()
+        };
+        assert!(json("").get("board_sha256").is_none());
+        assert_eq!(json("ab")["board_sha256"], "ab");
     }
 
     #[test]
