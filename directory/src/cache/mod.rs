@@ -221,31 +221,34 @@ impl Cache {
     pub async fn source(&self, address: &str, farm_id: Option<u64>) -> Result<Source, CacheError> {
         let farm_id = farm_id.map_or(0, to_sql);
         let source = async {
+            let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
             let made = sqlx::query(
                 "INSERT INTO sources (address, farm_id) VALUES ($1, $2) \
                  ON CONFLICT DO NOTHING",
             )
             .bind(address)
             .bind(farm_id)
-            .execute(&self.writer)
+            .execute(&mut *tx)
             .await?;
             if made.rows_affected() > 0 {
+                // The newest stay too: other processes are about to fill them.
                 sqlx::query(
-                    "DELETE FROM sources WHERE id NOT IN (SELECT id FROM sources \
-                     ORDER BY (address = $1 AND farm_id = $2) DESC, refreshed DESC LIMIT $3)",
+                    "DELETE FROM sources \
+                     WHERE id NOT IN (SELECT id FROM sources ORDER BY refreshed DESC LIMIT $1) \
+                     AND id NOT IN (SELECT id FROM sources ORDER BY id DESC LIMIT $1)",
                 )
-                .bind(address)
-                .bind(farm_id)
                 .bind(MAX_SOURCES)
-                .execute(&self.writer)
+                .execute(&mut *tx)
                 .await?;
             }
             let row = sqlx::query("SELECT id FROM sources WHERE address = $1 AND farm_id = $2")
                 .bind(address)
                 .bind(farm_id)
-                .fetch_one(&self.writer)
+                .fetch_one(&mut *tx)
                 .await?;
-            row.try_get("id")
+            let id = row.try_get("id")?;
+            tx.commit().await?;
+            Ok(id)
         };
         Ok(Source {
             id: source.await.map_err(|error| self.failed(error))?,

@@ -237,6 +237,27 @@ struct Script {
 
 type Shared = Arc<Mutex<Script>>;
 
+/// Several programs use the file at once, and each is about to read its directory.
+#[tokio::test]
+async fn a_directory_that_was_just_named_stays_when_another_is() {
+    let dir = TempDir::new().unwrap();
+    let (cache, other) = (open(dir.path()).await, open(dir.path()).await);
+    for n in 0..70 {
+        let source = cache.source(&format!("https://{n}.example"), None).await;
+        let now = UnixTime::from_secs(NOW + n);
+        source.unwrap().store_nodes(&[], now).await.unwrap();
+    }
+    let source = cache.source("https://one.example", None).await.unwrap();
+    for n in 0..8 {
+        let address = format!("https://two.example/{n}");
+        other.source(&address, None).await.unwrap();
+    }
+    assert_eq!(source.refreshed().await.unwrap(), None);
+    let now = UnixTime::from_secs(NOW);
+    source.store_nodes(&[node(1)], now).await.unwrap();
+    assert_eq!(source.refreshed().await.unwrap(), Some(now));
+}
+
 async fn changes(
     State(script): State<Shared>,
     Query(query): Query<std::collections::HashMap<String, String>>,
