@@ -59,9 +59,7 @@ pub fn open(path: &Path) -> Result<File, CustomizeError> {
 /// [`CustomizeError::Changed`] before anything is written, [`CustomizeError::Write`].
 pub fn apply(file: &File, edit: &Edit) -> Result<(), CustomizeError> {
     for write in &edit.writes {
-        let mut found = vec![0; write.before.len()];
-        let read = file.read_exact_at(&mut found, write.offset);
-        if read.is_err() || found != write.before {
+        if !holds(file, &write.before, write.offset) {
             return Err(CustomizeError::Changed {
                 name: write.name.clone(),
             });
@@ -81,12 +79,35 @@ pub fn apply(file: &File, edit: &Edit) -> Result<(), CustomizeError> {
     Ok(())
 }
 
+/// Whether the file has these bytes at this offset.
+fn holds(file: &File, bytes: &[u8], offset: u64) -> bool {
+    let mut found = [0; 4096];
+    let mut at = offset;
+    bytes.chunks(found.len()).all(|wanted| {
+        let found = &mut found[..wanted.len()];
+        let read = file.read_exact_at(found, at);
+        at += wanted.len() as u64;
+        read.is_ok() && *found == *wanted
+    })
+}
+
 /// The blocks from the first to the last that differs.
 fn differing(write: &RegionWrite) -> (usize, usize) {
-    let differs = |at: &usize| write.before[*at] != write.after[*at];
     let length = write.after.len();
-    let first = (0..length).find(differs).unwrap_or(0);
-    let last = (0..length).rev().find(differs).unwrap_or(0);
+    let differs = |at: &usize| write.before[*at] != write.after[*at];
+    // Whole pieces are compared much faster than bytes.
+    let pieces = write
+        .before
+        .chunks(BLOCK_BYTES)
+        .zip(write.after.chunks(BLOCK_BYTES));
+    let mut differing = pieces
+        .enumerate()
+        .filter(|(_, (before, after))| before != after);
+    let first_piece = differing.next().map_or(0, |(at, _)| at);
+    let last_piece = differing.next_back().map_or(first_piece, |(at, _)| at);
+    let bytes_of = |piece: usize| piece * BLOCK_BYTES..((piece + 1) * BLOCK_BYTES).min(length);
+    let first = bytes_of(first_piece).find(differs).unwrap_or(0);
+    let last = bytes_of(last_piece).rev().find(differs).unwrap_or(0);
     // Blocks of the medium, not of the region.
     let shift = (write.offset % BLOCK_BYTES as u64) as usize;
     let from = ((first + shift) / BLOCK_BYTES * BLOCK_BYTES).saturating_sub(shift);

@@ -140,9 +140,9 @@ pub fn plan<R: Read + Seek>(reader: &mut R, request: &Request) -> Result<Edit, C
         return Ok(medium.finish());
     }
     if !request.settings.is_empty() {
-        let region = medium.content(regions::CONFIG)?;
-        let changed = settings::change(&region, &request.settings, &payload)?;
-        medium.write(regions::CONFIG, changed)?;
+        let before = medium.content(regions::CONFIG)?;
+        let after = settings::change(&before, &request.settings, &payload)?;
+        medium.write_over(regions::CONFIG, before, after)?;
     }
     medium.change_arguments(request, None)?;
     if let Some(text) = &request.farm_toml {
@@ -274,6 +274,16 @@ impl<'a> Medium<'a> {
     }
 
     fn write(&mut self, name: &'static str, after: Vec<u8>) -> Result<(), CustomizeError> {
+        let before = self.content(name)?;
+        self.write_over(name, before, after)
+    }
+
+    fn write_over(
+        &mut self,
+        name: &'static str,
+        before: Vec<u8>,
+        after: Vec<u8>,
+    ) -> Result<(), CustomizeError> {
         let region = self.region(name)?;
         if after.len() as u64 != region.span.length {
             return Err(CustomizeError::TooLong {
@@ -282,7 +292,6 @@ impl<'a> Medium<'a> {
                 limit: region.span.length.min(after.len() as u64),
             });
         }
-        let before = self.content(name)?;
         self.push(&region, before, after);
         Ok(())
     }

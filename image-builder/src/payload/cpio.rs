@@ -351,7 +351,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Entry<'_>>, CpioError> {
     let mut at = 0usize;
     while at < bytes.len() {
         if bytes[at] == 0 {
-            at += 1;
+            at += zeros(&bytes[at..]);
             continue;
         }
         let damaged = |what| CpioError::Damaged { what, offset: at };
@@ -406,6 +406,15 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Entry<'_>>, CpioError> {
         at = content_end.next_multiple_of(4);
     }
     Ok(entries)
+}
+
+/// How many zeros `bytes` begin with: an archive's padding can be most of it.
+fn zeros(bytes: &[u8]) -> usize {
+    const SOME: [u8; 256] = [0; 256];
+    let pieces = bytes.chunks_exact(SOME.len());
+    let whole = pieces.take_while(|piece| **piece == SOME).count() * SOME.len();
+    let rest = bytes[whole..].iter().take_while(|byte| **byte == 0);
+    whole + rest.count()
 }
 
 #[cfg(test)]
