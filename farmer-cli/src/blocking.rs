@@ -1,17 +1,14 @@
 //! Long blocking work that can be asked to stop at every step it reports.
 
-use std::time::Duration;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::Ordering;
 
 use ::tui::media::Cancel as Flag;
 
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
-use crate::printer::Printer;
-use crate::signals::{Stop, interrupted};
-
-/// How long work gets to clean up before the process ends anyway; a compressor finishes its running
-/// blocks first.
-const CLEAN_UP: Duration = Duration::from_secs(30);
+use crate::signals::{self, interrupted};
 
 /// Carried by the unwinding that ends cancelled work.
 struct Cancelled;
@@ -36,7 +33,7 @@ impl Cancel {
     /// error through a library.
     pub fn check(&self) {
         if self.is_asked() {
-            std::panic::resume_unwind(Box::new(Cancelled));
+            resume_unwind(Box::new(Cancelled));
         }
     }
 }
@@ -49,40 +46,38 @@ pub async fn run_until<T: Send + 'static>(
     let theirs = cancel.clone();
     match tokio::task::spawn_blocking(move || work(&theirs)).await {
         Ok(done) => done,
-        Err(_) if cancel.0.is_set() => Err(interrupted()),
-        Err(error) => Err(defect(&error)),
+        Err(_) if cancel.is_asked() => Err(interrupted()),
+        Err(error) => Err(defect(&error.to_string())),
     }
 }
 
-/// Runs blocking work on a thread of its own until it is done or the process is asked to stop.
-pub async fn run<T: Send + 'static>(
-    printer: &Printer,
-    work: impl FnOnce(&Cancel) -> Outcome<T> + Send + 'static,
-) -> Outcome<T> {
-    let stop = Stop::listen()?;
-    let cancel = Cancel::default();
-    let theirs = cancel.clone();
-    let mut task = tokio::task::spawn_blocking(move || work(&theirs));
-    let joined = tokio::select! {
-        joined = &mut task => joined,
-        () = stop.requested() => {
-            cancel.0.set();
-            printer.message("cleaning up; Ctrl-C again ends at once");
-            let again = Stop::listen()?;
-            // Work that is deep inside a child process may be left behind.
-            tokio::select! {
-                _ = tokio::time::timeout(CLEAN_UP, task) => {}
-                () = again.requested() => {}
-            }
-            return Err(interrupted());
-        }
-    };
-    joined.unwrap_or_else(|error| Err(defect(&error)))
+/// Runs blocking work here until it is done or the process is asked to stop; asked again, the process
+/// ends at once. No thread and no event loop: many a command is done before they would be started.
+pub fn run<T>(work: impl FnOnce(&Cancel) -> Outcome<T>) -> Outcome<T> {
+    let asked = signals::flag()?;
+    asked.store(false, Ordering::Relaxed);
+    let cancel = Cancel(Flag::from(asked.clone()));
+    let done = catch_unwind(AssertUnwindSafe(|| work(&cancel)));
+    // From here on there is nothing to clean up: the next signal ends the process.
+    let was_asked = asked.swap(true, Ordering::Relaxed);
+    match done {
+        Ok(Ok(value)) => Ok(value),
+        // A child process that was interrupted too makes its own error.
+        _ if was_asked => Err(interrupted()),
+        Ok(Err(failure)) => Err(failure),
+        Err(panic) => Err(defect(words(panic.as_ref()))),
+    }
 }
 
-fn defect(error: &tokio::task::JoinError) -> Failure {
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("it says nothing")
+}
+
+fn defect(what: &str) -> Failure {
     Failure::new(
         ExitStatus::Failed,
-        format!("a defect in this program: {error}"),
+        format!("a defect in this program: {what}"),
     )
 }

@@ -7,6 +7,7 @@ use hw_probe::units::Bytes;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::printer::{Listener, Printer, Said};
+use crate::signals;
 
 /// How often a line is due where no bar can be drawn.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
@@ -59,6 +60,8 @@ impl Progress {
             return;
         }
         stage.clone_into(&mut self.stage);
+        // Work that has a stage worth naming takes its time.
+        signals::answer_for_the_work(&self.printer);
         match &self.view {
             View::Bar(bar) => {
                 bar.reset();

@@ -279,6 +279,12 @@ pub type Tell = Arc<dyn Fn(Progress) + Send + Sync>;
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
+impl From<Arc<AtomicBool>> for Cancel {
+    fn from(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+}
+
 impl Cancel {
     /// The work is no longer wanted.
     pub fn set(&self) {

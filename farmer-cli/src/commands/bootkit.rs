@@ -222,18 +222,18 @@ impl Shown {
 }
 
 /// `farmer bootkit show`
-pub async fn show(context: &Context<'_>, args: BootkitShowArgs) -> Outcome<ExitStatus> {
+pub fn show(context: &Context<'_>, args: BootkitShowArgs) -> Outcome<ExitStatus> {
     let wanted = Wanted {
         apt_config: apt_config(context),
         bootkit: args.bootkit,
         debs: args.deb,
         ..Wanted::default()
     };
-    get_and_show(context, wanted).await
+    get_and_show(context, wanted)
 }
 
 /// `farmer bootkit fetch`
-pub async fn fetch(context: &Context<'_>, args: BootkitFetchArgs) -> Outcome<ExitStatus> {
+pub fn fetch(context: &Context<'_>, args: BootkitFetchArgs) -> Outcome<ExitStatus> {
     let wanted = Wanted {
         apt_config: apt_config(context),
         debs: args.deb,
@@ -241,27 +241,24 @@ pub async fn fetch(context: &Context<'_>, args: BootkitFetchArgs) -> Outcome<Exi
         refresh: args.refresh,
         ..Wanted::default()
     };
-    get_and_show(context, wanted).await
+    get_and_show(context, wanted)
 }
 
-async fn get_and_show(context: &Context<'_>, wanted: Wanted) -> Outcome<ExitStatus> {
-    let kit = in_background(context, move |cache_dir, progress, cancel| {
+fn get_and_show(context: &Context<'_>, wanted: Wanted) -> Outcome<ExitStatus> {
+    let kit = in_cache(context, |cache_dir, progress, cancel| {
         get(&wanted, cache_dir, progress, cancel)
-    })
-    .await?;
+    })?;
     context.printer.data(&Shown::of(&kit))?;
     Ok(ExitStatus::Ok)
 }
 
-async fn in_background<T: Send + 'static>(
+fn in_cache<T>(
     context: &Context<'_>,
-    work: impl FnOnce(&Path, &mut Progress, &Cancel) -> Outcome<T> + Send + 'static,
+    work: impl FnOnce(&Path, &mut Progress, &Cancel) -> Outcome<T>,
 ) -> Outcome<T> {
     let cache_dir = context.environment.cache_dir()?;
-    let printer = context.printer.clone();
-    blocking::run(context.printer, move |cancel| {
-        let mut progress = Progress::new(&printer);
+    blocking::run(|cancel| {
+        let mut progress = Progress::new(context.printer);
         work(&cache_dir, &mut progress, cancel)
     })
-    .await
 }

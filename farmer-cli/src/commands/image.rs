@@ -91,14 +91,14 @@ enum Target {
 }
 
 /// `farmer image build`
-pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitStatus> {
+pub fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitStatus> {
     let format = outputs::format(&args.result, args.out.as_deref())?;
     if format.is_thin() {
-        return thin::build(context, &args, format).await;
+        return thin::build(context, &args, format);
     }
-    let job = prepare(context, args).await?;
+    let job = prepare(context, args)?;
     let to_stdout = matches!(job.target, Target::Stdout);
-    let built = blocking::run(context.printer, move |cancel| assemble::make(&job, cancel)).await?;
+    let built = blocking::run(|cancel| assemble::make(&job, cancel))?;
     if to_stdout {
         // Standard output is the image; its description must not end up inside.
         if let Some(sha256) = &built.sha256 {
@@ -111,7 +111,7 @@ pub async fn build(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<ExitS
 }
 
 /// Understands what is asked for, and refuses at once what would be refused after minutes of work.
-async fn prepare(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<Job> {
+fn prepare(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<Job> {
     let farm_id = one_farm(&args)?;
     let request = Request::new(&args.result, args.out.as_deref())?;
     let kind = match args.zero_os.zos {
@@ -127,7 +127,7 @@ async fn prepare(context: &Context<'_>, args: ImageBuildArgs) -> Outcome<Job> {
         kernel_arguments::check(kind, argument)?;
     }
     let (system, kernel_arguments) = match kind {
-        PayloadKind::ZeroOs => zero_os::system(context, &args, farm_id).await?,
+        PayloadKind::ZeroOs => zero_os::system(context, &args, farm_id)?,
         PayloadKind::FarmNode => {
             let config = Box::new(node_config(context, &args, farm_id)?);
             let node = find_node(args.parts.node.clone(), context.printer)?;

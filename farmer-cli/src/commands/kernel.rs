@@ -161,28 +161,24 @@ impl Asked {
 }
 
 /// `farmer kernel check`
-pub async fn check(context: &Context<'_>, args: KernelCheckArgs) -> Outcome<ExitStatus> {
+pub fn check(context: &Context<'_>, args: KernelCheckArgs) -> Outcome<ExitStatus> {
     let fragments = Fragment::built_in(args.debug)?;
     let checked = match args.kernel_source {
-        Some(source) => {
-            let printer = context.printer.clone();
-            blocking::run(context.printer, move |cancel| {
-                let mut progress = Progress::new(&printer);
-                let made = source::make(&source, &fragments, &mut progress, cancel)?;
-                let findings = compare(&fragments, &made.config, Strictness::Made);
-                let obstacle = |finding: &Finding<'_>| {
-                    made.symbols
-                        .obstacle(&finding.wish.option, &finding.wish.value, &made.config)
-                };
-                let mut checked = Checked::new(&source, &made.config, &fragments, &findings);
-                checked.made_from_source = true;
-                checked.answer(&findings, args.all, obstacle);
-                checked.all_met &= made.drivers_not_built.is_empty();
-                checked.drivers_not_built = made.drivers_not_built;
-                Ok(checked)
-            })
-            .await?
-        }
+        Some(source) => blocking::run(|cancel| {
+            let mut progress = Progress::new(context.printer);
+            let made = source::make(&source, &fragments, &mut progress, cancel)?;
+            let findings = compare(&fragments, &made.config, Strictness::Made);
+            let obstacle = |finding: &Finding<'_>| {
+                made.symbols
+                    .obstacle(&finding.wish.option, &finding.wish.value, &made.config)
+            };
+            let mut checked = Checked::new(&source, &made.config, &fragments, &findings);
+            checked.made_from_source = true;
+            checked.answer(&findings, args.all, obstacle);
+            checked.all_met &= made.drivers_not_built.is_empty();
+            checked.drivers_not_built = made.drivers_not_built;
+            Ok(checked)
+        })?,
         None => {
             let (path, config) = match args.config {
                 Some(path) => {

@@ -67,15 +67,13 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Completions(args) => docs::completions(&context, &args),
         Command::Man(args) => docs::man(&args),
         Command::Help(args) => docs::help(&context, &args),
-        Command::Bootkit(Deferred(command)) => run_itself(async {
-            match command {
-                BootkitCommand::Fetch(args) => bootkit::fetch(&context, args).await,
-                BootkitCommand::Show(args) => bootkit::show(&context, args).await,
-                BootkitCommand::Export(args) => bootkit::export(&context, args).await,
-                BootkitCommand::Import(args) => bootkit::import(&context, args).await,
-                BootkitCommand::Verify(args) => bootkit::verify(&context, args).await,
-            }
-        }),
+        Command::Bootkit(Deferred(command)) => match command {
+            BootkitCommand::Fetch(args) => bootkit::fetch(&context, args),
+            BootkitCommand::Show(args) => bootkit::show(&context, args),
+            BootkitCommand::Export(args) => bootkit::export(&context, args),
+            BootkitCommand::Import(args) => bootkit::import(&context, args),
+            BootkitCommand::Verify(args) => bootkit::verify(&context, args),
+        },
         Command::Identity(Deferred(command)) => match command {
             IdentityCommand::New(args) => identity::new(&context, &args),
             IdentityCommand::Show(args) => identity::show(&context, &args),
@@ -136,37 +134,24 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
         Command::Ipxe(Deferred(IpxeCommand::Lint(args))) => ipxe::lint(&context, &args),
         Command::Ipxe(Deferred(IpxeCommand::Trace(args))) => ipxe::trace(&context, &args),
         Command::Ipxe(Deferred(IpxeCommand::Show(args))) => ipxe::show(&context, &args),
-        Command::Kernel(Deferred(KernelCommand::Check(args))) => {
-            run_itself(kernel::check(&context, args))
-        }
+        Command::Kernel(Deferred(KernelCommand::Check(args))) => kernel::check(&context, args),
         Command::Image(Deferred(ImageCommand::Keys(KeysCommand::New(args)))) => {
-            run_itself(image::keys::new(&context, args))
+            image::keys::new(&context, args)
         }
         Command::Image(Deferred(ImageCommand::Keys(KeysCommand::Show(args)))) => {
             image::keys::show(&context, &args)
         }
-        // These end by themselves when they are asked to stop.
-        Command::Image(Deferred(ImageCommand::Sources(args))) => {
-            run_itself(image::sources(&context, args))
-        }
+        Command::Image(Deferred(ImageCommand::Sources(args))) => image::sources(&context, args),
         Command::Image(Deferred(ImageCommand::Serve(args))) => {
             run_on_all_processors(image::serve(&context, args))
         }
-        Command::Image(Deferred(ImageCommand::Build(args))) => {
-            run_itself(image::build(&context, *args))
-        }
+        Command::Image(Deferred(ImageCommand::Build(args))) => image::build(&context, *args),
         Command::Image(Deferred(ImageCommand::Customize(args))) => {
-            run_itself(image::customize(&context, *args))
+            image::customize(&context, *args)
         }
-        Command::Image(Deferred(ImageCommand::Verify(args))) => {
-            run_itself(image::verify(&context, args))
-        }
-        Command::Image(Deferred(ImageCommand::Extract(args))) => {
-            run_itself(image::extract(&context, args))
-        }
-        Command::Image(Deferred(ImageCommand::Reset(args))) => {
-            run_itself(image::reset(&context, args))
-        }
+        Command::Image(Deferred(ImageCommand::Verify(args))) => image::verify(&context, args),
+        Command::Image(Deferred(ImageCommand::Extract(args))) => image::extract(&context, args),
+        Command::Image(Deferred(ImageCommand::Reset(args))) => image::reset(&context, args),
         Command::Directory(Deferred(DirectoryCommand::Serve(args))) => {
             run_on_all_processors(directory::serve(&context, args))
         }
@@ -188,13 +173,13 @@ pub fn run(cli: Cli, environment: &Environment, printer: &Printer) -> Outcome<Ex
 }
 
 /// Runs a command until it is done or the process is asked to stop.
-fn block_on(command: impl Future<Output = Outcome<ExitStatus>>) -> Outcome<ExitStatus> {
+fn block_on<T>(command: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     run_itself(signals::or_stopped(command))
 }
 
-/// Runs a command that looks after signals itself. It waits more than it works: one thread and those
-/// for blocking work are started faster than one for each processor.
-fn run_itself(command: impl Future<Output = Outcome<ExitStatus>>) -> Outcome<ExitStatus> {
+/// Runs a command that looks after signals itself. It waits more than it works, and one thread is
+/// started faster than one for each processor.
+fn run_itself<T>(command: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     run_on(Builder::new_current_thread(), command)
 }
 
@@ -205,10 +190,7 @@ fn run_on_all_processors(
     run_on(Builder::new_multi_thread(), command)
 }
 
-fn run_on(
-    mut runtime: Builder,
-    command: impl Future<Output = Outcome<ExitStatus>>,
-) -> Outcome<ExitStatus> {
+fn run_on<T>(mut runtime: Builder, command: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let runtime = runtime
         .enable_all()
         .build()

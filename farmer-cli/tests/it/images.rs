@@ -116,6 +116,23 @@ fn an_image_is_given_to_another_farm_and_back() {
 }
 
 #[test]
+fn a_vlan_is_put_on_an_image_and_taken_off_again() {
+    let farm = Farm::new();
+    let change = |value: &str| {
+        let change = ["--vlan", value, "--in-place"];
+        farm.image("customize", &farm.image, &change)
+    };
+    change("4095").fails_with(2);
+    change("12").run();
+    let shown = json(&farm.image("show", &farm.image, &[]).run());
+    let settings = shown["settings"].as_array().expect("settings");
+    let vlan = settings.iter().find(|s| s["key"] == "network.vlan");
+    assert_eq!(vlan.expect("a VLAN")["value"], "12");
+    change("none").run();
+    assert_eq!(sha256(&farm.image), farm.sha256);
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_with_a_code_and_a_hint() {
     let farm = Farm::new();
     let refuse = |arguments: &[&str], code: i32, words: &str| {

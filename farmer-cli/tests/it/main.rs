@@ -24,6 +24,7 @@ mod fleet;
 mod help;
 mod identity;
 mod images;
+mod interrupted;
 mod ipxe;
 mod kernel;
 mod nodes;

@@ -104,6 +104,12 @@ impl Farmer {
         command.spawn().expect("farmer starts")
     }
 
+    /// Starts it with what it says on standard error in a pipe.
+    pub fn spawn_heard(mut self) -> Child {
+        let command = self.command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().expect("farmer starts")
+    }
+
     /// Runs it; it must succeed.
     pub fn run(mut self) -> Output {
         let output = self.command.output().expect("farmer starts");

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
-use node_config::{DirectoryUrl, FarmId, Pin};
+use node_config::{DirectoryUrl, FarmId, Pin, VlanId};
 
 use crate::args::{LocationValue, StaticAddress};
 
@@ -53,6 +53,10 @@ pub struct ImageCustomizeArgs {
     /// Ask DHCP for an address
     #[arg(long)]
     pub dhcp: bool,
+
+    /// VLAN of the machines' network: 1 to 4094, or none
+    #[arg(long, value_name = "N")]
+    pub vlan: Option<VlanId>,
 
     /// Where the machines stand: country=BE,city=Ghent,lat=51.05,lon=3.72
     #[arg(long, value_name = "LOCATION")]

@@ -4,7 +4,7 @@ use hw_probe::units::Bytes;
 use image_builder::bootkit::archive;
 use serde::Serialize;
 
-use super::{Shown, Wanted, apt_config, get, in_background};
+use super::{Shown, Wanted, apt_config, get, in_cache};
 use crate::args::{BootkitExportArgs, BootkitImportArgs};
 use crate::commands::Context;
 use crate::exit::ExitStatus;
@@ -31,7 +31,7 @@ impl Show for Exported {
 }
 
 /// `farmer bootkit export`
-pub async fn export(context: &Context<'_>, args: BootkitExportArgs) -> Outcome<ExitStatus> {
+pub fn export(context: &Context<'_>, args: BootkitExportArgs) -> Outcome<ExitStatus> {
     let BootkitExportArgs {
         file,
         bootkit,
@@ -47,7 +47,7 @@ pub async fn export(context: &Context<'_>, args: BootkitExportArgs) -> Outcome<E
         bootkit,
         ..Wanted::default()
     };
-    let exported = in_background(context, move |cache_dir, progress, cancel| {
+    let exported = in_cache(context, |cache_dir, progress, cancel| {
         let kit = get(&wanted, cache_dir, progress, cancel)?;
         progress.stage(&format!("writing {}", file.display()));
         let (sha256, size_bytes) = archive::export(&kit, &file)?;
@@ -57,19 +57,17 @@ pub async fn export(context: &Context<'_>, args: BootkitExportArgs) -> Outcome<E
             sha256: sha256.to_string(),
             size_bytes,
         })
-    })
-    .await?;
+    })?;
     context.printer.data(&exported)?;
     Ok(ExitStatus::Ok)
 }
 
 /// `farmer bootkit import`
-pub async fn import(context: &Context<'_>, args: BootkitImportArgs) -> Outcome<ExitStatus> {
-    let kit = in_background(context, move |cache_dir, progress, _| {
+pub fn import(context: &Context<'_>, args: BootkitImportArgs) -> Outcome<ExitStatus> {
+    let kit = in_cache(context, |cache_dir, progress, _| {
         progress.stage(&format!("reading {}", args.file.display()));
         Ok(archive::import(&args.file, cache_dir)?)
-    })
-    .await?;
+    })?;
     context.printer.data(&Shown::of(&kit))?;
     Ok(ExitStatus::Ok)
 }

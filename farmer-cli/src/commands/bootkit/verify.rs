@@ -5,7 +5,7 @@ use std::path::Path;
 use image_builder::bootkit::{self, Bootkit};
 use serde::Serialize;
 
-use super::in_background;
+use super::in_cache;
 use crate::args::BootkitVerifyArgs;
 use crate::commands::Context;
 use crate::exit::ExitStatus;
@@ -78,8 +78,8 @@ impl Show for Verified {
 }
 
 /// `farmer bootkit verify`
-pub async fn verify(context: &Context<'_>, args: BootkitVerifyArgs) -> Outcome<ExitStatus> {
-    let verified = in_background(context, move |cache_dir, progress, cancel| {
+pub fn verify(context: &Context<'_>, args: BootkitVerifyArgs) -> Outcome<ExitStatus> {
+    let verified = in_cache(context, |cache_dir, progress, cancel| {
         let dirs = match &args.bootkit {
             Some(named) => vec![bootkit::find(named, cache_dir)?.dir().to_owned()],
             None => bootkit::stored_dirs(cache_dir),
@@ -91,8 +91,7 @@ pub async fn verify(context: &Context<'_>, args: BootkitVerifyArgs) -> Outcome<E
             bootkits.push(Checked::at(&dir));
         }
         Ok(Verified { bootkits })
-    })
-    .await?;
+    })?;
     let is_bad = verified.bootkits.iter().any(|kit| kit.problem.is_some());
     context.printer.data(&verified)?;
     Ok(if is_bad {

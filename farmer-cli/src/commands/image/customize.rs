@@ -132,9 +132,9 @@ impl RegionChange {
 pub type Planner = Box<dyn FnOnce(&mut File) -> Result<Edit, CustomizeError> + Send>;
 
 /// `farmer image customize`
-pub async fn customize(context: &Context<'_>, args: ImageCustomizeArgs) -> Outcome<ExitStatus> {
+pub fn customize(context: &Context<'_>, args: ImageCustomizeArgs) -> Outcome<ExitStatus> {
     let plan = planner(&args)?;
-    change(context, args.image, args.target, plan).await
+    change(context, args.image, args.target, plan)
 }
 
 /// What the arguments change.
@@ -144,10 +144,10 @@ pub fn planner(args: &ImageCustomizeArgs) -> Outcome<Planner> {
 }
 
 /// `farmer image reset`
-pub async fn reset(context: &Context<'_>, args: ImageResetArgs) -> Outcome<ExitStatus> {
+pub fn reset(context: &Context<'_>, args: ImageResetArgs) -> Outcome<ExitStatus> {
     let force = args.target.force;
     let plan: Planner = Box::new(move |file| customize::reset(file, force));
-    change(context, args.image, args.target, plan).await
+    change(context, args.image, args.target, plan)
 }
 
 fn request(args: &ImageCustomizeArgs) -> Outcome<Request> {
@@ -163,6 +163,10 @@ fn request(args: &ImageCustomizeArgs) -> Outcome<Request> {
         Some(address) => network(&address.0),
         None if args.dhcp => network(&Addressing::Dhcp),
         None => NetworkLayer::default(),
+    };
+    let network = NetworkLayer {
+        vlan: args.vlan,
+        ..network
     };
     request.settings.set = Layer {
         farm_id: args.farm_id,
@@ -216,7 +220,7 @@ fn network(addressing: &Addressing) -> NetworkLayer {
     }
 }
 
-async fn change(
+fn change(
     context: &Context<'_>,
     image: PathBuf,
     args: ImageTargetArgs,
@@ -224,12 +228,10 @@ async fn change(
 ) -> Outcome<ExitStatus> {
     let target = copy_target(&args)?;
     let to_stdout = matches!(target, Some(Target::Stdout));
-    let printer = context.printer.clone();
-    let changed = blocking::run(context.printer, move |cancel| {
+    let changed = blocking::run(|cancel| {
         let doing = format!("changing {}", image.display());
-        make(&image, target, args.in_place, plan, &printer, cancel).doing(doing)
-    })
-    .await?;
+        make(&image, target, args.in_place, plan, context.printer, cancel).doing(doing)
+    })?;
     for warning in &changed.warnings {
         context.printer.warning(warning);
     }

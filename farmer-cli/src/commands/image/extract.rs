@@ -62,12 +62,11 @@ impl Show for Extracted {
 }
 
 /// `farmer image extract`
-pub async fn extract(context: &Context<'_>, args: ImageExtractArgs) -> Outcome<ExitStatus> {
-    let extracted = blocking::run(context.printer, move |cancel| {
+pub fn extract(context: &Context<'_>, args: ImageExtractArgs) -> Outcome<ExitStatus> {
+    let extracted = blocking::run(|cancel| {
         let doing = format!("taking {} apart", args.image.display());
         take_apart(&args, cancel).doing(doing)
-    })
-    .await?;
+    })?;
     context.printer.to_stdout().data(&extracted)?;
     Ok(ExitStatus::Ok)
 }

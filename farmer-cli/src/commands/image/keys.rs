@@ -92,23 +92,21 @@ impl Show for Shown {
 }
 
 /// `farmer image keys new`
-pub async fn new(context: &Context<'_>, args: KeysNewArgs) -> Outcome<ExitStatus> {
+pub fn new(context: &Context<'_>, args: KeysNewArgs) -> Outcome<ExitStatus> {
     let dir = args
         .out
         .ok_or_else(|| Failure::new(ExitStatus::Usage, "no directory is named"))?;
     let now = u64::try_from(SystemClock.now().secs).unwrap_or(0);
-    let made = dir.clone();
-    let shown = blocking::run(context.printer, move |_| {
-        let others = if args.with_microsoft {
-            microsoft()?
-        } else {
-            Vec::new()
-        };
-        let ring = Keyring::generate(&args.name, args.bits, now)?;
-        ring.with_others(others).write(&made)?;
-        describe(&made)
-    })
-    .await?;
+    let others = if args.with_microsoft {
+        microsoft()?
+    } else {
+        Vec::new()
+    };
+    let ring = Keyring::generate(&args.name, args.bits, now)?.with_others(others);
+    let shown = blocking::run(|_| {
+        ring.write(&dir)?;
+        describe(&dir)
+    })?;
     context.printer.message(&format!(
         "{} holds private keys without a passphrase; keep a copy in a safe place",
         dir.display()

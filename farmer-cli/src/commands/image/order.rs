@@ -197,7 +197,7 @@ impl MediaMaker {
         // Whether something is in the way is asked, not refused.
         match self.parse(&order.overwriting())? {
             Parsed::Build(args) => {
-                let job = wait_for(prepare(&context, *args))?;
+                let job = prepare(&context, *args)?;
                 let target = checked.order.target();
                 checked.replaces = job.request.check_target(target, false).is_err();
             }
@@ -234,7 +234,7 @@ impl MediaMaker {
         let context = self.context(&printer);
         match self.parse(order)? {
             Parsed::Build(args) => {
-                let job = wait_for(prepare(&context, *args))?;
+                let job = prepare(&context, *args)?;
                 assemble::make(&job, cancel).map(made)
             }
             Parsed::Customize(args) => {
@@ -260,11 +260,6 @@ impl MediaMaker {
             }
         }
     }
-}
-
-/// What is prepared here waits for nobody; only a download of Zero-OS would.
-fn wait_for<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    tokio::runtime::Handle::current().block_on(work)
 }
 
 fn made(built: Built) -> Made {

@@ -45,7 +45,7 @@ impl Show for Shown {
 }
 
 /// `farmer image sources`
-pub async fn sources(context: &Context<'_>, args: ImageSourcesArgs) -> Outcome<ExitStatus> {
+pub fn sources(context: &Context<'_>, args: ImageSourcesArgs) -> Outcome<ExitStatus> {
     let cache_dir = context.environment.cache_dir()?;
     let wanted = Wanted {
         apt_config: apt_config(context),
@@ -53,12 +53,10 @@ pub async fn sources(context: &Context<'_>, args: ImageSourcesArgs) -> Outcome<E
         debs: args.deb,
         ..Wanted::default()
     };
-    let printer = context.printer.clone();
-    let kit = blocking::run(context.printer, move |cancel| {
-        let mut progress = Progress::new(&printer);
+    let kit = blocking::run(|cancel| {
+        let mut progress = Progress::new(context.printer);
         get(&wanted, &cache_dir, &mut progress, cancel)
-    })
-    .await?;
+    })?;
     context.printer.data(&Shown {
         bootkit: kit.id().to_string(),
         sources: of_packages(&kit.lock().packages),

@@ -108,13 +108,11 @@ impl Show for Verified {
 }
 
 /// `farmer image verify`
-pub async fn verify(context: &Context<'_>, args: ImageVerifyArgs) -> Outcome<ExitStatus> {
+pub fn verify(context: &Context<'_>, args: ImageVerifyArgs) -> Outcome<ExitStatus> {
     let path = args.image;
-    let printer = context.printer.clone();
-    let name = path.display().to_string();
-    let report = blocking::run(context.printer, move |cancel| {
+    let report = blocking::run(|cancel| {
         let mut file = File::open(&path).map_err(|error| Failure::io("opening", &path, error))?;
-        let mut progress = Progress::new(&printer);
+        let mut progress = Progress::new(context.printer);
         progress.stage("verifying");
         let report = verify::verify(&mut file, &mut |done, total| {
             cancel.check();
@@ -123,11 +121,10 @@ pub async fn verify(context: &Context<'_>, args: ImageVerifyArgs) -> Outcome<Exi
         .doing(format!("looking into {}", path.display()))?;
         progress.finish();
         Ok(report)
-    })
-    .await?;
+    })?;
     let sound = !report.is_damaged();
     context.printer.data(&Verified {
-        image: name,
+        image: path.display().to_string(),
         sound,
         report: report.into(),
     })?;

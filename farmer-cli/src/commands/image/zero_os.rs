@@ -8,14 +8,13 @@ use node_config::FarmId;
 
 use super::System;
 use crate::args::ImageBuildArgs;
-use crate::commands::Context;
+use crate::commands::{Context, block_on};
 use crate::download::Download;
 use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
-use crate::signals;
 
 /// The system and its kernel arguments.
-pub async fn system(
+pub fn system(
     context: &Context<'_>,
     args: &ImageBuildArgs,
     farm_id: FarmId,
@@ -35,7 +34,7 @@ pub async fn system(
                 directory: context.environment.cache_dir()?.join("zos"),
                 suffix: ".efi",
             };
-            signals::or_stopped(download.fetch(context.printer)).await?
+            block_on(download.fetch(context.printer))?
         }
         None => checked(PathBuf::from(named), args.zero_os.sha256)?,
     };

@@ -126,7 +126,7 @@ impl Show for Several {
 }
 
 /// Builds for one farm or several.
-pub async fn build(
+pub fn build(
     context: &Context<'_>,
     args: &ImageBuildArgs,
     format: ImageFormat,
@@ -186,7 +186,7 @@ pub async fn build(
         job.target(*farm)?;
     }
     let to_stdout = job.out == Path::new("-");
-    let mut built = blocking::run(context.printer, move |cancel| write::all(&job, cancel)).await?;
+    let mut built = blocking::run(|cancel| write::all(&job, cancel))?;
     let printer = context.printer.to_stdout();
     match (built.len(), built.pop()) {
         // Standard output is the image; its description must not end up inside.
