@@ -8,6 +8,8 @@ use std::sync::Arc;
 use crate::error::{LayoutError, ShowError};
 use crate::formats::SECTOR_BYTES;
 use crate::formats::gpt::TYPE_ESP;
+use crate::inspect::contained::{Contained, Place};
+use crate::inspect::qcow2::Location;
 use crate::inspect::{FileEntry, Probe, farmcfg, fat, gpt, iso, mbr, pe};
 use crate::payload::kernel;
 use crate::regions::{self, Span};
@@ -42,26 +44,38 @@ pub struct Item {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Content {
-    Medium(Vec<Span>),
+    /// Of the file that the medium is in.
+    File(Vec<Place>),
     Bytes(Vec<u8>),
 }
 
+/// A file that was found.
+struct Found {
+    path: String,
+    length: u64,
+    /// Where it lies on the medium.
+    spans: Vec<Span>,
+}
+
 impl Item {
-    /// The file's bytes as a layout over the medium it was found on.
+    /// The file's bytes as a layout over the image it was found in.
     ///
     /// # Errors
-    /// [`LayoutError`] when the medium became shorter.
-    pub fn layout(&self, medium: &Arc<SourceFile>) -> Result<Layout, LayoutError> {
+    /// [`LayoutError`] when the image became shorter.
+    pub fn layout(&self, image: &Arc<SourceFile>) -> Result<Layout, LayoutError> {
         let mut builder = LayoutBuilder::new();
         match &self.content {
             Content::Bytes(bytes) => builder.place_bytes(0, bytes.as_slice()),
-            Content::Medium(spans) => {
+            Content::File(places) => {
                 let mut at = 0;
-                for span in spans {
-                    let length = span.length.min(self.length - at);
-                    let source = Source::File {
-                        file: Arc::clone(medium),
-                        offset: span.offset,
+                for place in places {
+                    let length = place.length.min(self.length - at);
+                    let source = match place.location {
+                        Location::Hole => Source::Zero,
+                        Location::At { offset, .. } => Source::File {
+                            file: Arc::clone(image),
+                            offset,
+                        },
                     };
                     builder.place(at, length, source);
                     at += length;
@@ -77,8 +91,10 @@ impl Item {
 /// # Errors
 /// [`ShowError::Read`].
 pub fn list<R: Read + Seek>(reader: &mut R, what: What) -> Result<Vec<Item>, ShowError> {
-    let table = regions::find_on(reader).ok().flatten();
-    let mut probe = Probe::new(reader)?;
+    let mut medium = Contained::open(reader)?;
+    let table = regions::find_on(&mut medium).ok().flatten();
+    let mut probe = Probe::new(&mut medium)?;
+    let mut found = Vec::new();
     let mut items = Vec::new();
     let wants = |one: What| what == one || what == What::All;
     for file in files(&mut probe)? {
@@ -89,18 +105,18 @@ pub fn list<R: Read + Seek>(reader: &mut R, what: What) -> Result<Vec<Item>, Sho
             .is_some_and(|region| file.contiguous() == Some(region.span));
         match class {
             _ if is_region => {}
-            Class::Kernel if wants(What::Kernel) => items.push(whole(&file)),
-            Class::Initramfs if wants(What::Initramfs) => items.push(whole(&file)),
-            Class::Efi if wants(What::Efi) => items.push(whole(&file)),
+            Class::Kernel if wants(What::Kernel) => found.push(whole(&file)),
+            Class::Initramfs if wants(What::Initramfs) => found.push(whole(&file)),
+            Class::Efi if wants(What::Efi) => found.push(whole(&file)),
             Class::Uki(parts) => {
                 if wants(What::Efi) {
-                    items.push(whole(&file));
+                    found.push(whole(&file));
                 }
                 let named = [(What::Kernel, ".linux"), (What::Initramfs, ".initrd")];
                 for (what, section) in named {
                     let span = parts.iter().find(|(name, _)| name == section);
                     if let (true, Some((_, span))) = (wants(what), span) {
-                        items.extend(section_item(&file, section, *span));
+                        found.extend(section_of(&file, section, *span));
                     }
                 }
             }
@@ -118,12 +134,32 @@ pub fn list<R: Read + Seek>(reader: &mut R, what: What) -> Result<Vec<Item>, Sho
     }
     if wants(What::FarmToml)
         && let Some(volume) = farmcfg::volume(&mut probe)?
-        && let Some(found) = farmcfg::farm_toml(&mut probe, &volume)?
-        && let Some(bytes) = found.file.read(&mut probe, 0, found.file.length)?
+        && let Some(toml) = farmcfg::farm_toml(&mut probe, &volume)?
+        && let Some(bytes) = toml.file.read(&mut probe, 0, toml.file.length)?
     {
         items.push(item("farm.toml", bytes));
     }
-    Ok(unique(items))
+    // A file whose extents are too short for it is damaged.
+    let held = |file: &Found| {
+        let lengths = file.spans.iter().map(|span| span.length);
+        lengths.fold(0_u64, u64::saturating_add)
+    };
+    found.retain(|file| held(file) >= file.length);
+    let mut all = Vec::new();
+    for file in found {
+        let mut places = Vec::new();
+        for span in file.spans {
+            let length = span.length.min(file.length);
+            places.extend(medium.places(Span { length, ..span })?);
+        }
+        all.push(Item {
+            path: file.path,
+            length: file.length,
+            content: Content::File(places),
+        });
+    }
+    all.append(&mut items);
+    Ok(unique(all))
 }
 
 /// Files of EFI partitions and boot images, else of a FAT volume without partitions, and of the ISO
@@ -219,23 +255,23 @@ fn classify(probe: &mut Probe<'_>, file: &FileEntry) -> Result<Class, ShowError>
     }
 }
 
-fn whole(file: &FileEntry) -> Item {
-    Item {
+fn whole(file: &FileEntry) -> Found {
+    Found {
         path: safe_path(&file.path),
         length: file.length,
-        content: Content::Medium(file.extents.clone()),
+        spans: file.extents.clone(),
     }
 }
 
-fn section_item(file: &FileEntry, name: &str, span: Span) -> Option<Item> {
+fn section_of(file: &FileEntry, name: &str, span: Span) -> Option<Found> {
     let lies = file.contiguous()?;
-    (span.end() <= lies.length).then(|| Item {
+    (span.end() <= lies.length).then(|| Found {
         path: safe_path(&format!("{}{name}", file.path)),
         length: span.length,
-        content: Content::Medium(vec![Span {
+        spans: vec![Span {
             offset: lies.offset + span.offset,
             length: span.length,
-        }]),
+        }],
     })
 }
 
@@ -272,18 +308,10 @@ fn safe_path(path: &str) -> String {
     }
 }
 
-/// Drops files whose cleaned names are taken, or whose extents are too short for them.
+/// Drops files whose cleaned names are taken.
 fn unique(mut items: Vec<Item>) -> Vec<Item> {
     let mut taken = BTreeSet::new();
-    items.retain(|item| {
-        let held = match &item.content {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Medium(spans) => spans
-                .iter()
-                .fold(0_u64, |sum, s| sum.saturating_add(s.length)),
-        };
-        held >= item.length && taken.insert(item.path.to_lowercase())
-    });
+    items.retain(|item| taken.insert(item.path.to_lowercase()));
     items
 }
 

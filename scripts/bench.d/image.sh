@@ -140,14 +140,21 @@ measure_reflink() {
     }
     # Appending: cat of coreutils 9 shares blocks too when it may.
     copied() { cat "${files[@]}" >>"$mount/copy"; }
+    # The least there can be: the finished image in one call.
+    cloned() { cp --reflink=always "$mount/finished" "$mount/clone"; }
     shared >/dev/null 2>&1; sleep 3; shared >/dev/null 2>&1; sync
+    mv "$mount/node.iso" "$mount/finished"
     for _ in $(seq $runs); do
-        rm -f "$mount/node.iso" "$mount/copy"
+        rm -f "$mount/node.iso" "$mount/copy" "$mount/clone"
         microseconds copied >>"$work/t-copied"
         microseconds shared >>"$work/t-shared"
+        microseconds cloned >>"$work/t-cloned"
     done
     printf 'XFS, shared    '; summary "$work/t-shared"
     printf 'XFS, cat       '; summary "$work/t-copied"
+    printf 'XFS, cp clone  '; summary "$work/t-cloned"
+    printf 'cat / cp --reflink=always of the finished image, which is all a build can reach: %s\n' \
+        "$(ratio "$work/t-copied" "$work/t-cloned")"
     cmp "$mount/node.iso" "$work/node.iso" || die 'the shared image differs'
     bar 'XFS with reflink: cat / --no-sync --no-digest' "$(ratio "$work/t-copied" "$work/t-shared")" at-least 5 times
     as_root umount "$mount"
@@ -206,7 +213,10 @@ if "$farmer" image customize --help >/dev/null 2>&1; then
         microseconds customize >>"$work/t-customize"
         microseconds rewrite >>"$work/t-rewrite"
     done
+    begin() { "$farmer" --version; }
+    for _ in $(seq $runs); do microseconds begin >>"$work/t-begin"; done
     printf 'customize      '; summary "$work/t-customize"
+    printf 'its start-up   '; summary "$work/t-begin"
     printf 'dd of 64 KiB   '; summary "$work/t-rewrite"
     bar 'customize --in-place / dd conv=fsync' "$(ratio "$work/t-customize" "$work/t-rewrite")" at-most 1.2 times
 else

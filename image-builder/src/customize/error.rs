@@ -119,6 +119,13 @@ pub enum CustomizeError {
         /// The region.
         name: String,
     },
+    /// The container around the medium shares a region with a snapshot, keeps a record of changes, or
+    /// has no room for it.
+    #[error("region {name:?} cannot be changed inside of this qcow2")]
+    NotWritable {
+        /// The region.
+        name: String,
+    },
     /// A region's content is no valid one.
     #[error(transparent)]
     Region(#[from] RegionError),
@@ -194,6 +201,9 @@ impl CustomizeError {
                 "edit farm.toml on the medium's FARMCFG partition, with any laptop"
             }
             Self::DefaultsDamaged { .. } => "write the medium again from a good image",
+            Self::NotWritable { .. } => {
+                "copy it without snapshots and holes: `qemu-img convert -S 0 -O qcow2 OLD NEW`"
+            }
             Self::Busy { .. } => "unmount its partitions, or wait for the other program",
             Self::Changed { .. } => "do it again",
             Self::TooLong { name, .. } if *name == crate::regions::CONFIG => {

@@ -1,13 +1,14 @@
 //! Writing changed regions into an image or a stick.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
-use super::{CustomizeError, Edit, RegionWrite};
+use super::{CustomizeError, Edit, Piece, RegionWrite};
 
 /// Writes are cut to whole blocks of this size: what a disk writes at once.
 const BLOCK_BYTES: usize = 512;
@@ -18,7 +19,7 @@ const BLOCK_BYTES: usize = 512;
 /// # Errors
 /// [`CustomizeError::Open`], [`CustomizeError::Busy`].
 pub fn open(path: &Path) -> Result<File, CustomizeError> {
-    let failed = |source: std::io::Error| {
+    let failed = |source: io::Error| {
         if source.raw_os_error() == Some(Errno::BUSY.raw_os_error()) {
             CustomizeError::Busy {
                 path: path.to_owned(),
@@ -59,31 +60,36 @@ pub fn open(path: &Path) -> Result<File, CustomizeError> {
 /// [`CustomizeError::Changed`] before anything is written, [`CustomizeError::Write`].
 pub fn apply(file: &File, edit: &Edit) -> Result<(), CustomizeError> {
     for write in &edit.writes {
-        if !holds(file, &write.before, write.offset) {
+        if !write.pieces().all(|piece| holds(file, &piece)) {
             return Err(CustomizeError::Changed {
                 name: write.name.clone(),
             });
         }
     }
     for write in &edit.writes {
-        let (from, to) = differing(write);
-        let offset = write.offset + from as u64;
-        file.write_all_at(&write.after[from..to], offset)
-            .and_then(|()| file.sync_data())
-            .map_err(|source| CustomizeError::Write {
-                name: write.name.clone(),
-                offset,
-                source,
-            })?;
+        write_durably(file, write).map_err(|source| CustomizeError::Write {
+            name: write.name.clone(),
+            offset: write.offset,
+            source,
+        })?;
     }
     Ok(())
 }
 
-/// Whether the file has these bytes at this offset.
-fn holds(file: &File, bytes: &[u8], offset: u64) -> bool {
+fn write_durably(file: &File, write: &RegionWrite) -> io::Result<()> {
+    for piece in write.pieces() {
+        if let Some((from, to)) = differing(&piece) {
+            file.write_all_at(&piece.after[from..to], piece.offset + from as u64)?;
+        }
+    }
+    file.sync_data()
+}
+
+/// Whether the file still is as it was.
+fn holds(file: &File, piece: &Piece<'_>) -> bool {
     let mut found = [0; 4096];
-    let mut at = offset;
-    bytes.chunks(found.len()).all(|wanted| {
+    let mut at = piece.offset;
+    piece.before.chunks(found.len()).all(|wanted| {
         let found = &mut found[..wanted.len()];
         let read = file.read_exact_at(found, at);
         at += wanted.len() as u64;
@@ -92,27 +98,25 @@ fn holds(file: &File, bytes: &[u8], offset: u64) -> bool {
 }
 
 /// The blocks from the first to the last that differs.
-fn differing(write: &RegionWrite) -> (usize, usize) {
-    let length = write.after.len();
-    let differs = |at: &usize| write.before[*at] != write.after[*at];
-    // Whole pieces are compared much faster than bytes.
-    let pieces = write
-        .before
-        .chunks(BLOCK_BYTES)
-        .zip(write.after.chunks(BLOCK_BYTES));
-    let mut differing = pieces
+fn differing(piece: &Piece<'_>) -> Option<(usize, usize)> {
+    let Piece { before, after, .. } = piece;
+    // Whole chunks are compared much faster than bytes.
+    let chunks = before.chunks(BLOCK_BYTES).zip(after.chunks(BLOCK_BYTES));
+    let mut differing = chunks
         .enumerate()
-        .filter(|(_, (before, after))| before != after);
-    let first_piece = differing.next().map_or(0, |(at, _)| at);
-    let last_piece = differing.next_back().map_or(first_piece, |(at, _)| at);
-    let bytes_of = |piece: usize| piece * BLOCK_BYTES..((piece + 1) * BLOCK_BYTES).min(length);
-    let first = bytes_of(first_piece).find(differs).unwrap_or(0);
-    let last = bytes_of(last_piece).rev().find(differs).unwrap_or(0);
+        .filter(|(_, (before, after))| before != after)
+        .map(|(at, _)| at);
+    let first_chunk = differing.next()?;
+    let last_chunk = differing.next_back().unwrap_or(first_chunk);
+    let differs = |at: &usize| before[*at] != after[*at];
+    let bytes_of = |chunk: usize| chunk * BLOCK_BYTES..after.len().min((chunk + 1) * BLOCK_BYTES);
+    let first = bytes_of(first_chunk).find(differs)?;
+    let last = bytes_of(last_chunk).rev().find(differs)?;
     // Blocks of the medium, not of the region.
-    let shift = (write.offset % BLOCK_BYTES as u64) as usize;
+    let shift = (piece.offset % BLOCK_BYTES as u64) as usize;
     let from = ((first + shift) / BLOCK_BYTES * BLOCK_BYTES).saturating_sub(shift);
     let to = ((last + shift) / BLOCK_BYTES + 1) * BLOCK_BYTES - shift;
-    (from, to.min(length))
+    Some((from, to.min(after.len())))
 }
 
 #[cfg(test)]
@@ -122,21 +126,21 @@ mod tests {
     #[test]
     fn only_blocks_that_differ_are_written() {
         let cut = |offset: u64, at: &[usize]| {
-            let before = vec![0; 2048];
-            let mut after = before.clone();
+            let before = [0; 2048];
+            let mut after = before;
             for at in at {
                 after[*at] = 1;
             }
-            differing(&RegionWrite {
-                name: "x".to_owned(),
+            differing(&Piece {
                 offset,
-                before,
-                after,
+                before: &before,
+                after: &after,
             })
         };
-        assert_eq!(cut(4096, &[0]), (0, 512));
-        assert_eq!(cut(4096, &[600, 1500]), (512, 1536));
-        assert_eq!(cut(100, &[0]), (0, 412));
-        assert_eq!(cut(100, &[412, 2047]), (412, 2048));
+        assert_eq!(cut(4096, &[]), None);
+        assert_eq!(cut(4096, &[0]), Some((0, 512)));
+        assert_eq!(cut(4096, &[600, 1500]), Some((512, 1536)));
+        assert_eq!(cut(100, &[0]), Some((0, 412)));
+        assert_eq!(cut(100, &[412, 2047]), Some((412, 2048)));
     }
 }

@@ -13,8 +13,10 @@ use std::sync::Arc;
 use node_config::{Effective, FarmId, Layer, Origin, cmdline};
 
 use crate::content::sha256;
+use crate::inspect::contained::Contained;
+use crate::inspect::qcow2::Location;
 use crate::inspect::{Probe, farmcfg};
-use crate::regions::{self, Flavour, PayloadKind, Region, RegionTable};
+use crate::regions::{self, Flavour, PayloadKind, Region, RegionTable, Span};
 use crate::rope::{Layout, LayoutBuilder, Source, SourceFile};
 
 pub use arguments::{ARGUMENTS_LIMIT, ArgumentChange};
@@ -45,9 +47,42 @@ pub struct RegionWrite {
     pub before: Vec<u8>,
     /// What is to stand there; of the same length.
     pub after: Vec<u8>,
+    /// Where these bytes lie in the file or on the device, in order: on a medium in a container they
+    /// may be in pieces, and zeros that stay need not lie anywhere.
+    pub parts: Vec<Part>,
+}
+
+/// Bytes of a region that lie together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// First byte, in the region.
+    pub start: usize,
+    /// Where they lie in the file or on the device.
+    pub span: Span,
+}
+
+impl Part {
+    fn of<'a>(&self, region: &'a [u8]) -> &'a [u8] {
+        &region[self.start..][..self.span.length as usize]
+    }
+}
+
+/// Bytes of a [`RegionWrite`] that lie together.
+struct Piece<'a> {
+    offset: u64,
+    before: &'a [u8],
+    after: &'a [u8],
 }
 
 impl RegionWrite {
+    fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        self.parts.iter().map(|part| Piece {
+            offset: part.span.offset,
+            before: part.of(&self.before),
+            after: part.of(&self.after),
+        })
+    }
+
     /// Both contents as people read them: settings as TOML, arguments as a line; `None` for content
     /// that cannot be read.
     #[must_use]
@@ -119,7 +154,8 @@ impl Edit {
         };
         let mut builder = LayoutBuilder::new();
         builder.place(0, length, Source::file(Arc::clone(source)));
-        let patches = self.writes.iter().map(|w| (w.offset, w.after.clone()));
+        let pieces = self.writes.iter().flat_map(RegionWrite::pieces);
+        let patches = pieces.map(|piece| (piece.offset, piece.after.to_vec()));
         Ok(builder.finish(length)?.patched(patches.collect())?)
     }
 }
@@ -129,7 +165,12 @@ impl Edit {
 /// # Errors
 /// [`CustomizeError`]; nothing was written.
 pub fn plan<R: Read + Seek>(reader: &mut R, request: &Request) -> Result<Edit, CustomizeError> {
-    let mut medium = Medium::read(reader)?;
+    let mut contained = Contained::open(reader)?;
+    let edit = planned(Medium::read(&mut contained)?, request)?;
+    placed(edit, &mut contained)
+}
+
+fn planned(mut medium: Medium<'_>, request: &Request) -> Result<Edit, CustomizeError> {
     if medium.table.flavour == Flavour::Thin {
         return Err(CustomizeError::Thin);
     }
@@ -198,7 +239,12 @@ fn with_farm(arguments: &str, farm: FarmId) -> String {
 /// [`CustomizeError::DefaultsDamaged`] when it is not there any more,
 /// [`CustomizeError::FarmTomlMoved`] unless forced, and those of reading.
 pub fn reset<R: Read + Seek>(reader: &mut R, force: bool) -> Result<Edit, CustomizeError> {
-    let mut medium = Medium::read(reader)?;
+    let mut contained = Contained::open(reader)?;
+    let edit = planned_reset(Medium::read(&mut contained)?, force)?;
+    placed(edit, &mut contained)
+}
+
+fn planned_reset(mut medium: Medium<'_>, force: bool) -> Result<Edit, CustomizeError> {
     for region in medium.table.regions.clone() {
         let default = medium.bytes(region.default_offset, region.span.length)?;
         if sha256(&default) != region.default_sha256 {
@@ -215,6 +261,43 @@ pub fn reset<R: Read + Seek>(reader: &mut R, force: bool) -> Result<Edit, Custom
         medium.push(&region, before, default);
     }
     Ok(medium.finish())
+}
+
+/// Finds where the writes go in the file that the medium is in.
+fn placed<R: Read + Seek>(
+    mut edit: Edit,
+    contained: &mut Contained<'_, R>,
+) -> Result<Edit, CustomizeError> {
+    for write in &mut edit.writes {
+        let span = Span {
+            offset: write.offset,
+            length: write.after.len() as u64,
+        };
+        let mut start = 0;
+        for place in contained.places(span)? {
+            let (offset, may_be_written) = match place.location {
+                Location::At {
+                    offset,
+                    may_be_written,
+                } => (offset, may_be_written),
+                Location::Hole => (0, false),
+            };
+            let length = place.length;
+            let part = Part {
+                start,
+                span: Span { offset, length },
+            };
+            start += length as usize;
+            if may_be_written {
+                write.parts.push(part);
+            } else if part.of(&write.before) != part.of(&write.after) {
+                return Err(CustomizeError::NotWritable {
+                    name: write.name.clone(),
+                });
+            }
+        }
+    }
+    Ok(edit)
 }
 
 /// A medium that is being changed.
@@ -303,6 +386,7 @@ impl<'a> Medium<'a> {
                 offset: region.span.offset,
                 before,
                 after,
+                parts: Vec::new(),
             });
         }
     }

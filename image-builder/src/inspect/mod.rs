@@ -2,6 +2,7 @@
 //! containers. Every byte is hostile: nothing here panics, loops for ever or takes more memory than
 //! a few MiB, and what cannot be read is left out.
 
+pub mod contained;
 pub mod farmcfg;
 pub mod fat;
 pub mod gpt;

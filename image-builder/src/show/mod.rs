@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 use crate::error::ShowError;
 use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
-use crate::inspect::qcow2::Qcow2Reader;
+use crate::inspect::contained::Contained;
 use crate::inspect::{Probe, gpt, iso, mbr};
 use crate::regions::{self, Flavour, PayloadKind, Span};
 
@@ -163,29 +163,22 @@ pub struct BootEntry {
 ///
 /// # Errors
 /// [`ShowError::Read`] when the reader fails; whatever the bytes are is a description.
-pub fn inspect<R: Read + Seek>(reader: &mut R) -> Result<MediumDescription, ShowError> {
-    if let Ok(Some(mut inner)) = Qcow2Reader::open(reader) {
-        let mut description = match raw(&mut inner) {
-            Ok(description) => description,
-            // Compressed clusters, tables beyond the end: the container is all there is to tell.
-            Err(error) => MediumDescription {
-                kind: MediumKind::Container,
-                problems: vec![format!("the content of the container: {error}")],
-                ..MediumDescription::default()
-            },
-        };
-        description.container = Some("qcow2");
-        return Ok(description);
-    }
-    raw(reader)
-}
-
-/// The same as [`inspect`].
-///
-/// # Errors
-/// Those of [`inspect`].
 pub fn describe<R: Read + Seek>(reader: &mut R) -> Result<MediumDescription, ShowError> {
-    inspect(reader)
+    let mut medium = Contained::open(reader)?;
+    let is_qcow2 = matches!(medium, Contained::Qcow2 { .. });
+    let mut description = match raw(&mut medium) {
+        // Compressed clusters, tables beyond the end: the container is all there is to tell.
+        Err(error) if is_qcow2 => MediumDescription {
+            kind: MediumKind::Container,
+            problems: vec![format!("the content of the container: {error}")],
+            ..MediumDescription::default()
+        },
+        described => described?,
+    };
+    if is_qcow2 {
+        description.container = Some("qcow2");
+    }
+    Ok(description)
 }
 
 fn raw<R: Read + Seek>(reader: &mut R) -> Result<MediumDescription, ShowError> {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::error::{RegionError, ShowError};
 use crate::formats::SECTOR_BYTES;
+use crate::inspect::contained::Contained;
 use crate::inspect::{Probe, gpt, iso, mbr};
 use crate::regions::{self, RegionTable};
 
@@ -103,8 +104,9 @@ pub fn verify<R: Read + Seek>(
     reader: &mut R,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, ShowError> {
-    let table = regions::find_on(reader);
-    let mut probe = Probe::new(reader)?;
+    let mut medium = Contained::open(reader)?;
+    let table = regions::find_on(&mut medium);
+    let mut probe = Probe::new(&mut medium)?;
     let mut report = Report {
         size_bytes: probe.size(),
         ..Report::default()

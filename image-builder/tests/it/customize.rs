@@ -16,7 +16,7 @@ use node_config::{DirectoryConfig, Layer, NodeConfig};
 
 use crate::support::{arg, bytes, medium, run, write};
 
-fn node_config(farm_id: u64) -> NodeConfig {
+pub fn node_config(farm_id: u64) -> NodeConfig {
     let directory = DirectoryConfig {
         url: "https://dir.example/explorer".parse().expect("URL"),
         pin: None,
@@ -27,7 +27,7 @@ fn node_config(farm_id: u64) -> NodeConfig {
 }
 
 /// A medium as `farmer image build` makes it for a farm, without arguments.
-fn built(config: &NodeConfig) -> Plan {
+pub fn built(config: &NodeConfig) -> Plan {
     let toml = config.to_toml();
     let file = ConfigFile {
         path: SETTINGS_FILE,
@@ -41,7 +41,7 @@ fn built(config: &NodeConfig) -> Plan {
     medium.plan().expect("plan")
 }
 
-fn farm(farm_id: u64) -> Request {
+pub fn farm(farm_id: u64) -> Request {
     let mut request = Request::default();
     request.settings.set.farm_id = Some(farm_id.try_into().expect("farm id"));
     request

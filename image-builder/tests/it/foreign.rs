@@ -14,7 +14,7 @@ use crate::support::{arg, bytes, medium, noise, run, write};
 const MIB: u64 = 1 << 20;
 
 fn inspect(path: &Path) -> MediumDescription {
-    show::inspect(&mut File::open(path).expect("opened")).expect("description")
+    show::describe(&mut File::open(path).expect("opened")).expect("description")
 }
 
 fn check(path: &Path) -> Report {

@@ -8,6 +8,7 @@
 
 mod bootkit;
 mod bundle;
+mod contained;
 mod containers;
 mod customize;
 mod emit;

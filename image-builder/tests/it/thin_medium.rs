@@ -129,7 +129,7 @@ fn both_kinds_of_firmware_find_the_script_that_names_the_disk() {
 fn it_is_explained_verified_and_stamped_anew_but_not_customised() {
     let plan = thin(9, "http://192.0.2.1/x/").plan().expect("a plan");
     let image = bytes(&plan);
-    let shown = show::inspect(&mut Cursor::new(&image)).expect("described");
+    let shown = show::describe(&mut Cursor::new(&image)).expect("described");
     assert_eq!(shown.flavour, Some(Flavour::Thin));
     assert_eq!(shown.farm_id.map(|farm| farm.get()), Some(9));
     assert_eq!(shown.fetches, ["http://192.0.2.1/x/boot.ipxe"]);
@@ -165,7 +165,7 @@ fn without_an_efi_program_it_is_for_bios_and_says_so() {
     bios.efi = None;
     let plan = bios.plan().expect("a plan");
     let image = bytes(&plan);
-    let shown = show::inspect(&mut Cursor::new(&image)).expect("described");
+    let shown = show::describe(&mut Cursor::new(&image)).expect("described");
     let starts = |firmware: &str| {
         let path = shown.boots.iter().find(|path| path.firmware == firmware);
         path.expect("a way to start").starts.clone()

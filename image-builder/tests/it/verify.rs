@@ -209,8 +209,8 @@ fn a_restamped_medium_is_sound_and_its_own() {
     layout.read_at(0, &mut stamped).expect("read");
     let report = check(&stamped);
     assert_eq!(report.findings, [], "{report:#?}");
-    let description = show::inspect(&mut Cursor::new(&stamped)).expect("description");
-    let original = show::inspect(&mut Cursor::new(&image)).expect("description");
+    let description = show::describe(&mut Cursor::new(&stamped)).expect("description");
+    let original = show::describe(&mut Cursor::new(&image)).expect("description");
     assert_eq!(description.disk_guid, Some(guid));
     assert_eq!(description.fingerprint, original.fingerprint);
     for (new, old) in description.partitions.iter().zip(&original.partitions) {
@@ -294,7 +294,7 @@ proptest! {
                 image.truncate(cut);
             }
             check(&image);
-            show::inspect(&mut Cursor::new(&image)).expect("a description");
+            show::describe(&mut Cursor::new(&image)).expect("a description");
             let all = image_builder::extract::What::All;
             image_builder::extract::list(&mut Cursor::new(&image), all).expect("a list");
             let request = image_builder::customize::Request::default();

@@ -6,7 +6,7 @@ use hw_probe::text::Untrusted;
 use hw_probe::units::Bytes;
 use image_builder::error::ShowError;
 use image_builder::regions::Flavour;
-use image_builder::show::{MediumDescription, inspect};
+use image_builder::show::{MediumDescription, describe};
 use serde::Serialize;
 
 use crate::args::ImageShowArgs;
@@ -274,7 +274,7 @@ fn table(page: &mut Page, columns: &[(&str, Align)], rows: &[Vec<String>]) {
 pub fn show(context: &Context<'_>, args: &ImageShowArgs) -> Outcome<ExitStatus> {
     let path = &args.file;
     let mut file = File::open(path).map_err(|error| Failure::io("opening", path, error))?;
-    let medium = inspect(&mut file).doing(format!("looking into {}", path.display()))?;
+    let medium = describe(&mut file).doing(format!("looking into {}", path.display()))?;
     context.printer.data(&Shown {
         path: path.display().to_string(),
         medium,
