@@ -18,6 +18,7 @@ mod uefi;
 mod verify;
 mod zero_os;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -260,6 +261,18 @@ fn target_file(path: PathBuf, overwrite: bool) -> Outcome<Target> {
         .into());
     }
     Ok(Target::File { path, overwrite })
+}
+
+/// Opens a finished image, or a stick, to be read.
+fn open_image(path: &Path) -> Outcome<File> {
+    let failed = |error| Failure::io("opening", path, error);
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        let message = format!("{} is a directory, not an image", path.display());
+        return Err(Failure::new(ExitStatus::Usage, message)
+            .with_hint("in a directory for a boot server, `sha256sum -c SHA256SUMS` verifies it"));
+    }
+    Ok(file)
 }
 
 /// The `farm-node` to put in: the one named, or the one this program came with.

@@ -271,6 +271,33 @@ fn verify_names_the_damaged_file_and_ends_with_3() {
     assert!(String::from_utf8_lossy(&text.stdout).contains("DAMAGED"));
 }
 
+/// A page that says "404" is not a sound image, and neither is nothing.
+#[test]
+fn what_cannot_be_verified_is_not_called_sound() {
+    let home = Home::new();
+    for content in ["<html>404 Not Found</html>", ""] {
+        let file = home.path().join("node.iso");
+        std::fs::write(&file, content).expect("written");
+        let verify = |format: &str| {
+            let farmer = home.farmer(&["image", "verify", "-o", format]);
+            farmer.arg(&file).output()
+        };
+        assert_eq!(json(&verify("json"))["sound"], false);
+        let output = verify("table");
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            said.contains("UNKNOWN") && !said.contains("sound"),
+            "{said}"
+        );
+    }
+    for command in [&["show"][..], &["verify"], &["extract", "--out", "parts"]] {
+        let farmer = home.farmer(&["image"]).args(command).arg(home.path());
+        let said = farmer.fails_with(2);
+        assert!(said.contains("is a directory, not an image"), "{said}");
+    }
+}
+
 #[test]
 fn extract_puts_the_parts_into_a_directory_and_replaces_nothing() {
     let farm = Farm::new();

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::error::{RegionError, ShowError};
 use crate::formats::SECTOR_BYTES;
 use crate::inspect::contained::Contained;
-use crate::inspect::{Probe, gpt, iso, mbr};
+use crate::inspect::{Probe, gpt};
 use crate::regions::{self, RegionTable};
 
 /// How bad a finding is.
@@ -60,6 +60,12 @@ impl Report {
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.findings.iter().any(|f| f.severity == Severity::Damage)
+    }
+
+    /// Whether there was nothing in it that could be looked at.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.is_ours && !self.is_damaged() && self.sound.is_empty()
     }
 
     fn damage(&mut self, place: &str, offset: u64, what: impl Into<String>) -> &mut Finding {
@@ -179,8 +185,7 @@ fn lost_locator(probe: &mut Probe<'_>, report: &mut Report) -> Result<(), ShowEr
         report
             .damage("locator", node_config::medium::LOCATOR_OFFSET, what)
             .advice = Some("write the medium again from a good image".to_owned());
-    } else if iso::read(probe)?.is_none() && mbr::read(probe)?.is_none() && report.sound.is_empty()
-    {
+    } else if report.is_empty() {
         report.note("medium", 0, "nothing that could be verified was found");
     }
     Ok(())

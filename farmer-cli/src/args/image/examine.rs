@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 ///
 /// Checks partition tables, FAT, ISO 9660 and boot catalogs of any image, and on ours every file and
 /// structure by its digest. Ends with 0 when all is well (notes included), 3 when something is
-/// damaged, 6 when the file does not exist.
+/// damaged, 1 when there is nothing in it to check, 6 when the file does not exist.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  \
     farmer image verify node.iso\n  \

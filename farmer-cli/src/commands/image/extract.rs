@@ -1,6 +1,5 @@
 //! `farmer image extract`
 
-use std::fs::File;
 use std::path::Path;
 
 use hw_probe::units::Bytes;
@@ -81,8 +80,7 @@ fn take_apart(args: &ImageExtractArgs, cancel: &Cancel) -> Outcome<Extracted> {
         ExtractPart::Efi => What::Efi,
         ExtractPart::All => What::All,
     };
-    let mut file =
-        File::open(&args.image).map_err(|error| Failure::io("opening", &args.image, error))?;
+    let mut file = super::open_image(&args.image)?;
     let items = extract::list(&mut file, what)?;
     if items.is_empty() {
         return Err(

@@ -1,7 +1,5 @@
 //! `farmer image show`
 
-use std::fs::File;
-
 use hw_probe::text::Untrusted;
 use hw_probe::units::Bytes;
 use image_builder::error::ShowError;
@@ -12,7 +10,7 @@ use serde::Serialize;
 use crate::args::ImageShowArgs;
 use crate::commands::Context;
 use crate::exit::ExitStatus;
-use crate::failure::{Classify, Doing as _, Failure, Outcome};
+use crate::failure::{Classify, Doing as _, Outcome};
 use crate::page::{Align, Page};
 use crate::printer::Show;
 
@@ -273,7 +271,7 @@ fn table(page: &mut Page, columns: &[(&str, Align)], rows: &[Vec<String>]) {
 /// `farmer image show`
 pub fn show(context: &Context<'_>, args: &ImageShowArgs) -> Outcome<ExitStatus> {
     let path = &args.file;
-    let mut file = File::open(path).map_err(|error| Failure::io("opening", path, error))?;
+    let mut file = super::open_image(path)?;
     let medium = describe(&mut file).doing(format!("looking into {}", path.display()))?;
     context.printer.data(&Shown {
         path: path.display().to_string(),

@@ -1,7 +1,5 @@
 //! `farmer image verify`
 
-use std::fs::File;
-
 use hw_probe::text::Untrusted;
 use hw_probe::units::Bytes;
 use image_builder::verify::{self, Report, Severity};
@@ -11,7 +9,7 @@ use crate::args::ImageVerifyArgs;
 use crate::blocking;
 use crate::commands::Context;
 use crate::exit::ExitStatus;
-use crate::failure::{Doing as _, Failure, Outcome};
+use crate::failure::{Doing as _, Outcome};
 use crate::page::{Align, Page};
 use crate::printer::Show;
 use crate::progress::Progress;
@@ -20,7 +18,7 @@ use crate::progress::Progress;
 #[derive(Serialize)]
 struct Verified {
     image: String,
-    /// `true` when nothing is damaged.
+    /// `true` when something was looked at and nothing is damaged.
     sound: bool,
     #[serde(flatten)]
     report: ReportFields,
@@ -48,14 +46,27 @@ impl From<Report> for ReportFields {
     }
 }
 
+impl Verified {
+    fn verdict(&self) -> &'static str {
+        let damage = |finding: &verify::Finding| finding.severity == Severity::Damage;
+        if self.sound {
+            "sound"
+        } else if self.report.findings.iter().any(damage) {
+            "DAMAGED"
+        } else {
+            "UNKNOWN: this is no image that can be verified"
+        }
+    }
+}
+
 impl Show for Verified {
     fn show(&self, page: &mut Page) {
         let report = &self.report;
         page.field("image", &self.image)
-            .field("verdict", if self.sound { "sound" } else { "DAMAGED" })
+            .field("verdict", self.verdict())
             .field("size", Bytes(report.size_bytes))
             .field("by digest", Bytes(report.verified_bytes));
-        if !report.is_ours {
+        if !report.is_ours && !report.checked.is_empty() {
             page.line("")
                 .line("not one of our images: structures were checked, there are no digests");
         }
@@ -100,7 +111,9 @@ impl Show for Verified {
                 ));
             }
         }
-        page.line("").line("sound:");
+        if !report.checked.is_empty() {
+            page.line("").line("sound:");
+        }
         for name in &report.checked {
             page.line(format!("  {}", Untrusted::from(name.as_str())));
         }
@@ -111,7 +124,7 @@ impl Show for Verified {
 pub fn verify(context: &Context<'_>, args: ImageVerifyArgs) -> Outcome<ExitStatus> {
     let path = args.image;
     let report = blocking::run(|cancel| {
-        let mut file = File::open(&path).map_err(|error| Failure::io("opening", &path, error))?;
+        let mut file = super::open_image(&path)?;
         let mut progress = Progress::new(context.printer);
         progress.stage("verifying");
         let report = verify::verify(&mut file, &mut |done, total| {
@@ -122,15 +135,16 @@ pub fn verify(context: &Context<'_>, args: ImageVerifyArgs) -> Outcome<ExitStatu
         progress.finish();
         Ok(report)
     })?;
-    let sound = !report.is_damaged();
+    let is_empty = report.is_empty();
+    let sound = !report.is_damaged() && !is_empty;
     context.printer.data(&Verified {
         image: path.display().to_string(),
         sound,
         report: report.into(),
     })?;
-    Ok(if sound {
-        ExitStatus::Ok
-    } else {
-        ExitStatus::Mismatch
+    Ok(match (sound, is_empty) {
+        (true, _) => ExitStatus::Ok,
+        (false, true) => ExitStatus::Failed,
+        (false, false) => ExitStatus::Mismatch,
     })
 }
