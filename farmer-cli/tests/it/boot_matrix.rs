@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::boot::{BOOT_PATIENCE, Lab, build_image_of, create_farm, registered};
 use crate::support::is_full;
+use crate::thin::Site;
 
 /// A kind of image: what `image build` is told beyond farm and directory.
 struct Flavour {
@@ -248,6 +249,27 @@ fn every_cell_of_a_system_like_zero_os_boots() {
         .arg(&image)
         .run();
     every_cell_of(&lab, "like Zero-OS", &image, FIRMWARES);
+
+    // The same file, fetched by a thin medium.
+    let site = Site::new(&kernel);
+    let image = lab.home.path().join("thin.iso");
+    lab.home
+        .farmer(&["image", "build", "--format", "thin-iso", "--insecure-http"])
+        .args(&["--serial", "ttyS0,115200", "--farm-id"])
+        .arg(lab.farm_id.to_string())
+        .arg("--zos")
+        .arg(format!("{}/vmlinuz", site.url))
+        .arg("--out")
+        .arg(&image)
+        .run();
+    let cell = Cell {
+        firmware: Firmware::SeaBios,
+        bus: Bus::Cd,
+        machine: "q35",
+        memory_mib: 1024,
+    };
+    let node = cell.boot("thin like Zero-OS", &lab, &image, "raw");
+    assert_eq!(node["farm_id"].as_u64(), Some(lab.farm_id));
 }
 
 /// Builds a kernel with `scripts/build-kernel`; returns the directory that holds it.
