@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::Ordering;
 
 use ::tui::media::Cancel as Flag;
 
@@ -54,17 +53,16 @@ pub async fn run_until<T: Send + 'static>(
 /// Runs blocking work here until it is done or the process is asked to stop; asked again, the process
 /// ends at once. No thread and no event loop: many a command is done before they would be started.
 pub fn run<T>(work: impl FnOnce(&Cancel) -> Outcome<T>) -> Outcome<T> {
-    let asked = signals::flag()?;
-    asked.store(false, Ordering::Relaxed);
-    let cancel = Cancel(Flag::from(asked.clone()));
+    let watch = signals::watch()?;
+    let cancel = Cancel(Flag::from(watch.begin()));
     let done = catch_unwind(AssertUnwindSafe(|| work(&cancel)));
-    // From here on there is nothing to clean up: the next signal ends the process.
-    let was_asked = asked.swap(true, Ordering::Relaxed);
+    let was_asked = watch.end();
     match done {
         Ok(Ok(value)) => Ok(value),
         // A child process that was interrupted too makes its own error.
-        _ if was_asked => Err(interrupted()),
+        Ok(Err(_)) if was_asked => Err(interrupted()),
         Ok(Err(failure)) => Err(failure),
+        Err(panic) if panic.is::<Cancelled>() => Err(interrupted()),
         Err(panic) => Err(defect(words(panic.as_ref()))),
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
@@ -49,31 +49,63 @@ const INTERRUPTED: c_int = ExitStatus::Interrupted.code() as c_int;
 /// blocks first.
 const CLEAN_UP: Duration = Duration::from_secs(30);
 
-static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-
-/// Set when the process is asked to stop, for work that looks by itself. Whoever asks again while it is
-/// set ends the process.
-pub fn flag() -> Outcome<Arc<AtomicBool>> {
-    if let Some(flag) = FLAG.get() {
-        return Ok(flag.clone());
-    }
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in ALL {
-        // In this order: the first signal finds the flag unset.
-        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, flag.clone())
-            .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
-            .map_err(|error| Failure::io("listening for", Path::new("signals"), error))?;
-    }
-    Ok(FLAG.get_or_init(|| flag).clone())
+/// What signals do to work that looks for them by itself.
+pub struct Watch {
+    /// Somebody asked to stop.
+    asked: Arc<AtomicBool>,
+    /// No work runs that would have to clean up.
+    is_idle: Arc<AtomicBool>,
 }
 
-/// For work that looks at [`flag`] and may be long in noticing: answers the user at once, and does not
-/// wait for ever.
+static WATCH: OnceLock<Watch> = OnceLock::new();
+
+/// The signals of this process, watched from the first call on. The first one only asks the work to
+/// stop. Ctrl-C again ends the process; the others come more than once by themselves, from a terminal
+/// that is closed or from `timeout`.
+pub fn watch() -> Outcome<&'static Watch> {
+    if let Some(watch) = WATCH.get() {
+        return Ok(watch);
+    }
+    let watch = Watch {
+        asked: Arc::default(),
+        is_idle: Arc::default(),
+    };
+    let ends_if = |signal, flag: &Arc<AtomicBool>| {
+        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, flag.clone())
+    };
+    // The flag is set last: the first signal finds it unset.
+    let registered = ends_if(SIGINT, &watch.asked).and_then(|_| {
+        ALL.into_iter().try_for_each(|signal| {
+            ends_if(signal, &watch.is_idle)?;
+            signal_hook::flag::register(signal, watch.asked.clone()).map(drop)
+        })
+    });
+    registered.map_err(|error| Failure::io("listening for", Path::new("signals"), error))?;
+    Ok(WATCH.get_or_init(|| watch))
+}
+
+impl Watch {
+    /// Work begins; the flag tells it to stop.
+    pub fn begin(&self) -> Arc<AtomicBool> {
+        if self.is_idle.swap(false, Ordering::Relaxed) {
+            self.asked.store(false, Ordering::Relaxed);
+        }
+        self.asked.clone()
+    }
+
+    /// Work has ended: the next signal ends the process. Returns whether it was asked to stop.
+    pub fn end(&self) -> bool {
+        self.is_idle.store(true, Ordering::Relaxed);
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+/// For watched work that may be long in noticing: answers the user at once, and does not wait for ever.
 pub fn answer_for_the_work(printer: &Printer) {
     static STARTED: Once = Once::new();
-    if FLAG.get().is_none() {
+    let Some(watch) = WATCH.get() else {
         return;
-    }
+    };
     STARTED.call_once(|| {
         let printer = printer.clone();
         // Without it the work is only less talkative.
@@ -81,9 +113,11 @@ pub fn answer_for_the_work(printer: &Printer) {
             return;
         };
         std::thread::spawn(move || {
-            if signals.forever().next().is_some() {
+            let was_asked = watch.asked.load(Ordering::Relaxed);
+            if was_asked || signals.forever().next().is_some() {
                 printer.message("cleaning up; Ctrl-C again ends at once");
                 std::thread::sleep(CLEAN_UP);
+                printer.failure(&interrupted());
                 signal_hook::low_level::exit(INTERRUPTED);
             }
         });

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
@@ -65,12 +66,17 @@ pub struct AtomicFile {
     target: PathBuf,
 }
 
+/// What the names of unfinished files begin with.
+const UNFINISHED: &str = ".tmp-";
+/// No work takes so long: what is older was left by a process that was killed.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+
 impl AtomicFile {
     /// Starts writing `target`; its directory must exist.
     pub fn create(target: &Path) -> io::Result<Self> {
         let parent = target.parent().unwrap_or(Path::new("."));
         let temp = tempfile::Builder::new()
-            .prefix(".tmp-")
+            .prefix(UNFINISHED)
             .tempfile_in(parent)?;
         Ok(Self {
             temp,
@@ -85,6 +91,28 @@ impl AtomicFile {
             .set_permissions(Permissions::from_mode(0o644))?;
         self.temp.persist(&self.target).map_err(|e| e.error)?;
         Ok(())
+    }
+}
+
+/// Removes from a directory of the cache what killed processes left there. Only tidies up: whatever
+/// stands in the way stays.
+pub fn remove_abandoned(dir: &Path, new: &AtomicFile) {
+    let Ok(now) = new
+        .temp
+        .as_file()
+        .metadata()
+        .and_then(|made| made.modified())
+    else {
+        return;
+    };
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in entries {
+        let is_unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+        let made = entry.metadata().and_then(|found| found.modified());
+        let age = made.ok().and_then(|made| now.duration_since(made).ok());
+        if is_unfinished && age.is_some_and(|age| age > ABANDONED) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -108,6 +136,22 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_after_a_day() {
+        let dir = tempfile::tempdir().unwrap();
+        let new = AtomicFile::create(&dir.path().join("new")).unwrap();
+        let now = new.temp.as_file().metadata().unwrap().modified().unwrap();
+        for (name, hours) in [(".tmp-old", 25), (".tmp-young", 23), ("layer", 25)] {
+            let file = File::create(dir.path().join(name)).unwrap();
+            file.set_modified(now - Duration::from_secs(hours * 3600))
+                .unwrap();
+        }
+        remove_abandoned(dir.path(), &new);
+        let there = |name: &str| dir.path().join(name).exists();
+        assert!(!there(".tmp-old") && there(".tmp-young") && there("layer"));
+        drop(new);
+    }
 
     #[test]
     fn links_are_not_followed() {

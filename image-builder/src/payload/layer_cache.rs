@@ -156,6 +156,7 @@ impl Cache {
             level,
         });
         let file = store::AtomicFile::create(&path).map_err(error())?;
+        store::remove_abandoned(&self.dir, &file);
         let buffered = io::BufWriter::with_capacity(1 << 20, file);
         let hashing = HashingWriter::new(buffered);
         let encoder = if is_compressed(kind) {
