@@ -1,9 +1,10 @@
 //! Writing several files as one thing: a directory, or its reproducible tar archive (POSIX ustar in
 //! gzip, RFC 1952, without times or names of this machine).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
@@ -32,7 +33,7 @@ pub struct DirectoryWriter {
 
 impl DirectoryWriter {
     /// Starts the directory `path`, which must not exist or be empty. With `options.overwrite` one
-    /// that holds the file `marker` is replaced as a whole: nobody's home directory does.
+    /// that holds the file `marker` is replaced: nobody's home directory does.
     ///
     /// # Errors
     /// [`EmitError::Exists`], [`EmitError::NotOurs`], [`EmitError::Create`].
@@ -103,16 +104,24 @@ impl DirectoryWriter {
         to_file(&file.layout, &target, options, progress)
     }
 
-    /// Gives the directory its name.
+    /// Gives the directory its name. What somebody put into the one it replaces stays: all that neither
+    /// is in the new one nor was listed in the old one's `checksums` (lines of `sha256sum`).
     ///
     /// # Errors
     /// [`EmitError::Finish`], [`EmitError::Exists`].
-    pub fn publish(self) -> Result<(), EmitError> {
+    pub fn publish(self, checksums: &str) -> Result<(), EmitError> {
         let from = self.staging.path();
         let finish = |source| EmitError::Finish {
             path: self.path.clone(),
             source,
         };
+        if self.options.overwrite && self.path.is_dir() {
+            let listed = fs::read_to_string(self.path.join(checksums)).unwrap_or_default();
+            let names = listed.lines().filter_map(|line| line.split_once("  "));
+            let ours: BTreeSet<&str> = names.map(|(_, name)| name).collect();
+            let is_ours = |name: &str| ours.contains(name) || name.starts_with(checksums);
+            keep_others(&self.path, from, "", &is_ours).map_err(finish)?;
+        }
         if self.options.sync {
             sync_directories(from).map_err(finish)?;
         }
@@ -143,6 +152,33 @@ impl DirectoryWriter {
         }
         Ok(())
     }
+}
+
+/// Gives what is in `old` and is not ours a place in `new`.
+fn keep_others(
+    old: &Path,
+    new: &Path,
+    below: &str,
+    is_ours: &dyn Fn(&str) -> bool,
+) -> io::Result<()> {
+    for entry in fs::read_dir(old)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let target = new.join(&name);
+        let path = format!("{below}{}", name.to_string_lossy());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            keep_others(&entry.path(), &target, &format!("{path}/"), is_ours)?;
+        } else if !is_ours(&path) && target.symlink_metadata().is_err() {
+            fs::create_dir_all(new)?;
+            if kind.is_symlink() {
+                symlink(fs::read_link(entry.path())?, &target)?;
+            } else if fs::hard_link(entry.path(), &target).is_err() {
+                fs::copy(entry.path(), &target)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn sync_directories(top: &Path) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Network boot bundles: what is in them, and that they appear complete or not at all.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use image_builder::content::Content;
 use image_builder::emit::{ArchiveWriter, DirectoryWriter, EmitOptions};
@@ -168,7 +168,7 @@ fn a_directory_appears_whole_and_replaces_only_its_like() {
         for file in &files {
             writer.add(file, &mut |_| {})?;
         }
-        writer.publish()
+        writer.publish("SHA256SUMS")
     };
     let entries = || std::fs::read_dir(home.path()).expect("entries").count();
 
@@ -189,9 +189,22 @@ fn a_directory_appears_whole_and_replaces_only_its_like() {
         sync: true,
         ..OPTIONS
     };
-    std::fs::write(out.join("stale"), "x").expect("written");
+    // Of a former bundle, and of the farmer: README.txt asks for one of them.
+    let put = |name: &str, text: &str| std::fs::write(out.join(name), text).expect("written");
+    put("SHA256SUMS", "0123  stale\n0123  grub/stale\n");
+    for name in ["stale", "grub/stale", "undionly.kpxe", "grub/mine.cfg"] {
+        put(name, name);
+    }
+    symlink("undionly.kpxe", out.join("link")).expect("linked");
     write(overwrite).expect("replaced");
-    assert!(!out.join("stale").exists());
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).ok();
+    for name in ["undionly.kpxe", "grub/mine.cfg"] {
+        assert_eq!(read(name).as_deref(), Some(name), "lost");
+    }
+    assert_eq!(read("link"), read("undionly.kpxe"));
+    for name in ["stale", "grub/stale", "SHA256SUMS"] {
+        assert_eq!(read(name), None, "{name} is out of date");
+    }
     assert_eq!(entries(), 1);
 
     std::fs::remove_file(out.join("README.txt")).expect("removed");

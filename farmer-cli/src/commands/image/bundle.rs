@@ -47,7 +47,7 @@ pub fn emit_files<T>(
         Target::File { path, .. } if place.is_directory => {
             let mut writer = DirectoryWriter::create(path, place.marker, place.options)?;
             let filled = fill(&mut |file| writer.add(file, progress))?;
-            writer.publish()?;
+            writer.publish(pxe::CHECKSUMS)?;
             Ok((filled, None))
         }
         Target::File { path, .. } => {

@@ -1,12 +1,14 @@
 //! What a boot server serves: kernel, initramfs archives, UEFI and BIOS loaders, their
 //! configurations, and settings for DHCP servers to start from. A directory, or its tar archive.
 //!
-//! Anyone on the network can fetch every file, so nothing secret may be in it: the config archive
-//! holds what the image of the farm holds, and neither an identity nor `farm.toml` is ever added.
+//! Anyone on the network can fetch every file: the config archive holds what the image of the farm
+//! holds (README.txt warns of an enrolment token), and neither an identity nor `farm.toml` is ever added.
 
 mod texts;
 
 pub use texts::CALLER_ARGUMENTS;
+
+use node_config::Layer;
 
 use super::initramfs;
 use super::serial::SerialConsole;
@@ -104,6 +106,13 @@ impl BundleFile {
 }
 
 impl PxeBundle {
+    /// Whether the settings hold an enrolment token.
+    fn has_token(&self) -> bool {
+        let settings = crate::customize::read_settings(&self.config).ok().flatten();
+        let layer = settings.and_then(|toml| Layer::from_toml(&toml, "settings").ok());
+        layer.is_some_and(|layer| layer.enrolment_token.is_some())
+    }
+
     /// The files, sorted by path. Manifest and digests are for the caller to add: they describe the
     /// others.
     ///
@@ -120,6 +129,7 @@ impl PxeBundle {
             arguments: &arguments,
             serial: self.serial,
             pxelinux: self.bios.is_some(),
+            has_token: self.has_token(),
             uki: self.uki.is_some(),
         };
         let mut files = vec![

@@ -22,6 +22,8 @@ pub(super) struct Texts<'a> {
     pub arguments: &'a str,
     pub serial: SerialConsole,
     pub pxelinux: bool,
+    /// Whether the config holds an enrolment token.
+    pub has_token: bool,
     pub uki: bool,
 }
 
@@ -269,6 +271,12 @@ impl Texts<'_> {
 
     /// `README.txt`.
     pub fn readme(&self) -> String {
+        let secret = if self.has_token {
+            ",\nand config.cpio holds the farm's enrolment token: let only the machines of the\n\
+             farm reach it, or give them none and approve the nodes by hand"
+        } else {
+            ""
+        };
         let archives = self.archives_joined("", ", ");
         let last = self.archives_joined("", " ");
         let bios = if self.pxelinux {
@@ -286,7 +294,7 @@ impl Texts<'_> {
             "{}: boot over the network\n\
              \n\
              Serve this directory as the ROOT of a TFTP server (and of an HTTP server, for\n\
-             iPXE and UEFI HTTP boot). There is nothing secret in it.\n\
+             iPXE and UEFI HTTP boot). Whoever reaches it can read every file{secret}.\n\
              \n\
              vmlinuz              kernel\n\
              {archives}\n\
