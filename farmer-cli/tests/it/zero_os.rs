@@ -118,6 +118,13 @@ fn secure_boot_is_foretold_from_the_signature() {
     let own = state("own.efi");
     assert_eq!(own["state"], "unknown", "{own}");
     assert_eq!(own["signers"][0]["name"], "Key of a farm", "{own}");
+    // Neither signature is for other bytes.
+    for name in ["debian.efi", "own.efi"] {
+        let mut bytes = fs::read(dir.join(name)).expect("kernel");
+        bytes[3_000_000] ^= 1;
+        fs::write(dir.join("altered.efi"), bytes).expect("written");
+        assert_eq!(state("altered.efi")["state"], "altered", "{name}");
+    }
 }
 
 #[test]

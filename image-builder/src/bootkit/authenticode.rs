@@ -4,6 +4,8 @@
 //! boot. A crate for CMS would bring a dozen others for these two names, so the few DER elements on the
 //! way are read here.
 
+use std::ops::Range;
+
 /// Whose key signed a program.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Signer {
@@ -40,25 +42,56 @@ pub fn machine(head: &[u8]) -> Option<u16> {
     Some(u16::from_le_bytes([*head.get(at)?, *head.get(at + 1)?]))
 }
 
+/// The parts of a PE32+ file of `file_bytes` that its Authenticode digest is over: all but the checksum,
+/// the entry of the certificate table and that table ("Windows Authenticode Portable Executable Signature
+/// Format", Calculating the PE Image Hash; in a file without gaps that is the order of its bytes).
+/// `None` for an unsigned file.
+pub fn digested(head: &[u8], file_bytes: u64) -> Option<[Range<u64>; 3]> {
+    let (table, length) = certificate_table(head)?;
+    let optional = u64::from(u32_at(head, 0x3c)?) + 24;
+    let (checksum, entry) = (optional + 64, optional + 112 + 4 * 8);
+    let is_last = table.checked_add(length)? == file_bytes && entry + 8 <= table;
+    is_last.then_some([0..checksum, checksum + 4..entry, entry + 8..table])
+}
+
+/// The digests that the signatures in a certificate table are for.
+pub fn signed_digests(table: &[u8]) -> Vec<Vec<u8>> {
+    certificates(table)
+        .filter_map(|der| {
+            // ContentInfo { type, [0] SignedData { version, algorithms, ContentInfo { type,
+            // [0] SpcIndirectDataContent { data, DigestInfo { algorithm, digest } } }, ... } }
+            let content_info = children(Element::read(der)?.0.content);
+            let signed_data = children(content_info.get(1)?.content);
+            let parts = children(signed_data.first()?.content);
+            let content = children(parts.get(2)?.content);
+            let indirect = children(content.get(1)?.content);
+            let fields = children(indirect.first()?.content);
+            let digest_info = children(fields.get(1)?.content);
+            Some(digest_info.get(1)?.content.to_vec())
+        })
+        .collect()
+}
+
 /// Signers in a certificate table. What cannot be read is left out.
 pub fn signers(table: &[u8]) -> Vec<Signer> {
-    let mut signers = Vec::new();
+    certificates(table)
+        .flat_map(|der| signers_of(der).unwrap_or_default())
+        .collect()
+}
+
+/// The PKCS #7 messages in a certificate table.
+fn certificates(table: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut at = 0;
-    while let Some(length) = u32_at(table, at) {
-        let length = length as usize;
-        let Some(entry) = table.get(at..at.saturating_add(length)) else {
-            break;
-        };
-        // WIN_CERT_TYPE_PKCS_SIGNED_DATA
-        if length > 8 && entry[6..8] == [2, 0] {
-            signers.extend(signers_of(&entry[8..]).unwrap_or_default());
-        }
-        if length == 0 {
-            break;
-        }
+    let entries = std::iter::from_fn(move || {
+        let length = u32_at(table, at)? as usize;
+        let entry = table.get(at..at.saturating_add(length))?;
         at += length.next_multiple_of(8);
-    }
-    signers
+        (length > 0).then_some(entry)
+    });
+    // WIN_CERT_TYPE_PKCS_SIGNED_DATA
+    entries
+        .filter(|entry| entry.len() > 8 && entry[6..8] == [2, 0])
+        .map(|entry| &entry[8..])
 }
 
 fn signers_of(der: &[u8]) -> Option<Vec<Signer>> {
@@ -203,6 +236,7 @@ mod tests {
             table[6] = 2;
             table.extend(bytes);
             let _ = signers(&table);
+            let _ = signed_digests(&table);
         }
         assert!(signers(&[0; 64]).is_empty());
     }

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::bootkit::authenticode::{self, Signer};
 use crate::content::Content;
 use crate::error::ReadError;
@@ -86,6 +88,11 @@ pub enum SecureBoot {
         /// Who signed it.
         signers: Vec<Signer>,
     },
+    /// Its bytes are not those that were signed: refused.
+    Altered {
+        /// Who signed it.
+        signers: Vec<Signer>,
+    },
 }
 
 impl SecureBoot {
@@ -116,8 +123,36 @@ impl SecureBoot {
             Self::Accepted { signers } => {
                 format!("signed by {}: Secure Boot accepts it", names(signers))
             }
+            Self::Altered { signers } => format!(
+                "not what {} signed: it was altered or damaged, and Secure Boot refuses it",
+                names(signers)
+            ),
         }
     }
+}
+
+/// Whether the digest that was signed is the file's.
+fn is_what_was_signed(file: &File, head: &[u8], table: &[u8]) -> io::Result<bool> {
+    let Some(parts) = authenticode::digested(head, file.metadata()?.len()) else {
+        return Ok(false);
+    };
+    let mut hasher = Sha256::new();
+    let mut buf = vec![0; 1 << 16];
+    for part in parts {
+        let mut at = part.start;
+        while at < part.end {
+            let length = (part.end - at).min(buf.len() as u64);
+            let chunk = &mut buf[..length as usize];
+            file.read_exact_at(chunk, at)?;
+            hasher.update(chunk);
+            at += length;
+        }
+    }
+    let found = hasher.finalize();
+    let mut signed = authenticode::signed_digests(table);
+    // Of another algorithm: not for us to say.
+    signed.retain(|digest| digest.len() == found.len());
+    Ok(signed.is_empty() || signed.iter().any(|digest| digest[..] == found[..]))
 }
 
 /// A checked kernel file.
@@ -177,15 +212,24 @@ impl ZosKernel {
                 meta.len()
             )));
         }
-        let signers = match authenticode::certificate_table(&head) {
-            Some((offset, length)) if length <= TABLE_LIMIT_BYTES => read(offset, length)
-                .map(|table| authenticode::signers(&table))
-                .map_err(|_| unusable("is truncated: its signature is missing".to_owned()))?,
-            _ => Vec::new(),
+        let secure_boot = match authenticode::certificate_table(&head) {
+            Some((offset, length)) if length <= TABLE_LIMIT_BYTES => {
+                let table = read(offset, length)
+                    .map_err(|_| unusable("is truncated: its signature is missing".to_owned()))?;
+                let signers = authenticode::signers(&table);
+                if signers.is_empty()
+                    || is_what_was_signed(&file, &head, &table).map_err(io_error)?
+                {
+                    SecureBoot::of(signers)
+                } else {
+                    SecureBoot::Altered { signers }
+                }
+            }
+            _ => SecureBoot::Unsigned,
         };
         Ok(Self {
             info,
-            secure_boot: SecureBoot::of(signers),
+            secure_boot,
             content: Content::hash_file(path)?,
         })
     }
