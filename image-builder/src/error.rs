@@ -364,9 +364,10 @@ impl EmitError {
             Self::Exists { .. } => {
                 Some("choose another name, remove it, or ask for it to be overwritten".to_owned())
             }
-            Self::NotRegular { .. } => {
-                Some("name a file; a stick is written by the flash command".to_owned())
-            }
+            Self::NotRegular { .. } => Some(
+                "name a file, and write that to the stick: `dd if=FILE of=DEVICE bs=4M conv=fsync`"
+                    .to_owned(),
+            ),
             Self::NotOurs { .. } => {
                 Some("name a directory that does not exist yet, or an empty one".to_owned())
             }
@@ -397,4 +398,27 @@ pub enum ShowError {
     /// The region table is damaged.
     #[error("cannot read the regions")]
     Regions(#[from] RegionError),
+    /// The medium is in a container that is not read here.
+    #[error("the disk in this {format} cannot be read here: it has {what}")]
+    Container {
+        /// Its name.
+        format: &'static str,
+        /// What stands in the way.
+        what: &'static str,
+    },
+}
+
+impl ShowError {
+    /// What the user can do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let is_container = match self {
+            Self::Container { .. } => true,
+            // A compressed cluster.
+            Self::Read { source, .. } => source.kind() == io::ErrorKind::Unsupported,
+            Self::Regions(error) => return error.hint(),
+        };
+        is_container
+            .then(|| "copy it to a plain one: `qemu-img convert -O qcow2 OLD NEW`".to_owned())
+    }
 }

@@ -83,6 +83,8 @@ pub(crate) const FARMCFG_BOOT_SECTOR: &str = "FARMCFG boot sector";
 
 /// Longest region table that is read.
 const MOST_TABLE_BYTES: u32 = 16 * 1024;
+/// Longer than any medium that a machine starts from.
+const MOST_IMAGE_BYTES: u64 = 1 << 40;
 /// Most regions a table may list.
 const MOST_REGIONS: usize = 32;
 /// Most areas a table may list.
@@ -405,6 +407,9 @@ impl TableRecord {
                 "version {} is not known here",
                 self.version
             )));
+        }
+        if self.total_bytes > MOST_IMAGE_BYTES {
+            return Err(damaged("it claims an impossible length of the image"));
         }
         if self.regions.len() > MOST_REGIONS
             || self.guid_texts.len() > MOST_REGIONS

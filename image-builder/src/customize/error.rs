@@ -14,8 +14,16 @@ use crate::payload::CpioError;
 #[non_exhaustive]
 pub enum CustomizeError {
     /// The medium has no region table.
-    #[error("this is not one of our images: it has no table of regions")]
+    #[error("this is no disk image of ours: it has no table of regions")]
     NotOurs,
+    /// The end of the image is missing.
+    #[error("the image is damaged: {} of its {wanted} bytes are missing", wanted - found)]
+    Truncated {
+        /// Its length.
+        found: u64,
+        /// The length it was built with.
+        wanted: u64,
+    },
     /// A region that is to be changed is not on the medium.
     #[error("the image has no region {name:?}")]
     NoRegion {
@@ -119,8 +127,8 @@ pub enum CustomizeError {
         /// The region.
         name: String,
     },
-    /// The container around the medium shares a region with a snapshot, keeps a record of changes, or
-    /// has no room for it.
+    /// The container around the medium shares a region with a snapshot, keeps a record of changes, was
+    /// not closed, or has no room for it.
     #[error("region {name:?} cannot be changed inside of this qcow2")]
     NotWritable {
         /// The region.
@@ -164,7 +172,7 @@ pub enum CustomizeError {
     Write {
         /// The region.
         name: String,
-        /// Where.
+        /// Where it begins on the medium.
         offset: u64,
         /// Why.
         #[source]
@@ -177,7 +185,10 @@ impl CustomizeError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::NotOurs => "only images made by `farmer image build` have regions to rewrite",
+            Self::NotOurs => {
+                "only the disk images of `farmer image build` have regions to rewrite (iso, img, qcow2, \
+                 vhd); an EFI program, an initramfs or a bundle is built again"
+            }
             Self::Disagree { .. } => {
                 "name all arguments again to set both, or keep those for BIOS by force"
             }
@@ -200,6 +211,7 @@ impl CustomizeError {
             Self::FarmTomlMoved => {
                 "edit farm.toml on the medium's FARMCFG partition, with any laptop"
             }
+            Self::Truncated { .. } => "copy or download the image again",
             Self::DefaultsDamaged { .. } => "write the medium again from a good image",
             Self::NotWritable { .. } => {
                 "copy it without snapshots and holes: `qemu-img convert -S 0 -O qcow2 OLD NEW`"
@@ -212,6 +224,7 @@ impl CustomizeError {
             Self::TooLong { .. } | Self::ArgumentsTooLong { .. } => "shorten the text",
             Self::Config(error) => return error.hint(),
             Self::Region(error) => return error.hint(),
+            Self::Show(error) => return error.hint(),
             _ => return None,
         };
         Some(text.to_owned())

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, OFlags, fcntl_lock, flock};
 use rustix::io::Errno;
 
 use super::{CustomizeError, Edit, Piece, RegionWrite};
@@ -13,8 +13,8 @@ use super::{CustomizeError, Edit, Piece, RegionWrite};
 /// Writes are cut to whole blocks of this size: what a disk writes at once.
 const BLOCK_BYTES: usize = 512;
 
-/// Opens an image or a stick to be changed, and keeps other programs out: a file is locked against
-/// other runs of this one, a device must have no mounted partition.
+/// Opens an image or a stick to be changed, and keeps other programs out: a file must not be open in
+/// QEMU and is locked against other runs of this program, a device must have no mounted partition.
 ///
 /// # Errors
 /// [`CustomizeError::Open`], [`CustomizeError::Busy`].
@@ -43,13 +43,25 @@ pub fn open(path: &Path) -> Result<File, CustomizeError> {
         options.custom_flags(OFlags::EXCL.bits().cast_signed());
     }
     let file = options.open(path).map_err(failed)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    let locked = not_in_qemu(&file, is_device)
+        .and_then(|()| flock(&file, FlockOperation::NonBlockingLockExclusive));
+    match locked {
         Ok(()) => Ok(file),
-        Err(Errno::WOULDBLOCK) => Err(CustomizeError::Busy {
+        Err(Errno::WOULDBLOCK | Errno::ACCESS) => Err(CustomizeError::Busy {
             path: path.to_owned(),
         }),
         Err(errno) => Err(failed(errno.into())),
     }
+}
+
+/// QEMU marks the bytes of its images with locks that `flock` does not see. Only asked for: on NFS the
+/// two kinds see each other, and one of them must stay.
+fn not_in_qemu(file: &File, is_device: bool) -> Result<(), Errno> {
+    if is_device {
+        return Ok(());
+    }
+    fcntl_lock(file, FlockOperation::NonBlockingLockExclusive)?;
+    fcntl_lock(file, FlockOperation::Unlock)
 }
 
 /// Writes the changed regions one after the other, each made durable before the next is begun: after

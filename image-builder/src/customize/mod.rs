@@ -49,16 +49,16 @@ pub struct RegionWrite {
     pub after: Vec<u8>,
     /// Where these bytes lie in the file or on the device, in order: on a medium in a container they
     /// may be in pieces, and zeros that stay need not lie anywhere.
-    pub parts: Vec<Part>,
+    parts: Vec<Part>,
 }
 
 /// Bytes of a region that lie together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+struct Part {
     /// First byte, in the region.
-    pub start: usize,
+    start: usize,
     /// Where they lie in the file or on the device.
-    pub span: Span,
+    span: Span,
 }
 
 impl Part {
@@ -137,17 +137,18 @@ pub struct Edit {
     pub writes: Vec<RegionWrite>,
     /// What the user should know.
     pub warnings: Vec<Warning>,
+    is_contained: bool,
 }
 
 impl Edit {
-    /// The changed medium as a layout over `source`: all of a file, or as much of a device as the
-    /// image takes.
+    /// The changed medium as a layout over `source`: all of a file or container, or as much of a device
+    /// as the image takes.
     ///
     /// # Errors
     /// [`CustomizeError::Layout`].
     pub fn layout(&self, source: &Arc<SourceFile>) -> Result<Layout, CustomizeError> {
         let is_file = source.file().metadata().is_ok_and(|found| found.is_file());
-        let length = if is_file {
+        let length = if is_file || self.is_contained {
             source.length()
         } else {
             source.length().min(self.table.total_bytes)
@@ -268,6 +269,7 @@ fn placed<R: Read + Seek>(
     mut edit: Edit,
     contained: &mut Contained<'_, R>,
 ) -> Result<Edit, CustomizeError> {
+    edit.is_contained = contained.is_contained();
     for write in &mut edit.writes {
         let span = Span {
             offset: write.offset,
@@ -297,6 +299,16 @@ fn placed<R: Read + Seek>(
             }
         }
     }
+    // Nobody but a damaged table puts two pieces into one place.
+    let parts = edit.writes.iter().flat_map(|write| &write.parts);
+    let mut spans: Vec<Span> = parts.map(|part| part.span).collect();
+    spans.sort_by_key(|span| span.offset);
+    let overlap = |pair: &[Span]| pair[0].end() > pair[1].offset;
+    if let (true, Some(write)) = (spans.windows(2).any(overlap), edit.writes.first()) {
+        return Err(CustomizeError::NotWritable {
+            name: write.name.clone(),
+        });
+    }
     Ok(edit)
 }
 
@@ -316,6 +328,12 @@ impl<'a> Medium<'a> {
     fn read<R: Read + Seek>(reader: &'a mut R) -> Result<Self, CustomizeError> {
         let table = regions::find_on(reader)?.ok_or(CustomizeError::NotOurs)?;
         let mut probe = Probe::new(reader)?;
+        if probe.size() < table.total_bytes {
+            return Err(CustomizeError::Truncated {
+                found: probe.size(),
+                wanted: table.total_bytes,
+            });
+        }
         let found = match farmcfg::volume(&mut probe)? {
             Some(volume) => farmcfg::farm_toml(&mut probe, &volume)?,
             None => None,
@@ -492,6 +510,7 @@ impl<'a> Medium<'a> {
             table: self.table,
             writes: self.writes,
             warnings: self.warnings,
+            is_contained: false,
         }
     }
 }

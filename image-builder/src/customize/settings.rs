@@ -13,8 +13,9 @@ use crate::regions::{self, PayloadFacts};
 pub struct SettingsChange {
     /// Complete settings, instead of the present ones.
     pub replace: Option<Layer>,
-    /// Settings to set; a section `network` (but for its VLAN) or `location` replaces the whole one. A directory's URL
-    /// brings its own pin, authorities and leave for http: those of the old URL go.
+    /// Settings to set; a section `network` (but for its VLAN) or `location` replaces the whole one. A
+    /// directory's URL brings its own pin, authorities and leave for http, and a farm its own enrolment
+    /// token: those of the old one go.
     pub set: Layer,
 }
 
@@ -29,8 +30,11 @@ impl SettingsChange {
     fn apply(&self, present: Option<Layer>) -> Layer {
         let mut layer = self.replace.clone().or(present).unwrap_or_default();
         let set = &self.set;
+        let before = layer.farm_id;
         layer.farm_id = set.farm_id.or(layer.farm_id);
-        layer.enrolment_token = set.enrolment_token.clone().or(layer.enrolment_token);
+        // A token is of one farm.
+        let of_this_farm = layer.enrolment_token.filter(|_| layer.farm_id == before);
+        layer.enrolment_token = set.enrolment_token.clone().or(of_this_farm);
         layer.runmode = set.runmode.or(layer.runmode);
         layer.debug = set.debug.or(layer.debug);
         if set.directory.url.is_some() && set.directory.url != layer.directory.url {

@@ -1,11 +1,15 @@
 //! The medium in a file: the file itself, or the disk that a qcow2 holds. (A fixed VHD is the disk with a
-//! footer behind it.)
+//! footer behind it.) Other containers are told from damaged media.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::qcow2::{Location, Qcow2Reader, Tables};
+use super::qcow2::{Location, Qcow2Reader, Tables, fill};
 use crate::error::ShowError;
 use crate::regions::Span;
+
+/// Most clusters that are looked for one by one: those of 16 GiB in QEMU's default size. A hostile file
+/// could ask for ever.
+const MOST_LOOKUPS: u32 = 1 << 18;
 
 /// `Read + Seek` over the medium in a file.
 #[derive(Debug)]
@@ -16,13 +20,10 @@ pub enum Contained<'a, R> {
     Qcow2 {
         /// The guest's view.
         reader: Qcow2Reader<'a, R>,
-        /// How many more clusters [`Self::places`] looks for: a hostile file could ask for ever.
+        /// How many more clusters [`Self::places`] looks for.
         lookups_left: u32,
     },
 }
-
-/// Clusters of 256 GiB in QEMU's default size.
-const MOST_LOOKUPS: u32 = 1 << 22;
 
 /// Bytes of a medium that lie together in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,18 +34,56 @@ pub struct Place {
     pub length: u64,
 }
 
+impl Place {
+    /// Takes up what follows, if it lies right behind.
+    fn join(&mut self, next: &Self) -> bool {
+        let follows = match (self.location, next.location) {
+            (Location::Hole, Location::Hole) => true,
+            (
+                Location::At {
+                    offset,
+                    may_be_written,
+                },
+                Location::At {
+                    offset: next_offset,
+                    may_be_written: next_may,
+                },
+            ) => offset + self.length == next_offset && may_be_written == next_may,
+            _ => false,
+        };
+        if follows {
+            self.length += next.length;
+        }
+        follows
+    }
+}
+
 impl<'a, R: Read + Seek> Contained<'a, R> {
-    /// Looks whether the file is a container. One that cannot be read here is a file like any other.
+    /// Looks whether the file is a container.
     ///
     /// # Errors
-    /// [`ShowError::Read`].
+    /// [`ShowError::Container`] for one that is not read here, [`ShowError::Read`].
     pub fn open(file: &'a mut R) -> Result<Self, ShowError> {
-        let tables = match Tables::read(file) {
-            // Tables that end beyond the file make it no container.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
-            tables => tables.map_err(|source| ShowError::Read { offset: 0, source })?,
-        };
-        Ok(match tables {
+        let mut head = [0; 68];
+        if fill(file, 0, &mut head)? {
+            let others: [(&str, usize, &[u8]); 5] = [
+                ("VMDK", 0, b"KDMV"),
+                ("VMDK", 0, b"# Disk DescriptorFile"),
+                ("VHDX", 0, b"vhdxfile"),
+                ("VDI", 64, &0xBEDA_107F_u32.to_le_bytes()),
+                ("dynamic VHD", 0, b"conectix"),
+            ];
+            let found = others
+                .into_iter()
+                .find(|(_, at, magic)| head[*at..].starts_with(magic));
+            if let Some((format, ..)) = found {
+                return Err(ShowError::Container {
+                    format,
+                    what: "tables of its own",
+                });
+            }
+        }
+        Ok(match Tables::read(file)? {
             Some(tables) => Self::Qcow2 {
                 reader: Qcow2Reader::new(file, tables),
                 lookups_left: MOST_LOOKUPS,
@@ -53,10 +92,16 @@ impl<'a, R: Read + Seek> Contained<'a, R> {
         })
     }
 
+    /// Whether there is a container around the medium.
+    #[must_use]
+    pub fn is_contained(&self) -> bool {
+        matches!(self, Self::Qcow2 { .. })
+    }
+
     /// Where a span of the medium lies in the file, in order.
     ///
     /// # Errors
-    /// [`ShowError::Read`], also of what cannot be read here.
+    /// [`ShowError::Read`], also of what cannot be read here or lies behind the end.
     pub fn places(&mut self, span: Span) -> Result<Vec<Place>, ShowError> {
         let (reader, lookups_left) = match self {
             Self::Itself(_) => {
@@ -74,16 +119,22 @@ impl<'a, R: Read + Seek> Contained<'a, R> {
                 lookups_left,
             } => (reader, lookups_left),
         };
-        let mut places = Vec::new();
+        let mut places: Vec<Place> = Vec::new();
         let mut at = span.offset;
         while at < span.end() {
             let error = |source| ShowError::Read { offset: at, source };
+            if span.end() > reader.size() {
+                return Err(error(io::ErrorKind::UnexpectedEof.into()));
+            }
             *lookups_left = lookups_left
                 .checked_sub(1)
                 .ok_or_else(|| error(io::Error::other("more clusters than any medium has")))?;
             let (location, together) = reader.locate(at).map_err(error)?;
             let length = together.min(span.end() - at);
-            places.push(Place { location, length });
+            let place = Place { location, length };
+            if !places.last_mut().is_some_and(|last| last.join(&place)) {
+                places.push(place);
+            }
             at += length;
         }
         Ok(places)

@@ -16,7 +16,7 @@ use crate::error::ShowError;
 use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
 use crate::inspect::contained::Contained;
-use crate::inspect::{Probe, gpt, iso, mbr};
+use crate::inspect::{Probe, gpt, iso, mbr, qcow2};
 use crate::regions::{self, Flavour, PayloadKind, Span};
 
 pub use boots::BootPath;
@@ -164,21 +164,26 @@ pub struct BootEntry {
 /// # Errors
 /// [`ShowError::Read`] when the reader fails; whatever the bytes are is a description.
 pub fn describe<R: Read + Seek>(reader: &mut R) -> Result<MediumDescription, ShowError> {
-    let mut medium = Contained::open(reader)?;
-    let is_qcow2 = matches!(medium, Contained::Qcow2 { .. });
-    let mut description = match raw(&mut medium) {
-        // Compressed clusters, tables beyond the end: the container is all there is to tell.
-        Err(error) if is_qcow2 => MediumDescription {
-            kind: MediumKind::Container,
-            problems: vec![format!("the content of the container: {error}")],
-            ..MediumDescription::default()
-        },
-        described => described?,
+    let described = match Contained::open(reader) {
+        Ok(mut medium) if medium.is_contained() => raw(&mut medium),
+        Ok(mut medium) => return raw(&mut medium),
+        Err(error @ ShowError::Container { .. }) => Err(error),
+        Err(error) => return Err(error),
     };
-    if is_qcow2 {
-        description.container = Some("qcow2");
-    }
-    Ok(description)
+    let container = match &described {
+        Err(ShowError::Container { format, .. }) => *format,
+        _ => qcow2::FORMAT,
+    };
+    // Compressed clusters, a backing file: the container is all there is to tell.
+    let description = described.unwrap_or_else(|error| MediumDescription {
+        kind: MediumKind::Container,
+        problems: vec![format!("the content of the container: {error}")],
+        ..MediumDescription::default()
+    });
+    Ok(MediumDescription {
+        container: Some(container),
+        ..description
+    })
 }
 
 fn raw<R: Read + Seek>(reader: &mut R) -> Result<MediumDescription, ShowError> {

@@ -105,7 +105,8 @@ impl Report {
 /// Verifies a medium of any origin; `progress` gets the bytes hashed so far and in all.
 ///
 /// # Errors
-/// [`ShowError::Read`] when the reader fails; whatever the bytes are is a report.
+/// [`ShowError::Read`] when the reader fails, [`ShowError::Container`] for a qcow2 that is not read
+/// here; whatever the bytes of a medium are is a report.
 pub fn verify<R: Read + Seek>(
     reader: &mut R,
     progress: &mut dyn FnMut(u64, u64),
@@ -134,7 +135,8 @@ pub fn verify<R: Read + Seek>(
             None
         }
     };
-    length(&mut report, table.as_ref());
+    let has_vhd_footer = ends_in_vhd_footer(&mut probe)?;
+    length(&mut report, table.as_ref(), has_vhd_footer);
     structures::partition_tables(&mut probe, &mut report, table.as_ref())?;
     structures::boot_sector(&mut probe, &mut report, table.as_ref())?;
     let volumes = structures::fat_volumes(&mut probe, &mut report)?;
@@ -153,8 +155,17 @@ pub fn verify<R: Read + Seek>(
     Ok(report)
 }
 
+/// A VHD is the disk, rounded up to MiB, and behind it a sector that describes it.
+fn ends_in_vhd_footer(probe: &mut Probe<'_>) -> Result<bool, ShowError> {
+    let Some(at) = probe.size().checked_sub(SECTOR_BYTES) else {
+        return Ok(false);
+    };
+    let found = probe.bytes(at, 8)?;
+    Ok(found.as_deref() == Some(b"conectix"))
+}
+
 /// Whether the file is as long as it should be.
-fn length(report: &mut Report, table: Option<&RegionTable>) {
+fn length(report: &mut Report, table: Option<&RegionTable>, has_vhd_footer: bool) {
     let Some(table) = table else {
         return;
     };
@@ -163,7 +174,7 @@ fn length(report: &mut Report, table: Option<&RegionTable>) {
         let what = format!("{} of {wanted} bytes are missing", wanted - found);
         report.damage("file", found, what).advice =
             Some("copy or download the image again".to_owned());
-    } else if found > wanted {
+    } else if found > wanted && !has_vhd_footer {
         let what = format!("{} bytes follow the image", found - wanted);
         report.note("medium", wanted, what).advice =
             Some("nothing to do: the medium is larger than the image".to_owned());

@@ -110,6 +110,12 @@ fn an_enrolment_token_is_set_and_never_shown() {
     assert!(!json.contains(&token), "{json}");
     let setting = shown.settings.iter().find(|s| s.key == "enrolment_token");
     assert_eq!(setting.map(|s| s.value.as_str()), Some("(hidden)"));
+
+    // It is of this farm only.
+    let edit = plan(&image, &farm(2)).expect("planned");
+    apply(&mut image, &edit);
+    let holds = |image: &[u8]| image.windows(token.len()).any(|at| at == token.as_bytes());
+    assert!(!holds(&image), "another farm's token");
 }
 
 #[test]

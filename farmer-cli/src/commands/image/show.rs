@@ -14,7 +14,11 @@ use crate::failure::{Classify, Doing as _, Outcome};
 use crate::page::{Align, Page};
 use crate::printer::Show;
 
-impl Classify for ShowError {}
+impl Classify for ShowError {
+    fn advice(&self) -> Option<String> {
+        self.hint()
+    }
+}
 
 /// A medium, as told.
 #[derive(Serialize)]
@@ -271,7 +275,7 @@ fn table(page: &mut Page, columns: &[(&str, Align)], rows: &[Vec<String>]) {
 /// `farmer image show`
 pub fn show(context: &Context<'_>, args: &ImageShowArgs) -> Outcome<ExitStatus> {
     let path = &args.file;
-    let mut file = super::open_image(path)?;
+    let mut file = super::open_image(context, path)?;
     let medium = describe(&mut file).doing(format!("looking into {}", path.display()))?;
     context.printer.data(&Shown {
         path: path.display().to_string(),
