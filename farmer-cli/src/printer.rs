@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use hw_probe::text::Untrusted;
 use serde::Serialize;
 
 use crate::args::{ColorWhen, OutputFormat};
+use crate::exit::ExitStatus;
 use crate::failure::{Failure, Outcome};
 use crate::page::Page;
 
@@ -152,7 +154,7 @@ impl Printer {
                 harmless(&serde_json::to_string_pretty(value).map_err(unserialisable)?)
             }
             OutputFormat::Table | OutputFormat::Yaml => serde_saphyr::to_string(value)
-                .map_err(|error| Failure::new(crate::exit::ExitStatus::Failed, error.to_string()))?
+                .map_err(|error| Failure::new(ExitStatus::Failed, error.to_string()))?
                 .replace(|c: char| !is_harmless(c), "\u{fffd}"),
         };
         self.raw(text.as_bytes())
@@ -318,7 +320,7 @@ fn yaml<T: Serialize>(value: &T) -> Outcome<String> {
     let mut value = serde_json::to_value(value).map_err(unserialisable)?;
     disarm(&mut value);
     let mut text = serde_saphyr::to_string(&value)
-        .map_err(|error| Failure::new(crate::exit::ExitStatus::Failed, error.to_string()))?;
+        .map_err(|error| Failure::new(ExitStatus::Failed, error.to_string()))?;
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -327,7 +329,7 @@ fn yaml<T: Serialize>(value: &T) -> Outcome<String> {
 
 fn unserialisable(error: serde_json::Error) -> Failure {
     Failure::new(
-        crate::exit::ExitStatus::Failed,
+        ExitStatus::Failed,
         format!("cannot write the answer as JSON: {error}"),
     )
 }
@@ -347,8 +349,18 @@ fn stdout_result(result: io::Result<()>) -> Outcome<()> {
 /// Writes a whole file or none: a full disk leaves what was there before.
 fn write_file(path: &Path, bytes: &[u8]) -> Outcome<()> {
     let failed = |error| Failure::io("writing", path, error);
-    let special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
-    if special {
+    let found = path.metadata().ok();
+    if found
+        .as_ref()
+        .is_some_and(|found| found.file_type().is_block_device())
+    {
+        let message = format!(
+            "{} is a disk, and this is an answer for a file",
+            path.display()
+        );
+        return Err(Failure::new(ExitStatus::Usage, message));
+    }
+    if found.is_some_and(|found| !found.is_file()) {
         // A device or a pipe is written to, not replaced.
         return File::options()
             .write(true)
@@ -378,7 +390,6 @@ fn readable_by_all() -> std::fs::Permissions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::ExitStatus;
 
     fn sample() -> Failure {
         Failure::new(ExitStatus::NotFound, "farm 7 does not exist")

@@ -7,11 +7,13 @@ mod profiles;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use hw_probe::overrides::DiskOverrides;
 use node_config::{DirectoryConfig, DirectoryUrl, FarmId, Pin};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{ConnectionArgs, Signatures};
@@ -417,17 +419,48 @@ fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
     })
 }
 
-fn read_pem(path: &Path) -> Outcome<String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::io("reading the certificate authorities in", path, error))?;
-    if text.contains("-----BEGIN CERTIFICATE-----") {
-        return Ok(text);
+/// The certificate authorities in a PEM file, all of which can be used. It goes into images and to
+/// nodes, so it must hold nothing secret.
+pub fn read_pem(path: &Path) -> Outcome<String> {
+    let text = read_text("reading the certificate authorities in", path)?;
+    let refuse = |what: &str| {
+        let message = format!("{} {what}", path.display());
+        Failure::new(ExitStatus::Failed, message).with_hint(
+            "it has to hold certificates, each from a line `-----BEGIN CERTIFICATE-----` on",
+        )
+    };
+    if text.contains("PRIVATE KEY-----") {
+        return Err(refuse("holds a private key, which must stay where it is"));
     }
-    Err(Failure::new(
-        ExitStatus::Failed,
-        format!("{} holds no PEM certificate", path.display()),
-    )
-    .with_hint("it has to have a line `-----BEGIN CERTIFICATE-----`"))
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
+        let added = certificate.ok().map(|certificate| roots.add(certificate));
+        if !matches!(added, Some(Ok(()))) {
+            return Err(refuse("holds a certificate that cannot be read"));
+        }
+    }
+    if roots.is_empty() {
+        return Err(refuse("holds no PEM certificate"));
+    }
+    Ok(text)
+}
+
+/// Longest text that is taken from a file: a disk image named by mistake is none.
+const MOST_TEXT_BYTES: u64 = 1 << 20;
+
+/// A text file that a flag names.
+pub fn read_text(doing: &str, path: &Path) -> Outcome<String> {
+    let failed = |error| Failure::io(doing, path, error);
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let read = file.take(MOST_TEXT_BYTES + 1).read_to_string(&mut text);
+    if read.map_err(failed)? as u64 > MOST_TEXT_BYTES {
+        let message = format!("{} is too long for what it should be", path.display());
+        return Err(
+            Failure::new(ExitStatus::Usage, message).with_hint("did you mean another file?")
+        );
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ const ZERO_OS: [&str; 17] = [
     "zos-debug-vm",
 ];
 /// Arguments that farm-node itself reads.
-const FARM_NODE: [&str; 1] = ["vlan"];
+const FARM_NODE: [&str; 2] = ["farm.rescue", "vlan"];
 /// Arguments of the kernel that get difficult hardware to work, or show why it does not, and those
 /// that both systems read.
 const KERNEL: [&str; 27] = [
@@ -69,13 +69,24 @@ pub enum KernelArgumentError {
         by: &'static str,
     },
     /// Nobody listens to it.
-    #[error("kernel argument {argument:?} means nothing to this system; known are {}", known.join(" "))]
+    #[error("kernel argument {argument:?} means nothing to this system")]
     Unknown {
         /// The argument.
         argument: String,
         /// Names that are known.
         known: Vec<&'static str>,
     },
+}
+
+impl KernelArgumentError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Ours { .. } => None,
+            Self::Unknown { known, .. } => Some(format!("known are {}", known.join(" "))),
+        }
+    }
 }
 
 /// Checks one argument, `KEY` or `KEY=VALUE`.

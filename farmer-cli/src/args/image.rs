@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use image_builder::medium::SerialConsole;
-use node_config::RunMode;
+use node_config::{RunMode, VlanId};
 
 pub use bootkit::{
     BootkitCommand, BootkitExportArgs, BootkitFetchArgs, BootkitImportArgs, BootkitShowArgs,
@@ -87,9 +87,9 @@ pub struct ImageBuildArgs {
     #[arg(long = "static", value_name = "ADDRESS")]
     pub static_address: Option<StaticAddress>,
 
-    /// VLAN of the machines' network, 1 to 4094 (thin media: not with Debian 12's iPXE)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4094))]
-    pub vlan: Option<u16>,
+    /// VLAN of the machines' network: 1 to 4094, or none (thin media: not with Debian 12's iPXE)
+    #[arg(long, value_name = "N")]
+    pub vlan: Option<VlanId>,
 
     /// More words on the node's console
     #[arg(long)]

@@ -138,6 +138,7 @@ impl FromStr for StaticAddress {
                 other => return Err(format!("{other:?} is none of gw, dns and if")),
             }
         }
+        usable(&address, gateway)?;
         Ok(Self(Addressing::Static {
             interface,
             address,
@@ -147,9 +148,64 @@ impl FromStr for StaticAddress {
     }
 }
 
+/// Refuses what no machine can have or reach: a slip of the finger would show in a rack far away.
+fn usable(own: &Cidr, gateway: Option<IpAddr>) -> Result<(), String> {
+    let address = own.address;
+    if address.is_loopback() || address.is_multicast() || address.is_unspecified() {
+        return Err(format!("{address} is not an address of a machine"));
+    }
+    if gateway == Some(address) {
+        return Err(format!("the gateway {address} is the machine itself"));
+    }
+    // On links of two, and of one, every address is a machine's and a gateway may lie outside.
+    let (IpAddr::V4(v4), 0..=30) = (address, own.prefix_length) else {
+        return Ok(());
+    };
+    let host_bits = u32::MAX.checked_shr(own.prefix_length.into()).unwrap_or(0);
+    let host = v4.to_bits() & host_bits;
+    if host == 0 || host == host_bits {
+        return Err(format!(
+            "{own} is the network's own address, not a machine's"
+        ));
+    }
+    if let Some(IpAddr::V4(gateway)) = gateway
+        && gateway.to_bits() & !host_bits != v4.to_bits() & !host_bits
+    {
+        return Err(format!(
+            "the gateway {gateway} is not in the network of {own}"
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_that_no_machine_can_have_are_refused() {
+        for good in [
+            "192.0.2.5/24,gw=192.0.2.1",
+            "192.0.2.4/31,gw=192.0.2.5",
+            "192.0.2.4/32,gw=198.51.100.1",
+            "10.0.0.255/8",
+            "2001:db8::5/64,gw=fe80::1",
+        ] {
+            assert!(good.parse::<StaticAddress>().is_ok(), "{good}");
+        }
+        for bad in [
+            "192.0.2.0/24",
+            "192.0.2.255/24",
+            "127.0.0.1/8",
+            "224.0.0.1/24",
+            "0.0.0.0/0",
+            "::1/64",
+            "192.0.2.5/24,gw=10.0.0.1",
+            "192.0.2.5/24,gw=192.0.2.5",
+        ] {
+            assert!(bad.parse::<StaticAddress>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn times() {

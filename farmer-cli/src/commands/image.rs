@@ -18,7 +18,8 @@ mod uefi;
 mod verify;
 mod zero_os;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -28,15 +29,16 @@ use image_builder::kernel_arguments::{self, KernelArgumentError};
 use image_builder::medium::SerialConsole;
 use image_builder::payload::Supplies;
 use image_builder::regions::PayloadKind;
-use node_config::{EnrolmentToken, FarmId, NodeConfig, VlanId};
+use node_config::{EnrolmentToken, FarmId, NodeConfig};
 
 use super::Context;
 use super::bootkit::{Wanted, apt_config};
 use crate::args::ImageBuildArgs;
 use crate::blocking;
 use crate::exit::ExitStatus;
-use crate::failure::{Classify, Failure, Outcome};
+use crate::failure::{Classify, Doing as _, Failure, Outcome};
 use crate::printer::Printer;
+use crate::settings::read_text;
 
 pub use customize::{customize, reset};
 pub use extract::extract;
@@ -51,6 +53,10 @@ use outputs::Request;
 impl Classify for KernelArgumentError {
     fn status(&self) -> ExitStatus {
         ExitStatus::Usage
+    }
+
+    fn advice(&self) -> Option<String> {
+        self.hint()
     }
 }
 
@@ -219,7 +225,7 @@ fn node_config(
         config.addressing = address.0.clone();
     }
     if let Some(vlan) = args.vlan {
-        config.vlan = VlanId::try_from(u64::from(vlan))?;
+        config.vlan = vlan;
     }
     config.check()?;
     Ok(config)
@@ -228,10 +234,11 @@ fn node_config(
 /// The token in the first line of a file. (An argument would be seen by everybody on the machine.)
 fn enrolment_token(file: Option<&Path>) -> Outcome<Option<EnrolmentToken>> {
     let Some(path) = file else { return Ok(None) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::io("reading the enrolment token in", path, error))?;
+    let text = read_text("reading the enrolment token in", path)?;
     let token = EnrolmentToken::new(text.lines().next().unwrap_or_default().trim());
-    token.check()?;
+    token
+        .check()
+        .doing(format!("reading the enrolment token in {}", path.display()))?;
     Ok(Some(token))
 }
 
@@ -263,11 +270,22 @@ fn target_file(path: PathBuf, overwrite: bool) -> Outcome<Target> {
     Ok(Target::File { path, overwrite })
 }
 
-/// Opens a finished image, or a stick, to be read.
-fn open_image(path: &Path) -> Outcome<File> {
+/// Opens a finished image, or a stick, to be described; never is the answer written over it.
+fn open_image(context: &Context<'_>, path: &Path) -> Outcome<File> {
     let failed = |error| Failure::io("opening", path, error);
     let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
+    let found = file.metadata().map_err(failed)?;
+    let answer = context
+        .global
+        .out
+        .as_ref()
+        .and_then(|out| out.metadata().ok());
+    let same = |answer: &Metadata| (answer.dev(), answer.ino()) == (found.dev(), found.ino());
+    if answer.is_some_and(|answer| same(&answer)) {
+        let message = "--out names the image itself; the answer would replace it";
+        return Err(Failure::new(ExitStatus::Usage, message));
+    }
+    if found.is_dir() {
         let message = format!("{} is a directory, not an image", path.display());
         return Err(Failure::new(ExitStatus::Usage, message)
             .with_hint("in a directory for a boot server, `sha256sum -c SHA256SUMS` verifies it"));

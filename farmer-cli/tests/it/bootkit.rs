@@ -81,6 +81,14 @@ fn a_bootkit_goes_to_a_host_without_apt_and_builds_the_same_image() {
         "the image depends on the way"
     );
 
+    // A file is looked at itself, whatever is stored under its id.
+    let mut cut = fs::read(&file).expect("file");
+    cut.truncate(cut.len() / 2);
+    let cut_file = home.path().join("cut.tar.zst");
+    fs::write(&cut_file, cut).expect("cut");
+    there(&["bootkit", "verify"]).arg(&file).run();
+    there(&["bootkit", "verify"]).arg(&cut_file).fails_with(3);
+
     // Damage after the import is found by verify, and at use.
     let kernel = Path::new(imported["path"].as_str().expect("a path")).join("kernel/vmlinuz");
     let mut bytes = fs::read(&kernel).expect("kernel");

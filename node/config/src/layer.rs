@@ -346,10 +346,7 @@ impl Effective {
             &mut settings,
             "network",
             &Sourced {
-                value: match &addressing.value {
-                    Addressing::Dhcp => "dhcp".to_owned(),
-                    Addressing::Static { address, .. } => address.to_string(),
-                },
+                value: addressing.value.to_string(),
                 origin: addressing.origin,
             },
         );

@@ -442,6 +442,32 @@ pub enum Addressing {
     },
 }
 
+impl fmt::Display for Addressing {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Static {
+            interface,
+            address,
+            gateway,
+            dns,
+        } = self
+        else {
+            return out.write_str("dhcp");
+        };
+        write!(out, "{address}")?;
+        if let Some(gateway) = gateway {
+            write!(out, ", gateway {gateway}")?;
+        }
+        for (index, server) in dns.iter().enumerate() {
+            let before = if index == 0 { ", DNS " } else { " " };
+            write!(out, "{before}{server}")?;
+        }
+        if let Some(interface) = interface {
+            write!(out, ", on {interface}")?;
+        }
+        Ok(())
+    }
+}
+
 /// A VLAN (IEEE 802.1Q): 1..=4094, or 0 for none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]

@@ -70,7 +70,7 @@ pub struct ImageCustomizeArgs {
     #[arg(long)]
     pub no_debug: bool,
 
-    /// All kernel arguments, instead of the present ones
+    /// All kernel arguments of yours, instead of the present ones
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub kargs: Option<String>,
 

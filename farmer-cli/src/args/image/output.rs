@@ -129,6 +129,17 @@ impl ImageFormat {
             .find_map(|(ending, format)| name.ends_with(ending).then_some(format))
     }
 
+    /// Whether the ending of a name is that of something that is not made here.
+    pub fn is_foreign_name(path: &Path) -> bool {
+        let endings = [
+            "7z", "bz2", "cpio", "gz", "ova", "ovf", "rar", "tar", "uki", "vdi", "vhdx", "vmdk",
+            "wic", "xz", "zip", "zst",
+        ];
+        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+        Self::of_name(path).is_none()
+            && ending.is_some_and(|ending| endings.iter().any(|foreign| ending == *foreign))
+    }
+
     /// Whether a file of this format may have a name that means another one.
     pub fn goes_by(self, implied: Self) -> bool {
         let raw = |format| matches!(format, Self::Iso | Self::Usb | Self::Disk);

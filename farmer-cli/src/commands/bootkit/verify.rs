@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use image_builder::bootkit::{self, Bootkit};
+use image_builder::bootkit::{self, Bootkit, archive};
 use serde::Serialize;
 
 use super::in_cache;
 use crate::args::BootkitVerifyArgs;
 use crate::commands::Context;
 use crate::exit::ExitStatus;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::page::{Align, Page};
 use crate::printer::Show;
 
@@ -30,6 +30,26 @@ struct Checked {
 }
 
 impl Checked {
+    /// One in an exported file: read as on a machine that does not have it.
+    fn exported(file: &Path, cache_dir: &Path) -> Outcome<Self> {
+        let failed = |error| Failure::io("making a directory in", cache_dir, error);
+        let elsewhere = tempfile::tempdir_in(cache_dir).map_err(failed)?;
+        Ok(match archive::import(file, elsewhere.path()) {
+            Ok(kit) => Self {
+                id: kit.id().to_string(),
+                path: file.display().to_string(),
+                kernel: kit.kernel_version().to_owned(),
+                problem: None,
+            },
+            Err(error) => Self {
+                id: file.display().to_string(),
+                path: file.display().to_string(),
+                kernel: String::new(),
+                problem: Some(error.to_string()),
+            },
+        })
+    }
+
     fn at(dir: &Path) -> Self {
         let (id, kernel, checked) = match Bootkit::open(dir) {
             Ok(kit) => (
@@ -80,6 +100,14 @@ impl Show for Verified {
 /// `farmer bootkit verify`
 pub fn verify(context: &Context<'_>, args: BootkitVerifyArgs) -> Outcome<ExitStatus> {
     let verified = in_cache(context, |cache_dir, progress, cancel| {
+        if let Some(file) = args.bootkit.as_deref().map(Path::new)
+            && file.is_file()
+        {
+            progress.stage(&format!("checking {}", file.display()));
+            return Ok(Verified {
+                bootkits: vec![Checked::exported(file, cache_dir)?],
+            });
+        }
         let dirs = match &args.bootkit {
             Some(named) => vec![bootkit::find(named, cache_dir)?.dir().to_owned()],
             None => bootkit::stored_dirs(cache_dir),

@@ -1,11 +1,12 @@
 //! `farmer image customize` and `farmer image reset`
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use image_builder::customize::{self, CustomizeError, Edit, Request, Warning, in_place};
 use image_builder::emit::{self, EmitOptions};
+use image_builder::inspect::qcow2;
 use image_builder::rope::SourceFile;
 use node_config::layer::{DirectoryLayer, NetworkLayer};
 use node_config::{Addressing, Layer, without_secrets};
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use super::Target;
 use super::outputs::closed_stdout;
-use crate::args::{ImageCustomizeArgs, ImageResetArgs, ImageTargetArgs};
+use crate::args::{ImageCustomizeArgs, ImageFormat, ImageResetArgs, ImageTargetArgs};
 use crate::blocking::{self, Cancel};
 use crate::commands::Context;
 use crate::exit::ExitStatus;
@@ -21,6 +22,7 @@ use crate::failure::{Classify, Doing as _, Failure, Outcome};
 use crate::page::Page;
 use crate::printer::{Printer, Show};
 use crate::progress::Progress;
+use crate::settings::{read_pem, read_text};
 use hw_probe::text::Untrusted;
 
 impl Classify for CustomizeError {
@@ -35,7 +37,7 @@ impl Classify for CustomizeError {
             | Self::ZeroOs { .. }
             | Self::Signed
             | Self::Thin => ExitStatus::Refused,
-            Self::DefaultsDamaged { .. } => ExitStatus::Mismatch,
+            Self::DefaultsDamaged { .. } | Self::Truncated { .. } => ExitStatus::Mismatch,
             Self::NoSuchArgument { .. } | Self::ArgumentsTooLong { .. } | Self::TooLong { .. } => {
                 ExitStatus::Usage
             }
@@ -151,9 +153,7 @@ pub fn reset(context: &Context<'_>, args: ImageResetArgs) -> Outcome<ExitStatus>
 }
 
 fn request(args: &ImageCustomizeArgs) -> Outcome<Request> {
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|error| Failure::io("reading", path, error))
-    };
+    let read = |path: &PathBuf| read_text("reading", path);
     let mut request = Request::default();
     if let Some(path) = &args.settings {
         let text = read(path)?;
@@ -175,7 +175,7 @@ fn request(args: &ImageCustomizeArgs) -> Outcome<Request> {
         directory: DirectoryLayer {
             url: args.directory.clone(),
             pin: args.pin.clone(),
-            ca: args.ca.as_ref().map(read).transpose()?,
+            ca: args.ca.as_deref().map(read_pem).transpose()?,
             insecure_http: args.insecure_http.then_some(true),
         },
         network,
@@ -227,6 +227,9 @@ fn change(
     plan: Planner,
 ) -> Outcome<ExitStatus> {
     let target = copy_target(&args)?;
+    if let Some(Target::File { path, .. }) = &target {
+        same_container(&image, path)?;
+    }
     let to_stdout = matches!(target, Some(Target::Stdout));
     let changed = blocking::run(|cancel| {
         let doing = format!("changing {}", image.display());
@@ -245,6 +248,34 @@ fn change(
         context.printer.to_stdout().data(&changed)?;
     }
     Ok(ExitStatus::Ok)
+}
+
+/// The copy is of the image's own format, and its name must not say another: somebody would write a
+/// qcow2 to a stick.
+fn same_container(image: &Path, out: &Path) -> Outcome<()> {
+    let mut head = [0; 4];
+    let opened = File::open(image).and_then(|mut file| file.read_exact(&mut head));
+    let is_qcow2 = opened.is_ok() && qcow2::is_qcow2(&head);
+    let Some(implied) = ImageFormat::of_name(out) else {
+        return Ok(());
+    };
+    if (implied == ImageFormat::Qcow2) == is_qcow2 {
+        return Ok(());
+    }
+    let (is, goes_by) = if is_qcow2 {
+        ("a qcow2", ".qcow2")
+    } else {
+        ("no qcow2", ".iso")
+    };
+    let message = format!(
+        "{} is {is}, and {} says otherwise",
+        image.display(),
+        out.display()
+    );
+    let hint = format!(
+        "end the name with {goes_by}; `qemu-img convert` makes one of the other afterwards"
+    );
+    Err(Failure::new(ExitStatus::Usage, message).with_hint(hint))
 }
 
 /// Where the changed copy goes, if one is asked for.

@@ -64,13 +64,17 @@ impl Show for Extracted {
 pub fn extract(context: &Context<'_>, args: ImageExtractArgs) -> Outcome<ExitStatus> {
     let extracted = blocking::run(|cancel| {
         let doing = format!("taking {} apart", args.image.display());
-        take_apart(&args, cancel).doing(doing)
+        take_apart(context, &args, cancel).doing(doing)
     })?;
     context.printer.to_stdout().data(&extracted)?;
     Ok(ExitStatus::Ok)
 }
 
-fn take_apart(args: &ImageExtractArgs, cancel: &Cancel) -> Outcome<Extracted> {
+fn take_apart(
+    context: &Context<'_>,
+    args: &ImageExtractArgs,
+    cancel: &Cancel,
+) -> Outcome<Extracted> {
     let directory = args.out.as_deref().unwrap_or(Path::new("."));
     let what = match args.what {
         ExtractPart::Kernel => What::Kernel,
@@ -80,7 +84,7 @@ fn take_apart(args: &ImageExtractArgs, cancel: &Cancel) -> Outcome<Extracted> {
         ExtractPart::Efi => What::Efi,
         ExtractPart::All => What::All,
     };
-    let mut file = super::open_image(&args.image)?;
+    let mut file = super::open_image(context, &args.image)?;
     let items = extract::list(&mut file, what)?;
     if items.is_empty() {
         return Err(

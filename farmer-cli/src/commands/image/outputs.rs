@@ -23,6 +23,7 @@ use crate::blocking::Cancel;
 use crate::exit::ExitStatus;
 use crate::failure::{Doing as _, Failure, Outcome};
 use crate::progress::Progress;
+use crate::signals;
 
 /// The format that flags and the name of the output ask for.
 pub fn format(args: &ResultArgs, out: Option<&Path>) -> Outcome<ImageFormat> {
@@ -44,6 +45,14 @@ pub fn format(args: &ResultArgs, out: Option<&Path>) -> Outcome<ImageFormat> {
             )))
         }
         (Some(format), _) => Ok(format),
+        (None, _) if out.is_some_and(ImageFormat::is_foreign_name) => {
+            let out = out.unwrap_or(Path::new("-"));
+            Err(Failure::new(
+                ExitStatus::Usage,
+                format!("no format goes by the name {}", out.display()),
+            )
+            .with_hint("end it with .iso, .img, .qcow2, .vhd, .tar.gz, .initramfs or .efi, or name --format"))
+        }
         (None, implied) => Ok(implied.unwrap_or(ImageFormat::Iso)),
     }
 }
@@ -258,6 +267,8 @@ fn write_image(
             emit::to_file(layout, path, request.options(*overwrite), &mut on_progress)?
         }
         Target::Stdout => {
+            // Whoever reads it may have stopped reading.
+            signals::answer_for_the_work(&parts.job.printer);
             let mut out = io::stdout().lock();
             let emitted = emit::to_writer(layout, &mut out, request.digest, &mut on_progress)
                 .map_err(closed_stdout)?;

@@ -20,6 +20,8 @@ struct Verified {
     image: String,
     /// `true` when something was looked at and nothing is damaged.
     sound: bool,
+    /// Whether there was nothing that could be looked at.
+    unknown: bool,
     #[serde(flatten)]
     report: ReportFields,
 }
@@ -46,24 +48,16 @@ impl From<Report> for ReportFields {
     }
 }
 
-impl Verified {
-    fn verdict(&self) -> &'static str {
-        let damage = |finding: &verify::Finding| finding.severity == Severity::Damage;
-        if self.sound {
-            "sound"
-        } else if self.report.findings.iter().any(damage) {
-            "DAMAGED"
-        } else {
-            "UNKNOWN: this is no image that can be verified"
-        }
-    }
-}
-
 impl Show for Verified {
     fn show(&self, page: &mut Page) {
         let report = &self.report;
+        let verdict = match (self.sound, self.unknown) {
+            (true, _) => "sound",
+            (false, true) => "UNKNOWN: this is no image that can be verified",
+            (false, false) => "DAMAGED",
+        };
         page.field("image", &self.image)
-            .field("verdict", self.verdict())
+            .field("verdict", verdict)
             .field("size", Bytes(report.size_bytes))
             .field("by digest", Bytes(report.verified_bytes));
         if !report.is_ours && !report.checked.is_empty() {
@@ -124,7 +118,7 @@ impl Show for Verified {
 pub fn verify(context: &Context<'_>, args: ImageVerifyArgs) -> Outcome<ExitStatus> {
     let path = args.image;
     let report = blocking::run(|cancel| {
-        let mut file = super::open_image(&path)?;
+        let mut file = super::open_image(context, &path)?;
         let mut progress = Progress::new(context.printer);
         progress.stage("verifying");
         let report = verify::verify(&mut file, &mut |done, total| {
@@ -135,14 +129,15 @@ pub fn verify(context: &Context<'_>, args: ImageVerifyArgs) -> Outcome<ExitStatu
         progress.finish();
         Ok(report)
     })?;
-    let is_empty = report.is_empty();
-    let sound = !report.is_damaged() && !is_empty;
+    let unknown = report.is_empty();
+    let sound = !report.is_damaged() && !unknown;
     context.printer.data(&Verified {
         image: path.display().to_string(),
         sound,
+        unknown,
         report: report.into(),
     })?;
-    Ok(match (sound, is_empty) {
+    Ok(match (sound, unknown) {
         (true, _) => ExitStatus::Ok,
         (false, true) => ExitStatus::Failed,
         (false, false) => ExitStatus::Mismatch,

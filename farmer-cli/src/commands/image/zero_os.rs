@@ -24,6 +24,11 @@ pub fn system(
         return Err(Failure::new(ExitStatus::Usage, message)
             .with_hint("name the networks it divides: --kernel-arg vlan:priv=N"));
     }
+    if args.enrolment_token_file.is_some() {
+        let message = "Zero-OS does not know --enrolment-token-file";
+        return Err(Failure::new(ExitStatus::Usage, message)
+            .with_hint("leave it away; Zero-OS registers by its farm's number alone"));
+    }
     let named = args.zero_os.zos.as_deref().unwrap_or_default();
     let kernel = match named.split_once("://") {
         Some(_) => {

@@ -8,7 +8,7 @@ use image_builder::medium::thin::{Fixed, Source, ThinBoot};
 use image_builder::regions::PayloadKind;
 use image_builder::zos;
 use node_config::medium::FARM_ARGUMENT;
-use node_config::{Addressing, FarmId, RunMode};
+use node_config::{Addressing, FarmId, RunMode, VlanId};
 use reqwest::Url;
 
 use crate::args::ImageBuildArgs;
@@ -120,7 +120,7 @@ impl Ask {
         Ok(Self {
             source,
             fixed: fixed(args)?,
-            vlan: args.vlan,
+            vlan: args.vlan.and_then(VlanId::tag),
             arguments,
         })
     }
@@ -157,7 +157,11 @@ fn for_bundle(args: &ImageBuildArgs) -> Vec<String> {
     if let Some(address) = &args.static_address {
         words.extend(ip_argument(&address.0));
     }
-    words.extend(args.vlan.map(|vlan| format!("vlan={vlan}")));
+    words.extend(
+        args.vlan
+            .and_then(VlanId::tag)
+            .map(|vlan| format!("vlan={vlan}")),
+    );
     // The bundle has its own; what is said here counts.
     if args.network != RunMode::Prod {
         words.push(format!("runmode={}", args.network));
