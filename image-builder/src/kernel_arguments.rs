@@ -136,6 +136,7 @@ mod tests {
         }
         assert_eq!(check(PayloadKind::FarmNode, "pci=nomsi"), Ok(()));
         assert_eq!(check(PayloadKind::FarmNode, "vlan=10"), Ok(()));
+        assert_eq!(check(PayloadKind::FarmNode, "farm.rescue=1"), Ok(()));
         assert!(check(PayloadKind::ZeroOs, "vlan=10").is_err());
         assert!(check(PayloadKind::FarmNode, "disable-gpu").is_err());
         assert!(matches!(
@@ -146,6 +147,6 @@ mod tests {
             })
         ));
         let error = check(PayloadKind::ZeroOs, "farm_id=2").expect_err("nobody listens");
-        assert!(error.to_string().contains("missing-ssd"), "{error}");
+        assert!(error.hint().expect("a hint").contains("missing-ssd"));
     }
 }

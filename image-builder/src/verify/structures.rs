@@ -134,6 +134,18 @@ pub(super) fn boot_sector(
     };
     if has_gpt && !sector.protects() {
         report.damage(PLACE, 446, "no entry protects the partition table");
+    } else if !has_gpt && sector.protects() {
+        report.damage(
+            PLACE,
+            446,
+            "the partition table that it protects is not there",
+        );
+    }
+    for entry in sector.entries.iter().filter(|entry| entry.kind != 0) {
+        if entry.span.offset >= probe.size() {
+            let what = format!("partition {} lies behind the end", entry.number);
+            report.damage(PLACE, 446, what);
+        }
     }
     if let Some(table) = table
         && let Some(bytes) = probe.bytes(0, SECTOR_BYTES)?

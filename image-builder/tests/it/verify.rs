@@ -304,3 +304,12 @@ proptest! {
         });
     }
 }
+
+#[test]
+fn the_beginning_of_an_image_is_not_a_sound_one() {
+    let (_, image) = sample();
+    for length in [600, 20_000, 40_000, image.len() / 2] {
+        let report = check(&image[..length]);
+        assert!(report.is_damaged(), "{length}: {report:#?}");
+    }
+}
