@@ -11,7 +11,9 @@ use image_builder::medium::thin::ScriptFacts;
 use image_builder::payload::elf::Elf;
 use image_builder::payload::modules::modinfo::ModInfo;
 use image_builder::payload::{cpio, kernel};
-use image_builder::{content::Content, medium, provenance, regions, show};
+use image_builder::{
+    content::Content, customize, extract, medium, provenance, regions, show, verify,
+};
 use node_config::medium::{LOCATOR_LEN, Locator};
 use node_config::{Effective, Layer, NodeConfig, Origin, cmdline};
 
@@ -20,7 +22,8 @@ const MEDIUM_BYTES: usize = 1 << 20;
 /// A `.deb` of zeros can become much longer than itself.
 const CONTENT_BYTES: u64 = 64 << 20;
 
-/// A medium written down as pieces, see [`lay_out`]: described, and its regions found.
+/// A medium written down as pieces, see [`lay_out`]: described, verified, taken apart, customised, and its
+/// regions found.
 pub fn medium_show(data: &[u8]) {
     let mut image = Cursor::new(lay_out(data));
     if let Ok(description) = show::describe(&mut image) {
@@ -28,6 +31,18 @@ pub fn medium_show(data: &[u8]) {
         assert!(json.len() < 64 << 20);
         if let Some(arguments) = &description.kernel_arguments {
             assert!(!arguments.chars().any(char::is_control), "{arguments:?}");
+        }
+    }
+    let _ = verify::verify(&mut image, &mut |_, _| {});
+    for item in extract::list(&mut image, extract::What::All).unwrap_or_default() {
+        let mut parts = item.path.split('/');
+        assert!(!parts.any(|part| matches!(part, "" | "." | "..")));
+    }
+    let mut request = customize::Request::default();
+    request.settings.set.farm_id = node_config::FarmId::try_from(2_u64).ok();
+    if let Ok(edit) = customize::plan(&mut image, &request) {
+        for write in edit.writes {
+            assert_eq!(write.before.len(), write.after.len());
         }
     }
     if let Ok(Some(table)) = regions::find_on(&mut image) {

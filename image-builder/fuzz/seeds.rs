@@ -93,7 +93,8 @@ fn media() -> Vec<Vec<u8>> {
         pieces[..2].concat(),
         pieces[3..7].concat(),
         [&pieces[2][..], &pieces[7][..]].concat(),
-        [&pieces[2][..], &small_table()[..]].concat(),
+        [&pieces[2][..], &small_table(0)[..]].concat(),
+        small_qcow2(),
     ]
 }
 
@@ -104,8 +105,39 @@ fn piece(offset: u64, bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A medium with one region, small enough to be there as a whole.
-fn small_table() -> Vec<u8> {
+/// The small medium in a qcow2 whose clusters lie in their order.
+fn small_qcow2() -> Vec<u8> {
+    const CLUSTER: u64 = 512;
+    const DATA_AT: u64 = 4096;
+    const EXCLUSIVE: u64 = 1 << 63;
+    let clusters = 100_000_u64.div_ceil(CLUSTER);
+    let (l1_at, l2_at) = (CLUSTER, 2 * CLUSTER);
+    let mut header = b"QFI\xfb\0\0\0\x03".to_vec();
+    header.extend_from_slice(&[0; 12]);
+    header.extend_from_slice(&9_u32.to_be_bytes());
+    header.extend_from_slice(&100_352_u64.to_be_bytes());
+    header.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 4]);
+    header.extend_from_slice(&l1_at.to_be_bytes());
+    header.resize(112, 0);
+    let table = |numbers: &mut dyn Iterator<Item = u64>| -> Vec<u8> {
+        numbers
+            .flat_map(|number| (number | EXCLUSIVE).to_be_bytes())
+            .collect()
+    };
+    [
+        piece(0, &header),
+        piece(l1_at, &table(&mut (0..4).map(|at| l2_at + at * CLUSTER))),
+        piece(
+            l2_at,
+            &table(&mut (0..clusters).map(|at| DATA_AT + at * CLUSTER)),
+        ),
+        small_table(DATA_AT),
+    ]
+    .concat()
+}
+
+/// A medium with one region, small enough to be there as a whole; `at` this offset.
+fn small_table(at: u64) -> Vec<u8> {
     let json = br#"{"version":1,"total_bytes":100000,"defaults":{"offset":50000,"length":9000},"guid_texts":[],"regions":[{"name":"config","offset":60000,"length":2048,"digest_offset":50000,"default_offset":50032}]}"#;
     let mut locator = Locator {
         disk_guid: [7; 16],
@@ -116,10 +148,10 @@ fn small_table() -> Vec<u8> {
     .to_vec();
     locator.truncate(64);
     [
-        piece(LOCATOR_OFFSET, &locator),
-        piece(40_000, json),
-        piece(60_000, &support::config(7)[..2048]),
-        piece(99_999, b"\0"),
+        piece(at + LOCATOR_OFFSET, &locator),
+        piece(at + 40_000, json),
+        piece(at + 60_000, &support::config(7)[..2048]),
+        piece(at + 99_999, b"\0"),
     ]
     .concat()
 }

@@ -53,6 +53,11 @@ fn the_first_seeds_are_understood() {
     let mut small = std::io::Cursor::new(bodies::lay_out(&small));
     let description = show::describe(&mut small).expect("described");
     assert_eq!(description.farm_id.map(|id| id.get()), Some(7));
+    let contained = seeds::of("medium_show").remove(5);
+    let mut contained = std::io::Cursor::new(bodies::lay_out(&contained));
+    let description = show::describe(&mut contained).expect("described");
+    assert_eq!(description.container, Some("qcow2"), "{description:?}");
+    assert_eq!(description.farm_id.map(|id| id.get()), Some(7));
     let dir = tempfile::tempdir().expect("directory");
     let path = dir.path().join("a.deb");
     std::fs::write(&path, first("deb_read")).expect("written");
