@@ -287,11 +287,13 @@ fn the_name_of_an_output_is_not_that_of_something_else() {
     let farm = Farm::new();
     let out = |name: &str| farm.path(name);
     let change = ["--farm-id", "2", "--out"];
-    let said = farm
-        .image("customize", &farm.image, &change)
-        .arg(out("node.qcow2"))
-        .fails_with(2);
-    assert!(said.contains("qemu-img convert"), "{said}");
+    for name in ["node.qcow2", "node.vhd", "node.efi"] {
+        let said = farm
+            .image("customize", &farm.image, &change)
+            .arg(out(name))
+            .fails_with(2);
+        assert!(said.contains("qemu-img convert"), "{said}");
+    }
     let said = crate::build::build(&farm.home, &out("node.vmdk")).fails_with(2);
     assert!(said.contains("no format goes by the name"), "{said}");
     let copy = out("node.qcow2");

@@ -7,6 +7,8 @@ use crate::formats::guid::Guid;
 use crate::formats::timestamp::Timestamp;
 use crate::rope::{Layout, LayoutBuilder, Source};
 
+/// What the last sector begins with.
+pub const MAGIC: &[u8] = b"conectix";
 const MIB: u64 = 1 << 20;
 const FOOTER_BYTES: usize = 512;
 const SECTOR_BYTES: u64 = 512;
@@ -34,7 +36,7 @@ fn footer(size_bytes: u64, disk_guid: Guid, time: Timestamp) -> Vec<u8> {
     let (cylinders, heads, sectors) = geometry(size_bytes / SECTOR_BYTES);
     let seconds = time.0.saturating_sub(EPOCH_UNIX_S);
     let mut out = Vec::with_capacity(FOOTER_BYTES);
-    out.extend_from_slice(b"conectix");
+    out.extend_from_slice(MAGIC);
     out.extend_from_slice(&2_u32.to_be_bytes()); // features: the reserved bit is always set
     out.extend_from_slice(&0x0001_0000_u32.to_be_bytes()); // format version 1.0
     out.extend_from_slice(&u64::MAX.to_be_bytes()); // no dynamic header

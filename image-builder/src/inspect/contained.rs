@@ -4,6 +4,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::qcow2::{Location, Qcow2Reader, Tables, fill};
+use crate::container::vhd;
 use crate::error::ShowError;
 use crate::regions::Span;
 
@@ -71,7 +72,7 @@ impl<'a, R: Read + Seek> Contained<'a, R> {
                 ("VMDK", 0, b"# Disk DescriptorFile"),
                 ("VHDX", 0, b"vhdxfile"),
                 ("VDI", 64, &0xBEDA_107F_u32.to_le_bytes()),
-                ("dynamic VHD", 0, b"conectix"),
+                ("dynamic VHD", 0, vhd::MAGIC),
             ];
             let found = others
                 .into_iter()

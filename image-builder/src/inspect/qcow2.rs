@@ -7,7 +7,8 @@ use crate::error::ShowError;
 
 /// The container's name.
 pub const FORMAT: &str = "qcow2";
-const MAGIC: &[u8] = b"QFI\xFB";
+/// What it begins with.
+pub const MAGIC: &[u8] = b"QFI\xFB";
 /// Bits of an L1 or L2 entry that are an offset.
 const OFFSET_MASK: u64 = 0x00FF_FFFF_FFFF_FE00;
 /// L2 entry: the cluster is compressed.
@@ -46,12 +47,6 @@ pub enum Location {
     },
 }
 
-/// Whether these first bytes are those of a qcow2.
-#[must_use]
-pub fn is_qcow2(head: &[u8]) -> bool {
-    head.starts_with(MAGIC)
-}
-
 impl Tables {
     /// Reads the tables; `None` when it is no qcow2, or only the beginning of one.
     ///
@@ -59,7 +54,7 @@ impl Tables {
     /// [`ShowError::Container`] for what is not read here, [`ShowError::Read`].
     pub fn read<R: Read + Seek>(reader: &mut R) -> Result<Option<Self>, ShowError> {
         let mut head = [0; 104];
-        if !fill(reader, 0, &mut head[..72])? || !is_qcow2(&head) {
+        if !fill(reader, 0, &mut head[..72])? || !head.starts_with(MAGIC) {
             return Ok(None);
         }
         let version = be32(&head, 4);

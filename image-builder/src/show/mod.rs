@@ -12,6 +12,7 @@ use std::io::{Read, Seek};
 use node_config::FarmId;
 use serde::{Serialize, Serializer};
 
+use crate::container::vhd;
 use crate::error::ShowError;
 use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
@@ -249,7 +250,7 @@ fn container(probe: &mut Probe<'_>, description: &mut MediumDescription) -> Resu
         return Ok(());
     };
     let footer = probe.bytes(at, SECTOR_BYTES)?.unwrap_or_default();
-    if footer.starts_with(b"conectix") {
+    if footer.starts_with(vhd::MAGIC) {
         description.container = Some("vhd");
         // Disk type 2 is fixed: the disk, then the footer.
         if footer.get(60..64) == Some(&[0, 0, 0, 2]) {

@@ -114,9 +114,8 @@ pub(super) fn describe(
     description.fingerprint = Some(fingerprint(table));
     description.regions = Some(described);
     let is_thin = table.flavour == Flavour::Thin;
+    let line = cmdline::parse(description.kernel_arguments.as_deref().unwrap_or_default());
     if table.payload.kind == PayloadKind::ZeroOs || is_thin {
-        let arguments = description.kernel_arguments.as_deref().unwrap_or_default();
-        let line = cmdline::parse(arguments);
         description.farm_id = line.layer.farm_id.or(line.medium_layer.farm_id);
     }
     if table.payload.kind == PayloadKind::ZeroOs {
@@ -130,12 +129,13 @@ pub(super) fn describe(
             Err(error) => description.problems.push(error.to_string()),
         }
     }
-    // Most settings of what is fetched are not on the medium.
+    // Most settings of what is fetched are not on the medium; its farm is.
     if is_thin {
+        let stick = layers.last().and_then(|(_, layer)| layer.farm_id);
+        description.farm_id = line.layer.farm_id.or(stick).or(description.farm_id);
         return Ok(());
     }
-    if let Some(line) = &description.kernel_arguments {
-        let line = cmdline::parse(line);
+    if description.kernel_arguments.is_some() {
         layers.push((Origin::KernelArgument, line.layer));
         description.problems.extend(line.ignored);
     }

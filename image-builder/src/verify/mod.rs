@@ -9,6 +9,7 @@ use std::io::{Read, Seek};
 
 use serde::Serialize;
 
+use crate::container::vhd;
 use crate::error::{RegionError, ShowError};
 use crate::formats::SECTOR_BYTES;
 use crate::inspect::contained::Contained;
@@ -161,7 +162,7 @@ fn ends_in_vhd_footer(probe: &mut Probe<'_>) -> Result<bool, ShowError> {
         return Ok(false);
     };
     let found = probe.bytes(at, 8)?;
-    Ok(found.as_deref() == Some(b"conectix"))
+    Ok(found.as_deref() == Some(vhd::MAGIC))
 }
 
 /// Whether the file is as long as it should be.

@@ -199,6 +199,15 @@ fn outside_tools_find_it_sound() {
         &["-indev", arg(&path), "-find", "/", "-type", "f"],
     );
     assert!(tree.contains("'/BOOT/IPXE.KRN'"), "{tree}");
+
+    // What the farmer says on the stick counts more than its script.
+    let toml = directory.path().join("farm.toml");
+    std::fs::write(&toml, "farm_id = 2\n").expect("written");
+    let farmcfg = format!("{}@@{}", arg(&path), plan.farmcfg.offset);
+    run("mcopy", &["-o", "-i", &farmcfg, arg(&toml), "::farm.toml"]);
+    let mut file = std::fs::File::open(&path).expect("opened");
+    let shown = show::describe(&mut file).expect("described");
+    assert_eq!(shown.farm_id.map(|farm| farm.get()), Some(2));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! `farmer image customize` and `farmer image reset`
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use image_builder::container::vhd;
 use image_builder::customize::{self, CustomizeError, Edit, Request, Warning, in_place};
 use image_builder::emit::{self, EmitOptions};
 use image_builder::inspect::qcow2;
@@ -253,29 +254,43 @@ fn change(
 /// The copy is of the image's own format, and its name must not say another: somebody would write a
 /// qcow2 to a stick.
 fn same_container(image: &Path, out: &Path) -> Outcome<()> {
-    let mut head = [0; 4];
-    let opened = File::open(image).and_then(|mut file| file.read_exact(&mut head));
-    let is_qcow2 = opened.is_ok() && qcow2::is_qcow2(&head);
     let Some(implied) = ImageFormat::of_name(out) else {
         return Ok(());
     };
-    if (implied == ImageFormat::Qcow2) == is_qcow2 {
+    // What cannot be read is told later.
+    let starts = |from: SeekFrom, magic: &[u8]| {
+        let mut found = vec![0; magic.len()];
+        let read = File::open(image).and_then(|mut file| {
+            file.seek(from)?;
+            file.read_exact(&mut found)
+        });
+        read.is_ok() && found == magic
+    };
+    let is_qcow2 = starts(SeekFrom::Start(0), qcow2::MAGIC);
+    let is_vhd = starts(SeekFrom::End(-512), vhd::MAGIC);
+    let fits = match implied {
+        ImageFormat::Qcow2 => is_qcow2,
+        ImageFormat::Vhd => is_vhd,
+        // With the sector behind it a VHD is a disk all the same.
+        ImageFormat::Iso | ImageFormat::Usb | ImageFormat::Disk => !is_qcow2,
+        _ => false,
+    };
+    if fits {
         return Ok(());
     }
-    let (is, goes_by) = if is_qcow2 {
-        ("a qcow2", ".qcow2")
-    } else {
-        ("no qcow2", ".iso")
+    let ending = match (is_qcow2, is_vhd) {
+        (true, _) => ".qcow2",
+        (false, true) => ".vhd",
+        (false, false) => ".iso or .img",
     };
     let message = format!(
-        "{} is {is}, and {} says otherwise",
+        "a copy of {} is not what the name {} says",
         image.display(),
         out.display()
     );
-    let hint = format!(
-        "end the name with {goes_by}; `qemu-img convert` makes one of the other afterwards"
-    );
-    Err(Failure::new(ExitStatus::Usage, message).with_hint(hint))
+    Err(Failure::new(ExitStatus::Usage, message).with_hint(format!(
+        "end the name with {ending}; `qemu-img convert` makes another format of it"
+    )))
 }
 
 /// Where the changed copy goes, if one is asked for.
