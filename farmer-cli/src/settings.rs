@@ -419,7 +419,7 @@ fn read_file(path: &Path, must_exist: bool) -> Outcome<File> {
     })
 }
 
-/// The certificate authorities in a PEM file, all of which can be used. It goes into images and to
+/// The certificate authorities in a PEM file, some of which can be used. It goes into images and to
 /// nodes, so it must hold nothing secret.
 pub fn read_pem(path: &Path) -> Outcome<String> {
     let text = read_text("reading the certificate authorities in", path)?;
@@ -434,13 +434,12 @@ pub fn read_pem(path: &Path) -> Outcome<String> {
     }
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
-        let added = certificate.ok().map(|certificate| roots.add(certificate));
-        if !matches!(added, Some(Ok(()))) {
-            return Err(refuse("holds a certificate that cannot be read"));
-        }
+        let certificate = certificate.map_err(|_| refuse("is damaged"))?;
+        // Bundles of whole systems hold some that nobody can use.
+        let _ = roots.add(certificate);
     }
     if roots.is_empty() {
-        return Err(refuse("holds no PEM certificate"));
+        return Err(refuse("holds no certificate that can be used"));
     }
     Ok(text)
 }

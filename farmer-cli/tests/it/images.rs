@@ -359,8 +359,8 @@ fn a_private_key_never_gets_into_an_image() {
     for (name, words) in [
         ("ca.key", "a private key"),
         ("both.pem", "a private key"),
-        ("broken.pem", "cannot be read"),
-        ("none.pem", "no PEM certificate"),
+        ("broken.pem", "no certificate that can be used"),
+        ("none.pem", "no certificate that can be used"),
     ] {
         let said = with(name).fails_with(1);
         assert!(
