@@ -88,6 +88,11 @@ fn a_bootkit_goes_to_a_host_without_apt_and_builds_the_same_image() {
     fs::write(&cut_file, cut).expect("cut");
     there(&["bootkit", "verify"]).arg(&file).run();
     there(&["bootkit", "verify"]).arg(&cut_file).fails_with(3);
+    let nothing_yet = home.path().join("no/cache");
+    home.farmer(&["bootkit", "verify"])
+        .env("XDG_CACHE_HOME", &nothing_yet)
+        .arg(&file)
+        .run();
 
     // Damage after the import is found by verify, and at use.
     let kernel = Path::new(imported["path"].as_str().expect("a path")).join("kernel/vmlinuz");

@@ -173,7 +173,7 @@ fn keep_others(
             fs::create_dir_all(new)?;
             if kind.is_symlink() {
                 symlink(fs::read_link(entry.path())?, &target)?;
-            } else if fs::hard_link(entry.path(), &target).is_err() {
+            } else if fs::hard_link(entry.path(), &target).is_err() && kind.is_file() {
                 fs::copy(entry.path(), &target)?;
             }
         }

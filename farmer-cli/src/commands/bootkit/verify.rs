@@ -1,5 +1,6 @@
 //! `farmer bootkit verify`
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use image_builder::bootkit::{self, Bootkit, archive};
@@ -32,7 +33,13 @@ struct Checked {
 impl Checked {
     /// One in an exported file: read as on a machine that does not have it.
     fn exported(file: &Path, cache_dir: &Path) -> Outcome<Self> {
+        // Where room for bootkits is expected, unlike in /tmp.
         let failed = |error| Failure::io("making a directory in", cache_dir, error);
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(cache_dir)
+            .map_err(failed)?;
         let elsewhere = tempfile::tempdir_in(cache_dir).map_err(failed)?;
         Ok(match archive::import(file, elsewhere.path()) {
             Ok(kit) => Self {
