@@ -23,6 +23,7 @@ mod durability;
 mod fleet;
 mod help;
 mod identity;
+mod image_mistakes;
 mod images;
 mod interrupted;
 mod ipxe;
