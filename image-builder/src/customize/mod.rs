@@ -277,25 +277,26 @@ fn placed<R: Read + Seek>(
         };
         let mut start = 0;
         for place in contained.places(span)? {
-            let (offset, may_be_written) = match place.location {
+            let bytes = start..start + place.length as usize;
+            start = bytes.end;
+            match place.location {
                 Location::At {
                     offset,
-                    may_be_written,
-                } => (offset, may_be_written),
-                Location::Hole => (0, false),
-            };
-            let length = place.length;
-            let part = Part {
-                start,
-                span: Span { offset, length },
-            };
-            start += length as usize;
-            if may_be_written {
-                write.parts.push(part);
-            } else if part.of(&write.before) != part.of(&write.after) {
-                return Err(CustomizeError::NotWritable {
-                    name: write.name.clone(),
-                });
+                    may_be_written: true,
+                } => write.parts.push(Part {
+                    start: bytes.start,
+                    span: Span {
+                        offset,
+                        length: place.length,
+                    },
+                }),
+                // What stays need not be written.
+                _ if write.before[bytes.clone()] == write.after[bytes] => {}
+                _ => {
+                    return Err(CustomizeError::NotWritable {
+                        name: write.name.clone(),
+                    });
+                }
             }
         }
     }

@@ -3,9 +3,11 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::Probe;
 use super::qcow2::{Location, Qcow2Reader, Tables, fill};
 use crate::container::vhd;
 use crate::error::ShowError;
+use crate::formats::SECTOR_BYTES;
 use crate::regions::Span;
 
 /// Most clusters that are looked for one by one: those of 16 GiB in QEMU's default size. A hostile file
@@ -140,6 +142,18 @@ impl<'a, R: Read + Seek> Contained<'a, R> {
         }
         Ok(places)
     }
+}
+
+/// The last sector of a VHD, which describes it: a fixed one is the disk, rounded up to MiB, and this.
+///
+/// # Errors
+/// [`ShowError::Read`].
+pub fn vhd_footer(probe: &mut Probe<'_>) -> Result<Option<Vec<u8>>, ShowError> {
+    let Some(at) = probe.size().checked_sub(SECTOR_BYTES) else {
+        return Ok(None);
+    };
+    let sector = probe.bytes(at, SECTOR_BYTES)?;
+    Ok(sector.filter(|sector| sector.starts_with(vhd::MAGIC)))
 }
 
 impl<R: Read + Seek> Read for Contained<'_, R> {

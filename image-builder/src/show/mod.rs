@@ -12,11 +12,10 @@ use std::io::{Read, Seek};
 use node_config::FarmId;
 use serde::{Serialize, Serializer};
 
-use crate::container::vhd;
 use crate::error::ShowError;
 use crate::formats::SECTOR_BYTES;
 use crate::formats::guid::Guid;
-use crate::inspect::contained::Contained;
+use crate::inspect::contained::{Contained, vhd_footer};
 use crate::inspect::{Probe, gpt, iso, mbr, qcow2};
 use crate::regions::{self, Flavour, PayloadKind, Span};
 
@@ -246,15 +245,11 @@ fn raw<R: Read + Seek>(reader: &mut R) -> Result<MediumDescription, ShowError> {
 
 /// A VHD's footer is its last sector (Virtual Hard Disk Image Format Specification 1.0).
 fn container(probe: &mut Probe<'_>, description: &mut MediumDescription) -> Result<(), ShowError> {
-    let Some(at) = probe.size().checked_sub(SECTOR_BYTES) else {
-        return Ok(());
-    };
-    let footer = probe.bytes(at, SECTOR_BYTES)?.unwrap_or_default();
-    if footer.starts_with(vhd::MAGIC) {
+    if let Some(footer) = vhd_footer(probe)? {
         description.container = Some("vhd");
         // Disk type 2 is fixed: the disk, then the footer.
         if footer.get(60..64) == Some(&[0, 0, 0, 2]) {
-            description.size_bytes = at;
+            description.size_bytes = probe.size() - SECTOR_BYTES;
         }
     }
     Ok(())

@@ -9,10 +9,9 @@ use std::io::{Read, Seek};
 
 use serde::Serialize;
 
-use crate::container::vhd;
 use crate::error::{RegionError, ShowError};
 use crate::formats::SECTOR_BYTES;
-use crate::inspect::contained::Contained;
+use crate::inspect::contained::{Contained, vhd_footer};
 use crate::inspect::{Probe, gpt};
 use crate::regions::{self, RegionTable};
 
@@ -106,8 +105,8 @@ impl Report {
 /// Verifies a medium of any origin; `progress` gets the bytes hashed so far and in all.
 ///
 /// # Errors
-/// [`ShowError::Read`] when the reader fails, [`ShowError::Container`] for a qcow2 that is not read
-/// here; whatever the bytes of a medium are is a report.
+/// [`ShowError::Read`] when the reader fails, [`ShowError::Container`] for a container that is not
+/// read here; whatever the bytes of a medium are is a report.
 pub fn verify<R: Read + Seek>(
     reader: &mut R,
     progress: &mut dyn FnMut(u64, u64),
@@ -136,7 +135,7 @@ pub fn verify<R: Read + Seek>(
             None
         }
     };
-    let has_vhd_footer = ends_in_vhd_footer(&mut probe)?;
+    let has_vhd_footer = vhd_footer(&mut probe)?.is_some();
     length(&mut report, table.as_ref(), has_vhd_footer);
     structures::partition_tables(&mut probe, &mut report, table.as_ref())?;
     structures::boot_sector(&mut probe, &mut report, table.as_ref())?;
@@ -154,15 +153,6 @@ pub fn verify<R: Read + Seek>(
     }
     report.findings.sort_by_key(|finding| finding.offset);
     Ok(report)
-}
-
-/// A VHD is the disk, rounded up to MiB, and behind it a sector that describes it.
-fn ends_in_vhd_footer(probe: &mut Probe<'_>) -> Result<bool, ShowError> {
-    let Some(at) = probe.size().checked_sub(SECTOR_BYTES) else {
-        return Ok(false);
-    };
-    let found = probe.bytes(at, 8)?;
-    Ok(found.as_deref() == Some(vhd::MAGIC))
 }
 
 /// Whether the file is as long as it should be.

@@ -22,7 +22,7 @@ pub struct ImageCustomizeArgs {
     #[arg(value_name = "IMG")]
     pub image: PathBuf,
 
-    /// The farm's number
+    /// The farm's number; the enrolment token of another farm goes
     #[arg(long, value_name = "N")]
     pub farm_id: Option<FarmId>,
 
